@@ -1,0 +1,6 @@
+"""Lets `python -m melanoma_tf` stand in for the `melanoma-tf` command."""
+
+from melanoma_tf.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The command line: parses, makes one library call, prints.
+
+Nothing heavy is imported here or at the top of any file of this folder, so that `--help` answers
+at once; a command imports what it needs inside its body.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from melanoma_tf import __version__
+from melanoma_tf.cli import records
+from melanoma_tf.errors import MelanomaError
+
+# 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+class _Commands(click.Group):
+    """A group that turns the library's own errors into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MelanomaError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="melanoma-tf")
+def main() -> None:
+    r"""Purify, generate, balance, train, score and serve dermoscopic images.
+
+    \b
+    The usual order:
+      melanoma-tf build-records --add isic2017=DIR --taxonomy isic2017 --output tfrecords/isic2017
+      melanoma-tf train classifier --records tfrecords/isic2017 --run-dir runs/first
+      melanoma-tf evaluate --run-dir runs/first --records tfrecords/isic2017 --split test
+      melanoma-tf export --run-dir runs/first --output saved_models/first
+      melanoma-tf predict --model saved_models/first IMAGES
+
+    `melanoma-tf demo` runs all of it on synthetic images. Research software, no medical device.
+    """
+
+
+for command in records.COMMANDS:
+    main.add_command(command)

@@ -1,0 +1,7 @@
+"""`build-records`, `inspect` and `verify-records`."""
+
+from __future__ import annotations
+
+import click
+
+COMMANDS: tuple[click.Command, ...] = ()

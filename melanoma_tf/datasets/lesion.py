@@ -1,0 +1,123 @@
+"""What a data set is made of: one `Lesion` per image, and the taxonomies that name its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from melanoma_tf.errors import MelanomaError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One dermoscopic image with what its data set says of it.
+
+    Attributes:
+        key: the image's name in its data set, `ISIC_0000000`.
+        image_path: the image file.
+        mask_path: the lesion mask (0 skin, 255 lesion), where there is one.
+        diagnosis: a name out of `DIAGNOSES`, whatever the source calls it.
+        source: the data set's name, `isic2017`.
+        split: `train`, `validation` or `test`, as the data set gives it.
+        lesion_id: images of one lesion share it.
+        patient_id: images of one patient share it.
+        age: in years.
+        sex: `female` or `male`.
+        site: anatomical site in the source's words.
+    """
+
+    key: str
+    image_path: Path
+    mask_path: Path | None
+    diagnosis: str
+    source: str
+    split: str
+    lesion_id: str | None = None
+    patient_id: str | None = None
+    age: float | None = None
+    sex: str | None = None
+    site: str | None = None
+
+    def with_split(self, split: str) -> Lesion:
+        """A copy that stands in another split."""
+        return replace(self, split=split)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an adapter found in a data set's folder.
+
+    Attributes:
+        name: the source's name.
+        lesions: rows with an image, in the label file's order.
+        missing: keys that the label file names and that have no image file.
+        licence: short name of the data's licence.
+        attribution: whom to cite.
+    """
+
+    name: str
+    lesions: tuple[Lesion, ...]
+    missing: tuple[str, ...]
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The classes of a task, in the order of the model's outputs.
+
+    Attributes:
+        name: `isic2017`.
+        classes: class names.
+        targets: diagnosis -> class name; a diagnosis that is absent has no class here.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    targets: dict[str, str]
+
+    def label(self, diagnosis: str) -> int | None:
+        """The class index of a diagnosis, or None where the taxonomy has no class for it."""
+        target = self.targets.get(diagnosis)
+        return None if target is None else self.classes.index(target)
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+_ISIC2017 = ("melanoma", "nevus", "seborrheic_keratosis")
+_ISIC2018 = (
+    "actinic_keratosis",
+    "basal_cell_carcinoma",
+    "benign_keratosis",
+    "dermatofibroma",
+    "melanoma",
+    "nevus",
+    "vascular_lesion",
+)
+
+TAXONOMIES = {
+    taxonomy.name: taxonomy
+    for taxonomy in (
+        Taxonomy("isic2017", _ISIC2017, _same(*_ISIC2017)),
+        Taxonomy(
+            "isic2018",
+            _ISIC2018,
+            {**_same(*_ISIC2018), "seborrheic_keratosis": "benign_keratosis"},
+        ),
+    )
+}
+
+
+def taxonomy_named(name: str) -> Taxonomy:
+    """The taxonomy of that name.
+
+    Raises:
+        MelanomaError: there is none; the message names those that exist.
+    """
+    if name not in TAXONOMIES:
+        raise MelanomaError(f"expected a taxonomy out of {', '.join(TAXONOMIES)}; found {name!r}")
+    return TAXONOMIES[name]

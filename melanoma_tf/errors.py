@@ -1,0 +1,11 @@
+"""The one error that users are meant to read."""
+
+from __future__ import annotations
+
+
+class MelanomaError(ValueError):
+    """Bad input, said in one line: what was expected, and what was found.
+
+    The command line prints the message alone and exits with 1; a caller of the library catches
+    it as the `ValueError` that it is.
+    """

@@ -1,0 +1,1 @@
+"""Pure functions on image tensors, as TensorFlow graph ops."""

@@ -1,0 +1,1 @@
+"""The networks: one `build_*` function each."""

@@ -1,0 +1,1 @@
+"""`Lesion` rows <-> sharded TFRecords."""

@@ -1,0 +1,95 @@
+"""House rules that a reader can rely on: imports go downward, functions and files stay short."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "melanoma_tf"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FUNCTION, LONGEST_FILE = 60, 400
+
+RANKS = {
+    "errors": -2, "files": -1, "__init__": -2,
+    "datasets": 0, "images": 0,
+    "records": 1, "models": 1, "evaluation.metrics": 1,
+    "pipeline": 2, "training": 2, "rewrite": 2, "evaluation": 2, "serving": 2, "weights": 2,
+    "recipes": 3,
+    "cli": 4, "__main__": 5,
+}  # fmt: skip
+
+
+def layer(module: str) -> str:
+    """`evaluation.metrics` is a layer of its own; elsewhere the first part of the name is."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if ".".join(parts[:2]) in RANKS else parts[0]
+
+
+def imported_modules(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import on line {node.lineno}"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=own_name)
+def test_imports_go_to_a_lower_layer_or_stay_in_the_folder(path):
+    own = own_name(path)
+    for name in imported_modules(path):
+        if not name.startswith("melanoma_tf."):
+            continue
+        target = name[len("melanoma_tf.") :]
+        if target.startswith("__"):
+            continue
+        same_folder = target.split(".")[0] == own.split(".")[0] and len(own.split(".")) > 1
+        assert same_folder or RANKS[layer(target)] < RANKS[layer(own)], f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=own_name)
+def test_files_and_functions_stay_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path}: {node.name}"
+
+
+def top_level_imports(path: Path):
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("folder", ["datasets"])
+def test_layers_without_tensorflow(folder):
+    for path in (PACKAGE / folder).rglob("*.py"):
+        for name in imported_modules(path):
+            assert name.split(".")[0] not in {"tensorflow", "keras", "tensorflow_io"}, path
+
+
+def test_addons_and_io_are_each_imported_in_one_module_only():
+    for package in ("tensorflow_addons", "tensorflow_io"):
+        users = [
+            own_name(path)
+            for path in MODULES
+            if any(name.split(".")[0] == package for name in imported_modules(path))
+        ]
+        assert len(users) <= 1, f"{package} is imported by {users}"
+
+
+def test_command_line_imports_nothing_heavy_at_the_top():
+    for path in (PACKAGE / "cli").rglob("*.py"):
+        heavy = set(top_level_imports(path)) - {
+            "__future__", "collections", "click", "dataclasses", "functools", "json",
+            "melanoma_tf", "os", "pathlib", "sys", "typing",
+        }  # fmt: skip
+        assert not heavy, f"{path} imports {heavy} at the top"
