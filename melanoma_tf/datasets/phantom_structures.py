@@ -231,16 +231,16 @@ def streaks(canvas: Canvas, rng: np.random.Generator, outline: Outline, count: i
     tip = outline.contour[where]
     outward = tip - np.array(outline.centre)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
-    outward += rng.normal(0, 0.15, outward.shape)
-    root = tip - outward * rng.uniform(0.03, 0.07, (count, 1))
-    end = tip + outward * rng.uniform(0.012, 0.035, (count, 1))
+    outward += rng.normal(0, 0.25, outward.shape)
+    root = tip - outward * rng.uniform(0.02, 0.07, (count, 1))
+    end = tip + outward * rng.uniform(0.004, 0.034, (count, 1))
     t = np.linspace(0, 1, 6)[None, :, None]
     curves = root[:, None] * (1 - t) + end[:, None] * t
-    thick = rng.uniform(0.008, 0.015, (count, 1))
+    thick = rng.uniform(0.007, 0.016, (count, 1))
     # Some streaks end in a bulb, as pseudopods do.
     bulb = rng.random((count, 1)) < 0.4
     taper = np.where(bulb, np.array([0.6, 0.6, 0.6, 0.8, 1.3, 0.9]), np.linspace(1, 0.4, 6))
-    return canvas.strokes(curves, thick * taper)
+    return canvas.blur(canvas.strokes(curves, thick * taper), 0.0025)
 
 
 def branching_vessels(
