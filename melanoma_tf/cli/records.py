@@ -29,7 +29,9 @@ _FOLDER = click.Path(path_type=Path)
 )
 @click.option("--taxonomy", required=True, help="The classes: isic2017, isic2018, ...")
 @click.option("--output", type=_FOLDER, required=True, help="The record folder to make.")
-@click.option("--image-size", default=512, show_default=True, help="Short side in pixels; never up.")
+@click.option(
+    "--image-size", default=512, show_default=True, help="Short side in pixels; never up."
+)
 @click.option("--format", "image_format", default="jpeg", show_default=True, help="jpeg or png.")
 @click.option("--quality", default=95, show_default=True, help="JPEG quality, 1 to 100.")
 @click.option(
@@ -172,7 +174,9 @@ def _print_sizes(manifest: Manifest) -> None:
         shards = [shard for shard in manifest.shards if shard.split == split]
         size = sum(shard.size_bytes for shard in shards)
         count = sum(shard.count for shard in shards)
-        rows.append((split, len(shards), count, f"{size / 2**20:.1f}", f"{size / count / 1024:.1f}"))
+        rows.append(
+            (split, len(shards), count, f"{size / 2**20:.1f}", f"{size / count / 1024:.1f}")
+        )
     table("sizes", ("split", "shards", "examples", "MiB", "KiB per example"), rows)
 
 

@@ -65,7 +65,8 @@ def fit_mask(mask: Pixels, height: int, width: int) -> Pixels:
 
     Args:
         mask: uint8 `(mask_height, mask_width)`.
-        height, width: of the image in pixels.
+        height: of the image in pixels.
+        width: of the image in pixels.
 
     Returns:
         uint8 `(height, width)`.

@@ -44,6 +44,4 @@ def read_shard(path: Path) -> Iterator[Example]:
             position += 1
     except (tf.errors.OpError, ValueError) as error:
         detail = getattr(error, "message", str(error)).splitlines()[0]
-        raise MelanomaError(
-            f"{path}: cannot be read after {position} examples: {detail}"
-        ) from None
+        raise MelanomaError(f"{path}: cannot be read after {position} examples: {detail}") from None
