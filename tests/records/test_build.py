@@ -86,7 +86,7 @@ def test_unreadable_images_are_left_out_and_named(make_listing, tmp_path):
 def test_missing_images_are_an_error_when_all_are_required(make_listing, tmp_path):
     listing = make_listing(3, missing=["M1", "M2"])
     build_records([listing], SETTINGS, tmp_path / "out")
-    with pytest.raises(MelanomaError, match="made: .*2 have none, the first: M1, M2"):
+    with pytest.raises(MelanomaError, match=r"made: .*2 have none, the first: M1, M2"):
         build_records([listing], dataclasses.replace(SETTINGS, require_all=True), tmp_path / "all")
     assert not (tmp_path / "all").exists()
 

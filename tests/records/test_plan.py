@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
@@ -9,14 +11,11 @@ TAXONOMY = taxonomy_named("isic2017")
 
 def listing(name, rows, missing=()):
     """Rows are (key, split) or (key, split, more fields)."""
-    lesions = tuple(
-        Lesion(
-            key, f"{key}.jpg", None, **{"diagnosis": "nevus", "source": name, "split": split, **more}
-        )
-        for key, split, *rest in rows
-        for more in (rest[0] if rest else {},)
-    )  # fmt: skip
-    return Listing(name, lesions, tuple(missing), "CC0-1.0", name)
+    lesions = []
+    for key, split, *rest in rows:
+        fields = {"diagnosis": "nevus", "source": name, "split": split, **(rest or [{}])[0]}
+        lesions.append(Lesion(key=key, image_path=Path(f"{key}.jpg"), mask_path=None, **fields))
+    return Listing(name, tuple(lesions), tuple(missing), "CC0-1.0", name)
 
 
 def plan(*listings, split="auto", seed=0, **options):
