@@ -260,7 +260,9 @@ def basal_cell_carcinoma(canvas: Canvas, rng: np.random.Generator) -> LesionLaye
     )
     where = canvas.blur(where, 0.012) + np.float32(0.35) * canvas.noise(rng, 14, octaves=3)
     nests = smooth_step(where, 0.35, 0.7) * cover
-    leaves = smooth_step(outline.level, 0.3, 0.1) * smooth_step(canvas.noise(rng, 9, octaves=3), 0.25, 0.5)
+    leaves = smooth_step(outline.level, 0.3, 0.1) * smooth_step(
+        canvas.noise(rng, 9, octaves=3), 0.25, 0.5
+    )
     melanin = np.float32(0.12) * cover + nests * np.float32(0.8) + leaves * cover * np.float32(0.8)
     white = np.float32(0.12) * cover
     if rng.random() < 0.5:

@@ -51,9 +51,10 @@ class OcclusionSettings:
         bar_distances_px: how far beside a pixel its brighter neighbours are looked for.
         line_lengths_px: of the long and the short line.
         rival_distance_px: how far beside a line the lines run that it is compared with.
-        strongest_rival: weight of the stronger of the two neighbours; the rest is the weaker's.
         directions: number of directions over half a turn.
         reach: by how much of a line's length a line that was found is prolonged to both sides.
+        lesion_caution: by how much the line thresholds grow per unit of optical density by which
+            the surroundings are denser than bare skin; pigment has lines of its own.
         dark: hairs, ticks, digits; contrast in optical density.
         light: light hairs and rims of bubbles; contrast in colour value.
         mark_size_px: marks (ink, digits) are thinner than this.
@@ -65,20 +66,20 @@ class OcclusionSettings:
     """
 
     density_floor: float = 0.1
-    channel_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
-    bar_distances_px: tuple[int, int] = (4, 8)
+    channel_weights: tuple[float, float, float] = (1.0, 0.0, -0.2)
+    bar_distances_px: tuple[int, int] = (4, 6)
     line_lengths_px: tuple[float, float] = (42.0, 18.0)
     rival_distance_px: float = 8.0
-    strongest_rival: float = 0.5
-    directions: int = 16
+    directions: int = 12
     reach: float = 0.4
-    dark: StrokeSettings = StrokeSettings((0.35, 0.35), (0.16, 0.26), 0.10, 0.35)
-    light: StrokeSettings = StrokeSettings((0.25, 0.25), (0.16, 0.26), 0.06, 0.35)
+    lesion_caution: float = 1.2
+    dark: StrokeSettings = StrokeSettings((0.35, 0.35), (0.10, 0.18), 0.10, 0.35)
+    light: StrokeSettings = StrokeSettings((0.25, 0.25), (0.12, 0.22), 0.05, 0.40)
     mark_size_px: int = 26
     mark_contrast: float = 0.45
-    mark_edge: float = 0.5
-    mark_redness: float = 0.8
-    skin_quantile: float = 0.15
+    mark_edge: float = 0.7
+    mark_redness: float = 0.9
+    skin_quantile: float = 0.05
     skin_tolerance: float = 0.25
 
 
@@ -98,6 +99,10 @@ class Direction:
     halves: tuple[int, int]
     steps: tuple[tuple[int, int], ...]
 
+    def margins(self) -> tuple[int, ...]:
+        """Pixels that each move takes off every side: rival, halves, then each step."""
+        return tuple(max(map(abs, move)) for move in (self.rival, self.halves, *self.steps))
+
 
 @lru_cache(maxsize=32)
 def directions(settings: OcclusionSettings, length_px: float) -> tuple[Direction, ...]:
@@ -111,6 +116,11 @@ def directions(settings: OcclusionSettings, length_px: float) -> tuple[Direction
         _direction(math.pi * index / settings.directions, settings, length_px / 2)
         for index in range(settings.directions)
     )
+
+
+def margin(lines: tuple[Direction, ...]) -> int:
+    """Pixels that the image is padded with on every side, so that every direction's moves fit."""
+    return max(sum(line.margins()) for line in lines)
 
 
 def _direction(angle: float, settings: OcclusionSettings, length: float) -> Direction:
@@ -131,9 +141,9 @@ def _direction(angle: float, settings: OcclusionSettings, length: float) -> Dire
 
 
 def _steps(reach: float) -> list[int]:
-    """Steps 1, 3, 9, ... whose sums fill every place up to `reach` without a gap."""
+    """Steps 3, 9, ... whose sums lie close enough together for runs of three pixels to join."""
     steps: list[int] = []
-    covered = 0
+    covered = 1
     while covered < round(reach):
         step = min(2 * covered + 1, round(reach) - covered)
         steps.append(step)

@@ -279,9 +279,7 @@ def _lens_bubbles(canvas: Canvas) -> None:
         axes = radius * np.array([1.0, rng.uniform(0.75, 1.0)])
         for towards, tone in ((light, rng.uniform(0.9, 1.0)), (light + 180, rng.uniform(0.2, 0.5))):
 
-            def draw(
-                mask: np.ndarray, scale: float, c=centre, a=axes, start=towards
-            ) -> None:
+            def draw(mask: np.ndarray, scale: float, c=centre, a=axes, start=towards) -> None:
                 cv2.ellipse(
                     mask,
                     tuple(int(v) for v in np.rint(c * scale)),
