@@ -21,8 +21,25 @@ def dilate(images: tf.Tensor, size_px: int) -> tf.Tensor:
     Returns:
         Same shape and dtype.
     """
-    rows = tf.nn.max_pool2d(images, (size_px, 1), strides=1, padding="SAME")
-    return tf.nn.max_pool2d(rows, (1, size_px), strides=1, padding="SAME")
+    return _greatest(_greatest(images, size_px, 1), size_px, 2)
+
+
+def _greatest(images: tf.Tensor, size_px: int, axis: int) -> tf.Tensor:
+    """Greatest value of `size_px` neighbours along an axis, from windows of doubling length.
+
+    On one or two channels this takes a fraction of the time of a pooling operation.
+    """
+    padding = [[size_px // 2] * 2 if place == axis else [0, 0] for place in range(4)]
+    images = tf.pad(images, padding, constant_values=images.dtype.min)
+    length = 1
+    while length < size_px:
+        step = min(length, size_px - length)
+        if axis == 1:
+            images = tf.maximum(images[:, :-step], images[:, step:])
+        else:
+            images = tf.maximum(images[:, :, :-step], images[:, :, step:])
+        length += step
+    return images
 
 
 def erode(images: tf.Tensor, size_px: int) -> tf.Tensor:

@@ -49,10 +49,13 @@ def find_occlusions(
     weighted = _blur(weighted)
     bars = [_dark_bars(weighted, distance) for distance in settings.bar_distances_px]
     dark = tf.maximum(*bars)
-    negative = 1.0 - _blur(tf.reduce_min(images, axis=-1))
+    negative = 1.0 - _blur(tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2]))
     light = _dark_bars(negative, settings.bar_distances_px[0])
     around = _surroundings(brightness, settings)
-    found = _strokes([(dark, settings.dark), (light, settings.light)], around, settings)
+    found = tf.maximum(
+        _strokes(dark, settings.dark, around, settings),
+        _strokes(light, settings.light, around, settings),
+    )
     return tf.maximum(found[..., None], _marks(around, lesions, settings, height_width(images)))
 
 
@@ -78,52 +81,38 @@ def _dark_bars(planes: tf.Tensor, distance_px: int) -> tf.Tensor:
 
 
 def _strokes(
-    kinds: list[tuple[tf.Tensor, StrokeSettings]],
-    around: _Surroundings,
-    settings: OcclusionSettings,
+    bars: tf.Tensor, stroke: StrokeSettings, around: _Surroundings, settings: OcclusionSettings
 ) -> tf.Tensor:
-    """Pixels of bars that lie on lines, of any kind: float32 `(batch)`, 0 or 1."""
-    height, width = height_width(kinds[0][0])
-    count = len(kinds)
-    # The kinds are laid side by side in the batch, so that each line is drawn over all at once.
-    bars = tf.concat([plane for plane, _ in kinds], axis=0)[..., None]
+    """Pixels of bars that lie on lines: float32 `(batch, height, width)`, 0 or 1."""
     lines = None
-    for index, length in enumerate(settings.line_lengths_px):
-        saturated = [plane / (plane + stroke.saturation[index]) for plane, stroke in kinds]
-        thresholds = [stroke.line_threshold[index] * around.caution for _, stroke in kinds]
-        small = halve(tf.concat(saturated, axis=0)[..., None])
-        found = _lines(small, length, tf.concat(thresholds, axis=0), settings)
+    for which, (saturation, threshold) in enumerate(zip(stroke.saturation, stroke.line_threshold)):
+        if threshold >= 1.0:
+            continue
+        saturated = halve((bars / (bars + saturation))[..., None])
+        found = _lines(saturated, threshold * around.caution, directions(settings, which))
         lines = found if lines is None else tf.maximum(lines, found)
-    near = tf.cast(repeat_twice(lines, height, width), tf.float32)[..., None]
-    near = dilate(near, 3)
-    bars = bars * near
-    peaks = dilate(bars, 7)
-    mask = None
-    for (_, stroke), bar, peak in zip(kinds, tf.split(bars, count), tf.split(peaks, count)):
-        least = tf.maximum(stroke.faintest, stroke.share_of_peak * peak)
-        found = tf.cast(bar > least, tf.float32)[..., 0]
-        mask = found if mask is None else tf.maximum(mask, found)
-    return mask
+    near = dilate(tf.cast(lines, tf.float32)[..., None], 3)[..., 0]
+    bars = bars * repeat_twice(near, *height_width(bars))
+    peaks = dilate(bars[..., None], 7)[..., 0]
+    least = tf.maximum(stroke.faintest, stroke.share_of_peak * peaks)
+    return tf.cast(bars > least, tf.float32)
 
 
-def _lines(
-    planes: tf.Tensor, length_px: float, thresholds: tf.Tensor, settings: OcclusionSettings
-) -> tf.Tensor:
-    """Where straight lines of some length run: both halves stand out from what runs beside them.
+def _lines(planes: tf.Tensor, thresholds: tf.Tensor, lines: tuple[Direction, ...]) -> tf.Tensor:
+    """Where straight lines run: both halves stand out from what runs beside them.
 
     That is what tells a hair from a mesh of pigment, whose threads bend and end sooner, and from
     dots and globules, which fill no line.
 
     Args:
         planes: float32 `(batch, height, width, 1)` in [0, 1], at half the working size.
-        length_px: in pixels of the working size.
         thresholds: float32 `(batch, height, width)`.
+        lines: of one length, in all directions.
         settings: directions and distances.
 
     Returns:
         float32 `(batch)`, 0 or 1.
     """
-    lines = directions(settings, length_px)
     kernel, radius = _stacked(lines)
     outer = margin(lines)
     means = tf.nn.conv2d(pad_with_edge(planes, outer + radius), kernel, 1, "VALID")

@@ -16,6 +16,7 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.occlusion_settings import (
     LEAST_SIDE_PX,
     WORKING_SIZE_PX,
+    Direction,
     OcclusionSettings,
     StrokeSettings,
     directions,
@@ -44,7 +45,7 @@ def purify_image(
     """
     _check(image, lesion_mask)
     settings = settings or OcclusionSettings()
-    own_size = image.shape[:2]
+    own_size = (image.shape[0], image.shape[1])
     working = _working_size(*own_size)
     small = _resized(image, working)
     lesion = None if lesion_mask is None else _resized(_binary(lesion_mask), working)
@@ -56,9 +57,9 @@ def purify_image(
     if working == own_size:
         return filled, occlusions
     opacity = _resized(holes, own_size).astype(np.float32)[..., None] / 255
-    filled = image + opacity * (_resized(filled, own_size).astype(np.float32) - image)
+    blended = image + opacity * (_resized(filled, own_size).astype(np.float32) - image)
     occlusions = cv2.compare(_resized(occlusions, own_size), 127, cv2.CMP_GT)
-    return np.rint(filled).astype(np.uint8), occlusions
+    return np.rint(blended).astype(np.uint8), occlusions
 
 
 def _check(image: Pixels, lesion_mask: Pixels | None) -> None:
@@ -173,14 +174,14 @@ def _strokes(
     """Pixels of bars that lie on lines, 255."""
     contrast = np.arange(256) * per_level
     lines = np.zeros(surroundings.darker.shape, np.uint8)
-    for length, saturation, threshold in zip(
-        settings.line_lengths_px, stroke.saturation, stroke.line_threshold
-    ):
+    for which, (saturation, threshold) in enumerate(zip(stroke.saturation, stroke.line_threshold)):
+        if threshold >= 1.0:
+            continue
         table = np.rint(255 * contrast / (contrast + saturation)).astype(np.uint8)
         thresholds = cv2.convertScaleAbs(surroundings.caution, alpha=255 * threshold)
-        lines |= _lines(_halved(cv2.LUT(bars, table)), length, thresholds, settings)
-    near = cv2.dilate(_doubled(lines, *bars.shape), np.ones((3, 3), np.uint8))
-    bars = cv2.bitwise_and(bars, near)
+        lines |= _lines(_halved(cv2.LUT(bars, table)), thresholds, directions(settings, which))
+    near = cv2.dilate(lines, np.ones((3, 3), np.uint8))
+    bars = cv2.bitwise_and(bars, _doubled(near, *bars.shape))
     peak = cv2.dilate(bars, np.ones((7, 7), np.uint8))
     least = cv2.LUT(
         peak,
@@ -191,10 +192,9 @@ def _strokes(
     return cv2.compare(bars, least, cv2.CMP_GT)
 
 
-def _lines(plane: Pixels, length: float, thresholds: Pixels, settings: OcclusionSettings) -> Pixels:
-    """Where straight lines of some length run, 255."""
+def _lines(plane: Pixels, thresholds: Pixels, lines: tuple[Direction, ...]) -> Pixels:
+    """Where straight lines run, 255."""
     found = np.zeros_like(plane)
-    lines = directions(settings, length)
     outer = margin(lines)
     padded = _padded(plane, outer)
     least = _padded(thresholds, outer)

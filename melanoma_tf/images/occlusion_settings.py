@@ -27,7 +27,7 @@ class StrokeSettings:
         saturation: contrast at which a pixel counts half; larger contrasts add ever less, so that
             one black dot does not look like a line. Per length of line.
         line_threshold: how much darker (brighter) than its surroundings a line has to be on
-            average, of 1. Per length of line.
+            average, of 1. Per length of line; a length whose threshold is 1 is left out.
         faintest: least contrast of a pixel of the mask.
         share_of_peak: least contrast of a pixel of the mask, as a share of the largest nearby.
     """
@@ -51,7 +51,7 @@ class OcclusionSettings:
         bar_distances_px: how far beside a pixel its brighter neighbours are looked for.
         line_lengths_px: of the long and the short line.
         rival_distance_px: how far beside a line the lines run that it is compared with.
-        directions: number of directions over half a turn.
+        directions: number of directions over half a turn, per length of line.
         reach: by how much of a line's length a line that was found is prolonged to both sides.
         lesion_caution: by how much the line thresholds grow per unit of optical density by which
             the surroundings are denser than bare skin; pigment has lines of its own.
@@ -70,11 +70,11 @@ class OcclusionSettings:
     bar_distances_px: tuple[int, int] = (4, 6)
     line_lengths_px: tuple[float, float] = (42.0, 18.0)
     rival_distance_px: float = 8.0
-    directions: int = 12
+    directions: tuple[int, int] = (12, 8)
     reach: float = 0.4
     lesion_caution: float = 1.2
     dark: StrokeSettings = StrokeSettings((0.35, 0.35), (0.10, 0.18), 0.10, 0.35)
-    light: StrokeSettings = StrokeSettings((0.25, 0.25), (0.12, 0.22), 0.05, 0.40)
+    light: StrokeSettings = StrokeSettings((0.25, 0.25), (1.0, 0.17), 0.05, 0.40)
     mark_size_px: int = 26
     mark_contrast: float = 0.45
     mark_edge: float = 0.7
@@ -105,17 +105,10 @@ class Direction:
 
 
 @lru_cache(maxsize=32)
-def directions(settings: OcclusionSettings, length_px: float) -> tuple[Direction, ...]:
-    """The directions for lines of one length.
-
-    Args:
-        settings: number of directions, distances.
-        length_px: the line's length in pixels of the working size.
-    """
-    return tuple(
-        _direction(math.pi * index / settings.directions, settings, length_px / 2)
-        for index in range(settings.directions)
-    )
+def directions(settings: OcclusionSettings, which: int) -> tuple[Direction, ...]:
+    """The directions for the long (0) or the short (1) lines."""
+    count, length = settings.directions[which], settings.line_lengths_px[which] / 2
+    return tuple(_direction(math.pi * index / count, settings, length) for index in range(count))
 
 
 def margin(lines: tuple[Direction, ...]) -> int:
