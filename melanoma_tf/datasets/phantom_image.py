@@ -75,7 +75,7 @@ class Phantom:
     Attributes:
         image: (height, width, 3) uint8 RGB.
         clean: the same picture without occlusions; equals `image` outside `occlusion_mask`.
-        lesion_mask: (height, width) uint8, 0 skin, 255 lesion; one piece inside the frame.
+        lesion_mask: (height, width) uint8, 0 skin, 255 lesion, all of it in the frame.
         occlusion_mask: (height, width) uint8, 255 where an occlusion visibly changed the picture.
         class_name: one of `PHANTOM_CLASSES`.
         occlusions: those present, out of `OCCLUSIONS`.

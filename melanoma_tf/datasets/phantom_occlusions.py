@@ -54,8 +54,8 @@ def hairs(
         bezier(control, 24), width[:, None] * taper, rng.uniform(0.7, 1.0, count)
     )
     light = rng.random() < 0.2
-    shade = canvas.blur(_shifted(layer, canvas, 0.005, 0.006), 0.004)
-    scene = scene * (1 - np.float32(0.22) * shade)
+    shade = canvas.blur(_shifted(layer, canvas, 0.004, 0.005), 0.003)
+    scene = scene * (1 - np.float32(0.16) * shade)
     dark_tone = np.array([0.1, 0.065, 0.05]) * rng.uniform(0.4, 2.6)
     colour = np.array([0.93, 0.86, 0.72]) if light else dark_tone
     return _over(scene, layer * np.float32(0.8 if light else 0.92), colour)

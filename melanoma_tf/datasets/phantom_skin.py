@@ -77,9 +77,9 @@ def draw_light(canvas: Canvas, rng: np.random.Generator, *, dark_corners: bool) 
 def draw_skin(canvas: Canvas, rng: np.random.Generator) -> Colours:
     """Skin of one patient: tone, mottling, skin lines, and a few freckles on some."""
     melanin = np.float32(0.5 * rng.beta(1.3, 4.0)) + np.float32(0.03) * canvas.noise(rng, 6, 4)
-    blood = np.float32(rng.uniform(0.0, 0.24)) + np.float32(
-        rng.uniform(0.03, 0.07)
-    ) * canvas.noise(rng, rng.uniform(6, 14), octaves=3)
+    blood = np.float32(rng.uniform(0.0, 0.24)) + np.float32(rng.uniform(0.03, 0.07)) * canvas.noise(
+        rng, rng.uniform(6, 14), octaves=3
+    )
     count = int(rng.integers(1, 9)) if rng.random() < 0.4 else 0
     places = rng.uniform(-0.5, 0.5, (count, 2)) * np.array(canvas.half) * 2
     freckles = canvas.discs(places, rng.uniform(0.008, 0.022, count), rng.uniform(0.3, 1, count))
