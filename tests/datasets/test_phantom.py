@@ -40,7 +40,7 @@ def test_every_class_of_the_taxonomies_can_be_drawn():
 
 
 @pytest.mark.parametrize("class_name", PHANTOM_CLASSES)
-@pytest.mark.parametrize("size_px", [16, (32, 48), (96, 64), 130])
+@pytest.mark.parametrize("size_px", [16, (32, 48), (96, 64), 130, (16, 128)])
 def test_shapes_types_and_exact_truth(class_name, size_px):
     phantom = draw_phantom(class_name, 3, everything(size_px))
     height, width = size_px if isinstance(size_px, tuple) else (size_px, size_px)
@@ -180,7 +180,7 @@ def test_structure_tells_the_class_and_mean_colour_does_not():
 
 
 @pytest.mark.parametrize(
-    "size_px", [15, 4097, 0, -64, (64,), (64, 64, 3), (64, 15), 64.5, (64, 65.5), "64"]
+    "size_px", [15, 4097, 0, (16, 129), -64, (64,), (64, 64, 3), (64, 15), 64.5, (64, 65.5), "64"]
 )
 def test_bad_sizes_are_refused(size_px):
     with pytest.raises(MelanomaError, match=r"expected a phantom's size_px .* found"):
