@@ -21,6 +21,7 @@ from melanoma_tf.records.manifest import read_manifest, shard_paths
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
 _SHARDS_READ_AT_ONCE = 8
+_EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,19 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
     """One pass over a split, in the records' order, the middle of every image.
 
     Returns:
-        Batches `(images, labels, keys, patients)`: uint8 `(batch, size, size, 3)`, int64
-        `(batch,)`, and two string `(batch,)`; the last batch may be smaller.
+        Batches, dictionaries of `image`, uint8 `(batch, size, size, 3)`; `label`, int64
+        `(batch,)`; and strings `(batch,)`: `image/key`, `source`, `patient/id`. The last batch
+        may be smaller.
 
     Raises:
         MelanomaError: the folder is unfinished or has no examples in the split.
     """
     paths = shard_paths(folder, read_manifest(folder), split)
 
-    def example(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        record = schema.parse(serialized, ("image/encoded", "label", "image/key", "patient/id"))
-        image = loading.load_image(record["image/encoded"], inputs.short_side_px)
-        image = loading.centre_crop(image, inputs.image_size_px)
-        return image, record["label"], record["image/key"], record["patient/id"]
+    def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
+        image = loading.load_image(record.pop("image/encoded"), inputs.short_side_px)
+        return {"image": loading.centre_crop(image, inputs.image_size_px), **record}
 
     shards = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     examples = _read(shards).map(example, num_parallel_calls=tf.data.AUTOTUNE)

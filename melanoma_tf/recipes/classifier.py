@@ -17,9 +17,10 @@ from melanoma_tf import __version__, pipeline, training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
-from melanoma_tf.files import refuse_existing, write_json
+from melanoma_tf.files import read_json, refuse_existing, write_json
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
 from melanoma_tf.records.manifest import Manifest, read_manifest
+from melanoma_tf.serving.export import export_classifier
 
 KIND = "classifier"
 _LARGEST_DEFAULT_SIZE_PX = 224
@@ -151,7 +152,7 @@ def _validation(
         report("warning: no validation split; the last epoch is taken for the best")
         return None
     batches = pipeline.evaluation_batches(records, "validation", inputs)
-    return batches.map(lambda images, labels, keys, patients: (images, labels))
+    return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
 def _config(records: Path, manifest: Manifest, settings: ClassifierSettings) -> dict[str, Any]:
@@ -207,6 +208,7 @@ def evaluate_classifier(
     inputs = pipeline.ClassifierInputs(config["image_size_px"], batch_size, augment=False)
     batches = pipeline.evaluation_batches(records, split, inputs)
     predictions = predict_batches(training.load_model(run_dir), batches, manifest.class_names)
+    assert predictions.labels is not None  # Records always have them.
     metrics = {
         "split": split,
         "records": str(records),
@@ -228,13 +230,39 @@ def predict_batches(
 
     scores, labels = [], []
     keys: list[str] = []
-    for images, batch_labels, batch_keys, _ in batches:
-        scores.append(probabilities(images).numpy())
-        labels.append(batch_labels.numpy())
-        keys.extend(key.decode("utf-8") for key in batch_keys.numpy())
+    sources: list[str] = []
+    patients: list[str] = []
+    for batch in batches:
+        scores.append(probabilities(batch["image"]).numpy())
+        labels.append(batch["label"].numpy())
+        for column, name in ((keys, "image/key"), (sources, "source"), (patients, "patient/id")):
+            column.extend(text.decode("utf-8") for text in batch[name].numpy())
+    if len(set(keys)) < len(keys):  # Two sources may hold an image of the same name.
+        keys = [f"{source}/{key}" for source, key in zip(sources, keys)]
     return Predictions(
         image_ids=tuple(keys),
         scores=np.concatenate(scores).astype(np.float64),
         class_names=tuple(class_names),
         labels=np.concatenate(labels),
+        groups=tuple(patients) if any(patients) else None,
+    )
+
+
+def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Export a finished run for TensorFlow Serving, see `serving.export.export_classifier`.
+
+    Raises:
+        MelanomaError: the run has not finished, or `output` exists.
+    """
+    config = training.read_config(run_dir, KIND)
+    refuse_existing(output, overwrite)
+    evaluated = run_dir / "metrics.json"
+    inputs = pipeline.ClassifierInputs(config["image_size_px"])
+    export_classifier(
+        training.load_model(run_dir),
+        output,
+        config=config,
+        short_side_px=inputs.short_side_px,
+        metrics=read_json(evaluated) if evaluated.is_file() else None,
+        overwrite=overwrite,
     )

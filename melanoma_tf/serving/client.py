@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,35 @@ class Prediction:
     class_names: tuple[str, ...]
     probabilities: np.ndarray | None
     error: str = ""
+
+    @property
+    def best(self) -> str:
+        """The class with the highest probability; empty where there are none."""
+        if self.probabilities is None:
+            return ""
+        return self.class_names[int(np.argmax(self.probabilities))]
+
+    def shown(self) -> list[str]:
+        """The probabilities with three decimals."""
+        values = () if self.probabilities is None else self.probabilities
+        return [f"{value:.3f}" for value in values]
+
+
+def predictions_csv(predictions: Sequence[Prediction]) -> str:
+    """The predictions as CSV: `image_id` (the file's name without suffix), a column per class.
+
+    Two files of one name in different folders keep apart by their whole path.
+    """
+    stems = [prediction.path.stem for prediction in predictions]
+    unique = len(set(stems)) == len(stems)
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["image_id", *predictions[0].class_names])
+    for stem, prediction in zip(stems, predictions):
+        if prediction.probabilities is not None:
+            name = stem if unique else str(prediction.path)
+            writer.writerow([name, *map(float, prediction.probabilities)])
+    return rows.getvalue()
 
 
 def find_images(inputs: Iterable[Path]) -> list[Path]:
