@@ -36,9 +36,6 @@ class TrainingSettings:
     Attributes:
         epochs: passes over the training examples, in all.
         steps_per_epoch: batches in an epoch.
-        strategy: `single` device, or `mirrored` over all visible GPUs.
-        replicas: number of devices to mirror on; 0 takes all GPUs. Without a GPU the CPU is split
-            into that many logical devices.
         mixed_precision: compute in float16, keep variables in float32.
         monitor: the history's key by which the best epoch is chosen.
         mode: `max` or `min` of `monitor` is best.
@@ -47,8 +44,6 @@ class TrainingSettings:
 
     epochs: int
     steps_per_epoch: int
-    strategy: str = "single"
-    replicas: int = 0
     mixed_precision: bool = False
     monitor: str = "val_auc"
     mode: str = "max"
@@ -56,12 +51,12 @@ class TrainingSettings:
 
 
 def make_strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
-    """The distribution strategy of that name.
+    """The distribution strategy of that name. Make it before anything else uses TensorFlow.
 
     Args:
-        name: one of `STRATEGIES`.
-        replicas: see `TrainingSettings`. Splitting the CPU is possible only before TensorFlow
-            has used it.
+        name: `single` device, or `mirrored` over all visible GPUs.
+        replicas: number of devices to mirror on; 0 takes all GPUs. Without a GPU the CPU is split
+            into that many logical devices, which is possible only before TensorFlow has used it.
 
     Raises:
         MelanomaError: unknown name, more replicas than GPUs, or the CPU can no longer be split.
@@ -154,9 +149,11 @@ def load_model(run_dir: Path) -> keras.Model:
 
 def fit(
     build: Callable[[], keras.Model],
+    compile_model: Callable[[keras.Model], keras.Model],
     *,
     training: Callable[[int], tf.data.Dataset],
     validation: tf.data.Dataset | None,
+    strategy: tf.distribute.Strategy,
     settings: TrainingSettings,
     run_dir: Path,
     examples_per_step: int,
@@ -165,9 +162,11 @@ def fit(
     """Train a model, from the start or from the last finished epoch that `run_dir` holds.
 
     Args:
-        build: makes the compiled model; called under the strategy.
+        build: makes the model; called under the strategy, and once more without it at the end.
+        compile_model: gives it losses, optimisers and metrics; called under the strategy.
         training: endless batches, given how many examples were trained on already.
         validation: batches, seen whole after every epoch.
+        strategy: see `make_strategy`.
         settings: see `TrainingSettings`.
         run_dir: a folder that `prepare_run` made.
         examples_per_step: the global batch size.
@@ -179,10 +178,9 @@ def fit(
     Raises:
         MelanomaError: the loss is not finite; the state of the epoch before stays.
     """
-    strategy = make_strategy(settings.strategy, settings.replicas)
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.mixed_precision), strategy.scope():
-        model = build()
+        model = compile_model(build())
         state = _RunState(model, run_dir, settings)
         first_epoch = state.restore()
         if first_epoch < settings.epochs:
@@ -196,7 +194,8 @@ def fit(
                 callbacks=[_Epochs(state, report, examples_per_step), _tensorboard(run_dir)],
                 verbose=0,
             )
-        state.publish_best()
+    with _precision(settings.mixed_precision):
+        state.publish_best(build)
     return state.history
 
 
@@ -247,10 +246,11 @@ class _RunState:
         self._manager.save()
         return best
 
-    def publish_best(self) -> None:
-        """Write `model.keras` with the best epoch's weights."""
-        self._model.load_weights(self._best_path)
-        self._replace(self._run_dir / MODEL, self._model.save)
+    def publish_best(self, build: Callable[[], keras.Model]) -> None:
+        """Write `model.keras` with the best epoch's weights, from a model of no strategy."""
+        model = build()
+        model.load_weights(self._best_path)
+        self._replace(self._run_dir / MODEL, model.save)
 
     def _is_best(self) -> bool:
         values = self.history.get(self._settings.monitor)

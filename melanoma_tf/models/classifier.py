@@ -7,6 +7,7 @@ replaced.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable
 
@@ -166,7 +167,8 @@ def _convolution(
         filters, kernel, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
     )(inputs)
     # Synchronised: the statistics are those of the global batch, however many replicas share it.
-    features = keras.layers.BatchNormalization(synchronized=True)(features)
+    # A short memory, since a small data set has few steps in an epoch.
+    features = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(features)
     return keras.layers.ReLU()(features) if activate else features
 
 
@@ -183,29 +185,44 @@ class MeanAUC(keras.metrics.AUC):
     """Mean over classes of the one-against-rest ROC AUC, from integer labels and logits.
 
     An approximation by 200 thresholds, to watch training by; `evaluate` computes the exact one.
+
+    Args:
+        counted: per class, whether it has examples; those without do not enter the mean.
+        name: of the metric.
     """
 
-    def __init__(self, num_classes: int, name: str = "auc"):
-        super().__init__(name=name, multi_label=True, num_labels=num_classes)
-        self._num_classes = num_classes
+    def __init__(self, counted: Sequence[bool], name: str = "auc"):
+        weights = [float(value) for value in counted]
+        super().__init__(
+            name=name, multi_label=True, num_labels=len(weights), label_weights=weights
+        )
+        self._counted = list(counted)
 
     def update_state(
         self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> tf.Operation | None:
         """Add labels int `(batch,)` and logits `(batch, classes)`."""
-        labels = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self._num_classes)
+        labels = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), len(self._counted))
         return super().update_state(labels, tf.nn.softmax(y_pred), sample_weight)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        return {"num_classes": self._num_classes, "name": self.name}
+        return {"counted": self._counted, "name": self.name}
 
 
-def compile_classifier(model: keras.Model, learning_rate: float) -> keras.Model:
-    """Give a classifier its loss (cross-entropy from logits), optimiser (Adam) and metrics."""
+def compile_classifier(
+    model: keras.Model, learning_rate: float, counted: Sequence[bool]
+) -> keras.Model:
+    """Give a classifier its loss (cross-entropy from logits), optimiser (Adam) and metrics.
+
+    Args:
+        model: what `build_classifier` returns.
+        learning_rate: of Adam.
+        counted: see `MeanAUC`.
+    """
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy", MeanAUC(model.output_shape[-1])],
+        metrics=["accuracy", MeanAUC(counted)],
     )
     return model

@@ -38,7 +38,7 @@ class ClassifierSettings:
         batch_size: global, over all replicas.
         learning_rate: of Adam.
         augment: random crops and mirroring.
-        strategy, replicas, mixed_precision: see `training.TrainingSettings`.
+        strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and augmentation.
     """
 
@@ -81,8 +81,9 @@ def train_classifier(
         MelanomaError: unfinished records, fewer than two classes or too few images to train on,
             unobtainable weights, an existing run folder, a loss that is not finite.
     """
+    strategy = training.make_strategy(settings.strategy, settings.replicas)
     manifest = read_manifest(records)
-    _require_classes(records, manifest, report)
+    present = _present_classes(records, manifest, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, manifest))
     inputs = pipeline.ClassifierInputs(
         image_size_px=settings.image_size_px,
@@ -93,27 +94,26 @@ def train_classifier(
     schedule = training.TrainingSettings(
         epochs=settings.epochs,
         steps_per_epoch=math.ceil(manifest.count(split="train") / settings.batch_size),
-        strategy=settings.strategy,
-        replicas=settings.replicas,
         mixed_precision=settings.mixed_precision,
         seed=settings.seed,
     )
 
     def build() -> keras.Model:
-        model = build_classifier(
+        return build_classifier(
             backbone=settings.backbone,
             num_classes=len(manifest.class_names),
             image_size_px=settings.image_size_px,
             weights=settings.weights,
         )
-        return compile_classifier(model, settings.learning_rate)
 
     config = _config(records, manifest, settings)
     training.prepare_run(run_dir, config, resume=resume, overwrite=overwrite)
     return training.fit(
         build,
+        lambda model: compile_classifier(model, settings.learning_rate, present),
         training=lambda done: pipeline.training_batches(records, inputs, first_example=done),
         validation=_validation(records, manifest, inputs, report),
+        strategy=strategy,
         settings=schedule,
         run_dir=run_dir,
         examples_per_step=settings.batch_size,
@@ -129,17 +129,21 @@ def _image_size(settings: ClassifierSettings, manifest: Manifest) -> int:
     return min(_LARGEST_DEFAULT_SIZE_PX, held * 7 // 8)
 
 
-def _require_classes(records: Path, manifest: Manifest, report: Callable[[str], None]) -> None:
-    absent = [
-        name for name in manifest.class_names if not manifest.count(split="train", class_name=name)
-    ]
-    if len(manifest.class_names) - len(absent) < 2:
+def _present_classes(
+    records: Path, manifest: Manifest, report: Callable[[str], None]
+) -> list[bool]:
+    """Which classes have training examples; fewer than two are an error."""
+    names = manifest.class_names
+    present = [manifest.count(split="train", class_name=name) > 0 for name in names]
+    absent = ", ".join(name for name, has in zip(names, present) if not has)
+    if sum(present) < 2:
         raise MelanomaError(
             f"{records}: expected training examples of at least two classes; "
-            f"there are none of {', '.join(absent)}"
+            f"there are none of {absent}"
         )
     if absent:
-        report(f"warning: no training example of {', '.join(absent)}; it cannot be learned")
+        report(f"warning: no training example of {absent}; it cannot be learned")
+    return present
 
 
 def _validation(
