@@ -7,61 +7,110 @@ from typing import Any
 
 import numpy as np
 
+from melanoma_tf.evaluation.metrics.decisions import confusion, look_like_probabilities
+from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_figures, prepare
+
+# Present in every dictionary; what a task lacks is None, with the reason under `undefined`.
+_OF_DECISIONS = ("accuracy", "balanced_accuracy")
+_OF_PROBABILITIES = ("expected_calibration_error", "brier_score")
+
 
 def classification_scores(
-    labels: np.ndarray, scores: np.ndarray, class_names: Sequence[str]
+    labels: np.ndarray,
+    scores: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    min_tpr: float = 0.8,
 ) -> dict[str, Any]:
     """Score one column of scores per class against the true classes.
 
     Args:
         labels: int `(images,)`, class index; -1 (unknown) is left out.
-        scores: float `(images, classes)`, finite; larger means more of that class.
+        scores: float `(images, classes)`, finite, used as given; larger means more of that class.
         class_names: in the order of the columns.
+        min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
 
     Returns:
-        `n`, `classes`, `n_per_class`, `accuracy`, `balanced_accuracy` (mean sensitivity of the
-        classes that have examples; a tie for the largest score is wrong, as in ISIC 2018),
-        `auc` by class (one against the rest), `mean_auc` (of the defined ones),
-        `confusion_matrix` (rows true, columns predicted; ties in no column) and `undefined`:
-        the name of each figure that the examples do not define, with the reason; its value is
-        None, never 0 or 1.
+        What `task_scores` returns.
+
+    Raises:
+        MelanomaError: shapes that do not fit, scores that are not finite.
     """
-    known = labels >= 0
-    labels, scores = labels[known], scores[known]
-    n_classes = len(class_names)
-    is_largest = scores == scores.max(axis=1, keepdims=True) if len(scores) else scores > 0
-    decided = is_largest.sum(axis=1) == 1
-    confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
-    np.add.at(confusion, (labels[decided], is_largest.argmax(axis=1)[decided]), 1)
-    n_per_class = np.bincount(labels, minlength=n_classes)
-    undefined = {}
-    auc: dict[str, float | None] = {}
-    for index, name in enumerate(class_names):
-        auc[name] = _auc(labels == index, scores[:, index])
-        if auc[name] is None:
-            what = "no example" if n_per_class[index] == 0 else "no other class"
-            undefined[f"auc.{name}"] = f"{what} of {name}"
-    present = n_per_class > 0
-    defined = [value for value in auc.values() if value is not None]
-    recalls = np.diag(confusion)[present] / n_per_class[present]
-    return {
-        "n": len(labels),
-        "classes": list(class_names),
-        "n_per_class": dict(zip(class_names, n_per_class.tolist())),
-        "accuracy": float(np.trace(confusion) / len(labels)) if len(labels) else None,
-        "balanced_accuracy": float(recalls.mean()) if present.any() else None,
-        "auc": auc,
-        "mean_auc": float(np.mean(defined)) if defined else None,
-        "confusion_matrix": confusion.tolist(),
-        "undefined": undefined,
+    labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    task = prepare(labels, scores, class_names, min_tpr=min_tpr)
+    return task_scores(task, np.ones(task.n_images))
+
+
+def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
+    """Every figure of a task.
+
+    Args:
+        task: the images.
+        weights: float64 `(images,)`, not negative.
+
+    Returns:
+        `n`, `classes`, `n_per_class`, `min_tpr`, `are_probabilities`; `confusion_matrix` (rows
+        true, columns decided) and `undecided` (by true class: ties for the largest score, which
+        stand in no column and are wrong); each figure of `all_figures`, nested by class:
+        `auc.melanoma`; and `undefined`: the figures that the examples do not define, as
+        `auc.melanoma`, with the reason; their value is None, never 0 or 1.
+    """
+    figures = {path: float(values[0]) for path, values in all_figures(task, weights[None]).items()}
+    known = (task.membership >= 0).any(axis=1) & (weights > 0)
+    members = (task.membership == 1).T @ weights
+    result: dict[str, Any] = {
+        "n": int(known.sum()),
+        "classes": list(task.class_names),
+        "n_per_class": {
+            name: _number(count) for name, count in zip(task.class_names, members.tolist())
+        },
+        "min_tpr": task.min_tpr,
+        "are_probabilities": bool(len(task.scores)) and look_like_probabilities(task.scores),
+        "undefined": {},
     }
+    for name in ("mean_auc_isic2017", *_OF_DECISIONS, *_OF_PROBABILITIES):
+        figures.setdefault((name,), float("nan"))
+    for path, value in figures.items():
+        defined = not np.isnan(value)
+        set_nested(result, path, value if defined else None)
+        if not defined:
+            result["undefined"][".".join(path)] = _reason(task, weights, path)
+    result["confusion_matrix"] = result["undecided"] = None
+    if task.decisions is not None:
+        counts = confusion(task.decisions, weights[None])[0]
+        rows = [[_number(cell) for cell in row] for row in counts.tolist()]
+        result["confusion_matrix"] = [row[:-1] for row in rows]
+        result["undecided"] = {name: row[-1] for name, row in zip(task.class_names, rows)}
+    return result
 
 
-def _auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
-    """Share of pairs (positive, negative) in the right order, ties counting one half."""
-    negatives = np.sort(scores[~positive])
-    if positive.sum() == 0 or negatives.size == 0:
-        return None
-    below = np.searchsorted(negatives, scores[positive], side="left")
-    not_above = np.searchsorted(negatives, scores[positive], side="right")
-    return float((below + not_above).mean() / 2 / negatives.size)
+def set_nested(tree: dict[str, Any], path: FigurePath, value: object) -> None:
+    """Set `tree[path[0]][path[1]]...`, making the dictionaries on the way."""
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = value
+
+
+def _number(value: float) -> int | float:
+    """Counts as whole numbers, weighted ones as they are."""
+    return int(value) if value == int(value) else value
+
+
+def _reason(task: Task, weights: np.ndarray, path: FigurePath) -> str:
+    if path[0] == "mean_auc":
+        return "no class has both examples and counter-examples"
+    if path[0] == "mean_auc_isic2017":
+        return "needs the areas of melanoma and of seborrheic_keratosis"
+    if len(path) == 1:
+        if task.decisions is None:
+            return "the columns are not all of the classes to decide between"
+        if path[0] in _OF_PROBABILITIES and not look_like_probabilities(task.scores):
+            return "the scores are not probabilities"
+        return "no image of a known class"
+    name = path[1]
+    membership = task.membership[:, task.class_names.index(name)]
+    if not weights[membership == 1].sum():
+        return f"no example of {name}"
+    if not weights[membership == 0].sum():
+        return f"no example of any class but {name}"
+    return f"no score of {name} above 0.5" if path[0] == "ppv" else f"all scores of {name} above 0.5"
