@@ -32,7 +32,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="melanoma-tf")
 def main() -> None:
-    r"""Purify, generate, balance, train, score and serve dermoscopic images.
+    """Purify, generate, balance, train, score and serve dermoscopic images.
 
     \b
     The usual order:

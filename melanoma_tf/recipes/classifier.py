@@ -13,12 +13,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import __version__, pipeline, training
+from melanoma_tf import __version__, training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.files import read_json, refuse_existing, write_json
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
+from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.serving.export import export_classifier
 

@@ -113,4 +113,6 @@ def _reason(task: Task, weights: np.ndarray, path: FigurePath) -> str:
         return f"no example of {name}"
     if not weights[membership == 0].sum():
         return f"no example of any class but {name}"
-    return f"no score of {name} above 0.5" if path[0] == "ppv" else f"all scores of {name} above 0.5"
+    return (
+        f"no score of {name} above 0.5" if path[0] == "ppv" else f"all scores of {name} above 0.5"
+    )
