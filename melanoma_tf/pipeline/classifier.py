@@ -62,7 +62,6 @@ def training_batches(
     """
     manifest = read_manifest(folder)
     paths = shard_paths(folder, manifest, "train")
-    count = manifest.count(split="train")
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "label"))
