@@ -20,6 +20,7 @@ from melanoma_tf.datasets.phantom_structures import (
     branching_vessels,
     draw_outline,
     furrows,
+    largest_piece,
     network,
     packed,
     scatter,
@@ -59,7 +60,7 @@ Recipe = Callable[[Canvas, np.random.Generator], LesionLayers]
 
 def draw_lesion(canvas: Canvas, rng: np.random.Generator, recipe: Recipe) -> LesionLayers:
     """Draw the layers of a lesion, with amounts of pigment that do not tell its class."""
-    melanin_mean, blood_mean = rng.uniform(0.3, 1.0), rng.uniform(0.02, 0.3)
+    melanin_mean, blood_mean = rng.uniform(0.35, 1.2), rng.uniform(0.02, 0.25)
     depth = rng.uniform(-1, 1)
     layers = recipe(canvas, rng)
     # A class that is red or brown by nature keeps a part of its own mean.
@@ -104,8 +105,8 @@ def _patch(
     middle = scatter(rng, outline, 1, reach=0.7 * spread)[0]
     distance = cv2.magnitude(x - np.float32(middle[0]), y - np.float32(middle[1]))
     distance /= np.float32(size * outline.radius)
-    distance += np.float32(0.45) * canvas.noise(rng, 1.6 / outline.radius, octaves=2)
-    return smooth_step(distance, 1.25, 0.65)
+    distance += np.float32(0.75) * canvas.noise(rng, 1.8 / outline.radius, octaves=3)
+    return smooth_step(distance, 1.35, 0.5)
 
 
 def melanoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
@@ -113,9 +114,9 @@ def melanoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     outline = draw_outline(
         canvas,
         rng,
-        irregularity=rng.uniform(0.1, 0.2),
-        roughness=rng.uniform(0.16, 0.3),
-        blobs=int(rng.integers(2, 5)),
+        irregularity=rng.uniform(0.08, 0.2),
+        roughness=rng.uniform(0.12, 0.3),
+        blobs=int(rng.integers(1, 5)),
     )
     # Abrupt in one part of the border, fading in another.
     softness = np.float32(0.18) + np.float32(0.16) * canvas.noise(rng, 1.5)
@@ -141,7 +142,7 @@ def melanoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     if 2 in shown:
         spokes = streaks(canvas, rng, outline, int(rng.integers(14, 30)))
         melanin = np.maximum(melanin, spokes * np.float32(1.4))
-        mask = np.where(spokes > 0.5, np.uint8(255), mask).astype(np.uint8)
+        mask, _ = largest_piece((spokes > 0.5) | (mask > 0))
     if 3 in shown:
         veil = _patch(canvas, rng, outline, rng.uniform(0.35, 0.65)) * cover
         veil *= np.float32(rng.uniform(0.45, 0.75)) + np.float32(0.15) * canvas.noise(rng, 8, 3)
@@ -149,14 +150,14 @@ def melanoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     if 4 in shown:
         scar = _patch(canvas, rng, outline, rng.uniform(0.25, 0.45)) * cover
         melanin *= 1 - np.float32(0.75) * scar
-        white = scar * np.float32(rng.uniform(0.25, 0.5))
+        white = scar * np.float32(rng.uniform(0.15, 0.4))
     return _layers(outline, melanin=melanin, blood=blood, veil=veil, white=white, mask=mask)
 
 
 def nevus(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     """Round or oval, symmetric, one pattern throughout: reticular, globular or homogeneous."""
     outline = draw_outline(
-        canvas, rng, irregularity=rng.uniform(0.01, 0.05), roughness=rng.uniform(0.02, 0.06)
+        canvas, rng, irregularity=rng.uniform(0.01, 0.07), roughness=rng.uniform(0.02, 0.08)
     )
     cover = outline.cover(rng.uniform(0.15, 0.4))
     # Darker or lighter towards the middle, the same in every direction.
@@ -164,16 +165,19 @@ def nevus(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     melanin = 0.8 + np.float32(1) * centred + np.float32(0.2) * canvas.noise(rng, 6, octaves=4)
     pattern = rng.choice(["reticular", "globular", "homogeneous"], p=[0.5, 0.3, 0.2])
     if pattern == "reticular":
-        lines = network(canvas, rng, spacing=rng.uniform(0.026, 0.036), irregularity=0.3)
-        melanin += (lines - np.float32(0.4)) * np.float32(rng.uniform(0.5, 0.8))
+        lines = network(canvas, rng, spacing=rng.uniform(0.026, 0.036), irregularity=0.42)
+        strength = np.float32(rng.uniform(0.5, 0.8)) * (1 + np.float32(0.5) * canvas.noise(rng, 8))
+        melanin += (lines - np.float32(0.4)) * strength
         # The lines run out into the skin a little further than the pigment between them.
         cover = np.maximum(outline.cover(0.25), lines * smooth_step(outline.level, -0.16, 0.12))
     elif pattern == "globular":
         spacing = rng.uniform(0.032, 0.046)
-        points = packed(canvas, rng, outline, spacing, depth=0.02)
-        radii = spacing * rng.uniform(0.3, 0.42, len(points))
+        points, chance = packed(canvas, rng, outline, spacing, depth=0.02)
+        radii = spacing * (0.3 + 0.12 * chance[0])
         melanin += np.float32(0.65) * canvas.blur(canvas.discs(points, radii), 0.003)
-    return _layers(outline, melanin=melanin * cover)
+    # Some are as dull as a keratosis, or colour would tell them apart.
+    dull = cover * np.float32(rng.uniform(0, 0.14))
+    return _layers(outline, melanin=melanin * cover, white=dull)
 
 
 def seborrheic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
@@ -203,7 +207,7 @@ def seborrheic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLaye
         rng.uniform(0.005, 0.013, count),
         rng.uniform(0.45, 0.9, count),
     )
-    white = canvas.blur(cysts, 0.0025) + np.float32(0.1) * cover
+    white = canvas.blur(cysts, 0.0025) + np.float32(rng.uniform(0, 0.06)) * cover
     # The light falls from one side on what stands above the skin.
     height = canvas.blur(cover * np.float32(2) - fissures - openings, 0.007)
     turn = rng.uniform(0, 2 * np.pi)
@@ -219,11 +223,12 @@ def benign_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     if rng.random() < 0.5:
         return seborrheic_keratosis(canvas, rng)
     outline = draw_outline(
-        canvas, rng, irregularity=0.08, roughness=rng.uniform(0.12, 0.2), scallops=0.05
+        canvas, rng, irregularity=0.08, roughness=rng.uniform(0.08, 0.14), scallops=0.04
     )
     cover = outline.cover(0.06)
-    lines = furrows(canvas, rng, cells=rng.uniform(13, 18), width=0.22)
-    melanin = (0.55 + 0.5 * lines + np.float32(0.15) * canvas.noise(rng, 4)) * cover
+    lines = furrows(canvas, rng, cells=rng.uniform(22, 30), width=0.3)
+    shade = canvas.noise(rng, 5, octaves=3)
+    melanin = (0.5 + 0.4 * lines * smooth_step(shade, -0.5, 0.2) + np.float32(0.25) * shade) * cover
     return _layers(outline, melanin=melanin)
 
 
@@ -232,9 +237,9 @@ def actinic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     outline = draw_outline(canvas, rng, irregularity=0.1, roughness=rng.uniform(0.12, 0.2))
     cover = outline.cover(0.45)
     spacing = rng.uniform(0.05, 0.065)
-    points = packed(canvas, rng, outline, spacing)
-    follicles = canvas.discs(points, spacing * rng.uniform(0.16, 0.34, len(points)))
-    plugs = canvas.discs(points, spacing * rng.uniform(0.09, 0.14, len(points)))
+    points, chance = packed(canvas, rng, outline, spacing)
+    follicles = canvas.discs(points, spacing * (0.16 + 0.18 * chance[0]))
+    plugs = canvas.discs(points, spacing * (0.09 + 0.05 * chance[1]))
     follicles = canvas.blur(follicles, 0.006)
     mottle = canvas.noise(rng, 16, octaves=2)
     blood = (0.75 + np.float32(0.45) * mottle) * cover * (1 - np.float32(0.7) * follicles)
@@ -297,13 +302,13 @@ def vascular_lesion(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     )
     cover = outline.cover(0.08)
     spacing = outline.radius * rng.uniform(0.32, 0.5)
-    points = packed(canvas, rng, outline, spacing, depth=0.1)
-    radii = spacing * rng.uniform(0.3, 0.58, len(points))
-    fill = rng.uniform(0.5, 1.0, len(points))
+    points, chance = packed(canvas, rng, outline, spacing, depth=0.1)
+    radii = spacing * (0.3 + 0.28 * chance[0])
+    fill = 0.5 + 0.5 * chance[1]
     lacunae = canvas.blur(canvas.discs(points, radii, fill), 0.006) * cover
     lacunae *= 1 + np.float32(0.3) * canvas.noise(rng, 12, octaves=2)
-    blood = np.float32(0.5) * cover + lacunae * np.float32(1.0)
-    dark = canvas.discs(points, radii * 0.9, (rng.random(len(points)) < 0.25) * fill)
+    blood = np.float32(0.8) * cover + lacunae * np.float32(2.2)
+    dark = canvas.discs(points, radii * 0.9, (chance[2] < rng.uniform(0, 0.3)) * fill)
     dark = canvas.blur(dark, 0.012) * cover
     melanin = np.float32(0.08) * cover + dark * np.float32(rng.uniform(0.3, 1.2))
     white = (cover - lacunae) * np.float32(rng.uniform(0.1, 0.3))

@@ -54,8 +54,8 @@ def hairs(
         bezier(control, 24), width[:, None] * taper, rng.uniform(0.7, 1.0, count)
     )
     light = rng.random() < 0.2
-    shade = canvas.blur(_shifted(layer, canvas, 0.005, 0.006), 0.004)
-    scene = scene * (1 - np.float32(0.22) * shade)
+    shade = canvas.blur(_shifted(layer, canvas, 0.004, 0.005), 0.003)
+    scene = scene * (1 - np.float32(0.16) * shade)
     dark_tone = np.array([0.1, 0.065, 0.05]) * rng.uniform(0.4, 2.6)
     colour = np.array([0.93, 0.86, 0.72]) if light else dark_tone
     return _over(scene, layer * np.float32(0.8 if light else 0.92), colour)
@@ -165,6 +165,8 @@ def bubbles(
     points = cluster + rng.normal(0, rng.uniform(0.08, 0.3), (count, 2))
     points = np.clip(points, -np.array(canvas.half) * 0.95, np.array(canvas.half) * 0.95)
     radii = np.exp(rng.uniform(np.log(0.008), np.log(0.05), count))
+    # One is large enough to be seen and lies where no dark corner hides it.
+    points[0], radii[0] = rng.uniform(-0.33, 0.33, 2), max(radii[0], 0.05)
     outer = canvas.discs(points, radii * 1.12)
     full = canvas.discs(points, radii)
     core = canvas.discs(points, radii * 0.8)
