@@ -178,8 +178,17 @@ def _strokes(
         if threshold >= 1.0:
             continue
         table = np.rint(255 * contrast / (contrast + saturation)).astype(np.uint8)
-        thresholds = cv2.convertScaleAbs(surroundings.caution, alpha=255 * threshold)
-        lines |= _lines(_halved(cv2.LUT(bars, table)), thresholds, directions(settings, which))
+        saturated = _halved(cv2.LUT(bars, table))
+        clutter = cv2.resize(
+            cv2.blur(_block_means(saturated).astype(np.float32), (3, 3)),
+            saturated.shape[::-1],
+            interpolation=cv2.INTER_LINEAR,
+        )
+        thresholds = cv2.addWeighted(
+            surroundings.caution, 255 * threshold, clutter, settings.clutter_caution, 0
+        )
+        thresholds = cv2.convertScaleAbs(thresholds)
+        lines |= _lines(saturated, thresholds, directions(settings, which))
     near = cv2.dilate(lines, np.ones((3, 3), np.uint8))
     bars = cv2.bitwise_and(bars, _doubled(near, *bars.shape))
     peak = cv2.dilate(bars, np.ones((7, 7), np.uint8))
@@ -243,15 +252,18 @@ def _surroundings(density: Pixels, settings: OcclusionSettings, per_level: float
     element = np.ones([settings.mark_size_px // 2 | 1] * 2, np.uint8)
     skin = cv2.morphologyEx(red, cv2.MORPH_CLOSE, element)
     blue_skin = cv2.morphologyEx(blue, cv2.MORPH_CLOSE, element)
-    rows, columns = red.shape[0] // 8, red.shape[1] // 8
-    blocks = cv2.resize(
-        red[: 8 * rows, : 8 * columns], (columns, rows), interpolation=cv2.INTER_AREA
-    )
-    samples = np.sort(blocks, axis=None)
+    samples = np.sort(_block_means(red), axis=None)
     brightest = float(samples[int((1 - settings.skin_quantile) * (samples.size - 1))])
     darker = cv2.multiply(cv2.subtract(brightest, skin, dtype=cv2.CV_32F), per_level)
     caution = np.maximum(darker, 0) * np.float32(settings.lesion_caution) + 1
     return _Surroundings(cv2.subtract(skin, red), cv2.subtract(blue_skin, blue), darker, caution)
+
+
+def _block_means(plane: Pixels) -> Pixels:
+    """Means of whole blocks of 8x8 pixels."""
+    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
+    whole = plane[: 8 * rows, : 8 * columns]
+    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def _marks(

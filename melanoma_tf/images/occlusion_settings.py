@@ -55,6 +55,8 @@ class OcclusionSettings:
         reach: by how much of a line's length a line that was found is prolonged to both sides.
         lesion_caution: by how much the line thresholds grow per unit of optical density by which
             the surroundings are denser than bare skin; pigment has lines of its own.
+        clutter_caution: by how much they grow per unit of mean (saturated) contrast around: a mesh
+            is dense with threads of all directions, a hair has bare skin beside it.
         dark: hairs, ticks, digits; contrast in optical density.
         light: light hairs and rims of bubbles; contrast in colour value.
         mark_size_px: marks (ink, digits) are thinner than this.
@@ -73,6 +75,7 @@ class OcclusionSettings:
     directions: tuple[int, int] = (12, 8)
     reach: float = 0.4
     lesion_caution: float = 1.2
+    clutter_caution: float = 0.4
     dark: StrokeSettings = StrokeSettings((0.35, 0.35), (0.10, 0.18), 0.10, 0.35)
     light: StrokeSettings = StrokeSettings((0.25, 0.25), (1.0, 0.17), 0.05, 0.40)
     mark_size_px: int = 26

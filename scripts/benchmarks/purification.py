@@ -32,11 +32,10 @@ from melanoma_tf.datasets.phantom_image import PHANTOM_CLASSES, PhantomSettings,
 GENERATORS = {"tuning": draw_tuning, "reporting": draw_reporting}
 # Images of isic2017 in which the eye finds next to no hair, ruler, ink or bubble.
 CLEANEST = (
-    "0000 0008 0013 0016 0037 0038 0039 0047 0052 0053 0063 0073 0108 0109 0122 0124 0141 0142 "
-    "0145 0153 0156 0172 0186 0196 0197 0199 0202 0203 0211 0213 0216 0221 0222 0225 0226 0227 "
-    "0232 0233 0235 0236 0263 0278 0292 0297 0311 0313 0316 0321 0329 0341 0423 0457 0525 0540 "
-    "0543"
-).split()
+    *(0, 8, 13, 16, 37, 38, 39, 47, 52, 53, 63, 73, 108, 109, 122, 124, 141, 142, 145, 153, 156),
+    *(172, 186, 196, 197, 199, 202, 203, 211, 213, 216, 221, 222, 225, 226, 227, 232, 233, 235),
+    *(236, 263, 278, 292, 297, 311, 313, 316, 321, 329, 341, 423, 457, 525, 540, 543),
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def real_images(half: str, data: Path | None) -> Iterator[tuple]:
     if data is None:
         return
     root = data / "isic2017"
-    for key in (f"ISIC_000{number}" for number in CLEANEST):
+    for key in (f"ISIC_{number:07d}" for number in CLEANEST):
         if belongs_to(key, half):
             image = cv2.imread(str(root / "ISIC-2017_Training_Data" / f"{key}.jpg"))
             name = f"{key}_segmentation.png"
