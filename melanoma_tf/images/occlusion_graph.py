@@ -89,13 +89,27 @@ def _strokes(
         if threshold >= 1.0:
             continue
         saturated = halve((bars / (bars + saturation))[..., None])
-        found = _lines(saturated, threshold * around.caution, directions(settings, which))
+        clutter = settings.clutter_caution * _clutter(saturated)
+        thresholds = threshold * around.caution + clutter
+        found = _lines(saturated, thresholds, directions(settings, which))
         lines = found if lines is None else tf.maximum(lines, found)
     near = dilate(tf.cast(lines, tf.float32)[..., None], 3)[..., 0]
     bars = bars * repeat_twice(near, *height_width(bars))
     peaks = dilate(bars[..., None], 7)[..., 0]
     least = tf.maximum(stroke.faintest, stroke.share_of_peak * peaks)
     return tf.cast(bars > least, tf.float32)
+
+
+def _clutter(saturated: tf.Tensor) -> tf.Tensor:
+    """Mean over about 48 pixels of the working size: `(batch, height, width)` like its input."""
+    blocks = pad_with_edge(_block_means(saturated), 1)
+    means = tf.nn.avg_pool2d(blocks, 3, 1, "VALID")
+    return tf.image.resize(means, height_width(saturated), method="bilinear")[..., 0]
+
+
+def _block_means(planes: tf.Tensor) -> tf.Tensor:
+    """Means of whole blocks of 8x8 pixels."""
+    return tf.nn.avg_pool2d(planes, 8, 8, "VALID")
 
 
 def _lines(planes: tf.Tensor, thresholds: tf.Tensor, lines: tuple[Direction, ...]) -> tf.Tensor:
@@ -108,10 +122,9 @@ def _lines(planes: tf.Tensor, thresholds: tf.Tensor, lines: tuple[Direction, ...
         planes: float32 `(batch, height, width, 1)` in [0, 1], at half the working size.
         thresholds: float32 `(batch, height, width)`.
         lines: of one length, in all directions.
-        settings: directions and distances.
 
     Returns:
-        float32 `(batch)`, 0 or 1.
+        uint8 `(batch, height, width)`, 0 or 1.
     """
     kernel, radius = _stacked(lines)
     outer = margin(lines)
@@ -211,8 +224,7 @@ def _marks(
 
 def _skin_brightness(red: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
     """Brightness of bare skin per image, `(batch, 1, 1, 1)`: a high quantile of block means."""
-    means = tf.nn.avg_pool2d(red, 8, 8, "VALID")
-    values = tf.sort(tf.reshape(means, [tf.shape(red)[0], -1]), axis=-1)
+    values = tf.sort(tf.reshape(_block_means(red), [tf.shape(red)[0], -1]), axis=-1)
     last = tf.cast(tf.shape(values)[1] - 1, tf.float32)
     place = tf.cast((1.0 - settings.skin_quantile) * last, tf.int32)
     return tf.gather(values, place, axis=1)[:, None, None, None]
