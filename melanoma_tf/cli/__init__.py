@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from melanoma_tf import __version__
-from melanoma_tf.cli import records
+from melanoma_tf.cli import compare, records, score
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
@@ -46,5 +46,5 @@ def main() -> None:
     """
 
 
-for command in records.COMMANDS:
+for command in (*records.COMMANDS, *score.COMMANDS, *compare.COMMANDS):
     main.add_command(command)
