@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 PER_CLASS = (
     ("AUC", ("auc",)),
     ("average precision", ("average_precision",)),
@@ -35,7 +35,12 @@ OVERALL = (
 
 @click.group()
 def score() -> None:
-    """Score predictions by the definitions of the ISIC challenges."""
+    r"""Score predictions by the definitions of the ISIC challenges.
+
+    \b
+    Example:
+      melanoma-tf score classifier predictions.csv --truth ISIC2018_Task3_Test_GroundTruth.csv
+    """
 
 
 @score.command("classifier")

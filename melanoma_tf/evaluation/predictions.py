@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,9 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     except csv.Error as error:
         raise MelanomaError(f"{path}: expected a CSV file, found {error}") from None
     if len(lines) < 2:
-        raise MelanomaError(f"{path}: expected a header and at least one row, found neither or one")
+        raise MelanomaError(
+            f"{path}: expected a header and at least one row, found {len(lines)} line(s)"
+        )
     header = [name.strip() for name in lines[0]]
     try:
         refuse_duplicates("columns", header)
@@ -218,8 +221,7 @@ def _labels(
 
 def refuse_duplicates(what: str, values: Sequence[str]) -> None:
     """Raise `MelanomaError` with the values that are there more than once."""
-    seen: set[str] = set()
-    twice = sorted({value for value in values if value in seen or seen.add(value)})  # type: ignore[func-returns-value]
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
         raise MelanomaError(f"expected different {what}; found more than once: {listed(twice)}")
 

@@ -74,6 +74,19 @@ def test_interval_covers_the_true_area_in_95_of_100_studies():
     assert covered / 400 == pytest.approx(0.95, abs=0.03)
 
 
+def test_equal_classifiers_differ_at_the_5_percent_level_in_one_study_of_twenty():
+    generator = np.random.default_rng(1)
+    truth, contrast = np.arange(200) < 70, np.array([-1, 1])
+    p_values = []
+    for _ in range(400):
+        common = generator.normal(size=200) + truth
+        found = delong(truth, [common + 0.5 * generator.normal(size=200) for _ in range(2)])
+        variance = contrast @ found.covariance @ contrast
+        p_values.append(difference_p_value(contrast @ found.values, variance))
+    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.05)
+
+
 def test_p_values_are_those_of_the_normal_distribution():
     assert difference_p_value(1.96, 1.0) == pytest.approx(2 * stats.norm.sf(1.96))
     assert difference_p_value(-0.1, 0.01) == pytest.approx(2 * stats.norm.sf(1))

@@ -35,9 +35,7 @@ def random_task(seed, n_images=200, n_classes=3, decimals=None):
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), n_images=st.integers(2, 40), levels=st.integers(1, 30),
        weighted=st.booleans(), min_tpr=st.sampled_from((0.05, 0.5, 0.8, 0.9)))  # fmt: skip
-def test_class_figures_follow_the_published_definitions(
-    seed, n_images, levels, weighted, min_tpr
-):
+def test_class_figures_follow_the_published_definitions(seed, n_images, levels, weighted, min_tpr):
     """Few levels make many ties, across and within the classes."""
     generator = np.random.default_rng(seed)
     truth = generator.integers(0, 2, n_images)
