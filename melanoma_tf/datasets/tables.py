@@ -1,0 +1,163 @@
+"""Label files as they come: a BOM, Windows line ends and NaN cells are read, faults are named."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from melanoma_tf.errors import MelanomaError
+
+_NO_VALUE = frozenset({"", "nan", "na", "n/a", "null", "none"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One data row of a label file, which knows where it stands so that errors can say so.
+
+    Attributes:
+        path: the file.
+        line: the line in the file on which the row ends, from 1.
+        cells: column name -> text; an absent value (NaN, NA, null, empty) is "".
+    """
+
+    path: Path
+    line: int
+    cells: dict[str, str]
+
+    @property
+    def place(self) -> str:
+        """`labels.csv line 7`, for messages."""
+        return f"{self.path} line {self.line}"
+
+    def text(self, *columns: str) -> str:
+        """The first of the columns that has a value, else ""."""
+        return next((self.cells[name] for name in columns if self.cells.get(name)), "")
+
+    def number(self, *columns: str) -> float | None:
+        """The first of the columns that has a value, as a number; None where there is none.
+
+        Raises:
+            MelanomaError: the value is no number.
+        """
+        text = self.text(*columns)
+        if not text or text.lower() == "unknown":
+            return None
+        try:
+            return float(text)
+        except ValueError:
+            names = "/".join(columns)
+            raise MelanomaError(
+                f"{self.place}: expected a number in {names}, found {text!r}"
+            ) from None
+
+    def image_key(self, column: str) -> str:
+        """The image id in a column, checked by `checked_key`."""
+        return checked_key(self.cells[column], self.place)
+
+
+def checked_key(key: str, place: str) -> str:
+    """An image id as found in a file: data, so it may not reach outside the source's folder.
+
+    Args:
+        key: the id.
+        place: where it was found, for the message.
+
+    Raises:
+        MelanomaError: the id is empty, `.` or `..`, or holds a path separator or control character.
+    """
+    unsafe = any(character in "/\\:" or not character.isprintable() for character in key)
+    if not key or key in {".", ".."} or unsafe:
+        raise MelanomaError(f"{place}: expected an image id without path separators, found {key!r}")
+    return key
+
+
+def read_table(path: Path, required: Iterable[str] = ()) -> list[Row]:
+    """The rows of a CSV file with a header line; blank lines are passed over.
+
+    Fields are parted by commas; where the header has none, by semicolons or tabs.
+
+    Raises:
+        MelanomaError: the file is absent, empty, no UTF-8, names a column twice, lacks a required
+            one, or has a row of another length than the header.
+    """
+    lines = _records(path)
+    header = _header(path, lines)
+    absent = [name for name in required if name not in header]
+    if absent:
+        raise MelanomaError(
+            f"{path}: expected the column {', '.join(absent)}; found {', '.join(header)}"
+        )
+    return [_row(path, number, header, values) for number, values in lines[1:]]
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """The names in the first line of a CSV file."""
+    return _header(path, _records(path))
+
+
+def read_cells(path: Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of a CSV file without a header line, under the given column names.
+
+    Raises:
+        MelanomaError: as `read_table`.
+    """
+    return [_row(path, number, columns, values) for number, values in _records(path)]
+
+
+def unique(rows: Iterable[Row], column: str) -> dict[str, Row]:
+    """Rows by their image id, in the file's order.
+
+    Raises:
+        MelanomaError: an id stands twice, or would leave the source's folder.
+    """
+    found: dict[str, Row] = {}
+    for row in rows:
+        key = row.image_key(column)
+        if key in found:
+            raise MelanomaError(
+                f"{row.path}: expected each image once, found {key} on lines "
+                f"{found[key].line} and {row.line}"
+            )
+        found[key] = row
+    return found
+
+
+def _records(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=_delimiter(first), strict=True)
+            found = [(reader.line_num, values) for values in reader]
+    except FileNotFoundError:
+        raise MelanomaError(f"expected the label file {path}; it does not exist") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MelanomaError(f"{path}: expected a CSV file in UTF-8, found {error}") from None
+    found = [(number, values) for number, values in found if any(map(str.strip, values))]
+    if not found:
+        raise MelanomaError(f"{path}: expected a label file, found an empty one")
+    return found
+
+
+def _delimiter(first_line: str) -> str:
+    return next((mark for mark in ",;\t" if mark in first_line), ",")
+
+
+def _header(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in lines[0][1])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise MelanomaError(f"{path}: expected each column once, found {twice[0]!r} twice")
+    return names
+
+
+def _row(path: Path, line: int, columns: Sequence[str], values: list[str]) -> Row:
+    if len(values) != len(columns):
+        raise MelanomaError(
+            f"{path} line {line}: expected {len(columns)} fields, found {len(values)}"
+        )
+    cells = (value.strip() for value in values)
+    kept = ("" if cell.lower() in _NO_VALUE else cell for cell in cells)
+    return Row(path, line, dict(zip(columns, kept)))
