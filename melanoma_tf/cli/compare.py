@@ -54,7 +54,7 @@ def compare(
     json_path: Path | None,
     overwrite: bool,
 ) -> None:
-    r"""Compare the predictions FIRST (the baseline) and SECOND of the same images.
+    """Compare the predictions FIRST (the baseline) and SECOND of the same images.
 
     Differences are SECOND less FIRST, with 95 % intervals and two-sided p-values: DeLong's for
     AUC, a paired bootstrap for the rest, by patient where a `patient_id` is known.

@@ -35,7 +35,7 @@ OVERALL = (
 
 @click.group()
 def score() -> None:
-    r"""Score predictions by the definitions of the ISIC challenges.
+    """Score predictions by the definitions of the ISIC challenges.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def classifier(
     json_path: Path | None,
     overwrite: bool,
 ) -> None:
-    r"""Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
+    """Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
 
     The scores are used as given. The truth is the file's own `label` column, or --truth. Intervals
     are by patient where a `patient_id` is known.
