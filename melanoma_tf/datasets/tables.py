@@ -32,8 +32,8 @@ class Row:
         return f"{self.path} line {self.line}"
 
     def text(self, *columns: str) -> str:
-        """The first of the columns that has a value, else ""."""
-        return next((self.cells[name] for name in columns if self.cells.get(name)), "")
+        """The first of the columns that has a value, else ""; a column without a name is none."""
+        return next((self.cells[name] for name in columns if name and self.cells.get(name)), "")
 
     def number(self, *columns: str) -> float | None:
         """The first of the columns that has a value, as a number; None where there is none.
