@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from melanoma_tf import __version__
-from melanoma_tf.cli import records
+from melanoma_tf.cli import evaluate, records, serve, train
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
@@ -32,7 +32,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="melanoma-tf")
 def main() -> None:
-    r"""Purify, generate, balance, train, score and serve dermoscopic images.
+    """Purify, generate, balance, train, score and serve dermoscopic images.
 
     \b
     The usual order:
@@ -46,5 +46,6 @@ def main() -> None:
     """
 
 
-for command in records.COMMANDS:
-    main.add_command(command)
+for group in (records, train, evaluate, serve):
+    for command in group.COMMANDS:
+        main.add_command(command)

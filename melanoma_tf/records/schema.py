@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -107,16 +108,18 @@ def serialize(example: Example) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+def parse(serialized: tf.Tensor, names: Iterable[str] | None = None) -> dict[str, tf.Tensor]:
     """Parse records in the graph.
 
     Args:
         serialized: string, scalar or `(batch,)`.
+        names: the features to parse, all by default; what is not asked for is not copied.
 
     Returns:
         The schema's features by name, each of the shape of `serialized`.
     """
-    specification = {name: tf.io.FixedLenFeature([], dtype) for name, dtype in _FEATURES.items()}
+    names = _FEATURES if names is None else names
+    specification = {name: tf.io.FixedLenFeature([], _FEATURES[name]) for name in names}
     if serialized.shape.rank == 0:
         return tf.io.parse_single_example(serialized, specification)
     return tf.io.parse_example(serialized, specification)

@@ -1,0 +1,74 @@
+"""`melanoma-tf export` and `melanoma-tf predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from melanoma_tf.cli import options
+from melanoma_tf.cli.console import progress, table
+
+
+@click.command()
+@options.run_dir()
+@click.option("--output", type=options.FOLDER, required=True, help="saved_models/NAME.")
+@options.overwrite
+def export(run_dir: Path, output: Path, overwrite: bool) -> None:
+    """Write a trained classifier as a SavedModel for TensorFlow Serving.
+
+    \b
+    Example:
+      melanoma-tf export --run-dir runs/first --output saved_models/first
+
+    The model takes encoded images (JPEG or PNG, any sizes) and returns probabilities and classes.
+    """
+    from melanoma_tf.recipes.classifier import export_run
+
+    export_run(run_dir, output, overwrite=overwrite)
+    click.echo(f"wrote {output}")
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=options.ANY_PATH)
+@click.option("--model", type=options.FOLDER, required=True, help="saved_models/NAME.")
+@click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
+@options.overwrite
+def predict(
+    images: tuple[Path, ...], model: Path, output: Path | None, batch_size: int, overwrite: bool
+) -> None:
+    """Classify images, or folders of images, with an exported model.
+
+    \b
+    Example:
+      melanoma-tf predict --model saved_models/first photo.jpg folder/ --output predictions.csv
+
+    Research software. Not a medical device.
+    """
+    from melanoma_tf.errors import MelanomaError
+    from melanoma_tf.files import refuse_existing, write_atomically
+    from melanoma_tf.serving.client import ServedClassifier, find_images, predictions_csv
+    from melanoma_tf.serving.export import DISCLAIMER
+
+    if output:
+        refuse_existing(output, overwrite)
+    paths = find_images(images)
+    predictions = ServedClassifier(model).predict(paths, batch_size=batch_size)
+    results = list(progress(predictions, label="predict", total=len(paths)))
+    good = [result for result in results if result.probabilities is not None]
+    if output and good:
+        write_atomically(output, predictions_csv(good))
+        click.echo(f"wrote {len(good)} rows to {output}")
+    elif good:
+        rows = [(result.path.name, *result.shown(), result.best) for result in good]
+        table(f"{len(good)} images", ("image", *good[0].class_names, "highest"), rows)
+    click.echo(DISCLAIMER, err=True)
+    bad = [result for result in results if result.error]
+    for result in bad:
+        click.echo(f"{result.path}: {result.error}", err=True)
+    if bad:
+        raise MelanomaError(f"{len(bad)} of {len(paths)} files were not classified")
+
+
+COMMANDS = (export, predict)

@@ -1,0 +1,100 @@
+"""`melanoma-tf train ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from melanoma_tf.cli import options
+
+
+@click.group()
+def train() -> None:
+    """Train a network."""
+
+
+@train.command()
+@options.records()
+@options.run_dir()
+@click.option(
+    "--backbone",
+    type=click.Choice(["resnet50", "efficientnetv2-b0", "mobilenetv3-small", "small"]),
+    default="resnet50",
+    show_default=True,
+    help="small trains from scratch on a CPU.",
+)
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    help="imagenet, none, or a FILE: another run's model.keras, or the backbone's .weights.h5.",
+)
+@click.option(
+    "--image-size",
+    "image_size_px",
+    type=click.IntRange(min=32),
+    help="Side of the network's input in pixels.  [default: 7/8 of the records', at most 224]",
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Images a step, over all replicas.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Of Adam.",
+)
+@click.option("--augment/--no-augment", default=True, show_default=True, help="Crops and flips.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["single", "mirrored"]),
+    default="single",
+    show_default=True,
+    help="mirrored: one replica on every visible GPU.",
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Devices to mirror on; without GPUs the CPU is split.  [default: all GPUs]",
+)
+@click.option("--mixed-precision", is_flag=True, help="Compute in float16.")
+@click.option("--resume", is_flag=True, help="Go on after the last finished epoch.")
+@options.seed
+@options.overwrite
+def classifier(
+    records: Path,
+    run_dir: Path,
+    image_size_px: int | None,
+    resume: bool,
+    overwrite: bool,
+    **settings: Any,
+) -> None:
+    """Train a lesion classifier on the training split of a record folder.
+
+    \b
+    Example:
+      melanoma-tf train classifier --records tfrecords/isic2017 --run-dir runs/first \\
+          --backbone small --weights none --epochs 20
+      tensorboard --logdir runs
+
+    The best epoch is the one with the highest mean AUC on the validation split.
+    """
+    from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
+
+    resolved = ClassifierSettings(image_size_px=image_size_px or 0, **settings)
+    train_classifier(
+        records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo
+    )
+    click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
+
+
+COMMANDS = (train,)

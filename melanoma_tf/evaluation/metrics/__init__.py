@@ -1,0 +1,17 @@
+"""Scores of a classifier by their published definitions; NumPy only."""
+
+from __future__ import annotations
+
+from melanoma_tf.evaluation.metrics.decisions import look_like_probabilities, softmax
+from melanoma_tf.evaluation.metrics.delong import delong
+from melanoma_tf.evaluation.metrics.figures import all_figures, prepare
+from melanoma_tf.evaluation.metrics.scores import classification_scores
+
+__all__ = [
+    "all_figures",
+    "classification_scores",
+    "delong",
+    "look_like_probabilities",
+    "prepare",
+    "softmax",
+]

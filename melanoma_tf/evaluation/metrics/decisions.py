@@ -1,0 +1,137 @@
+"""Figures of the decision for one class out of all, for many weightings of the same images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from melanoma_tf.errors import MelanomaError
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What each image was taken for, and what it is.
+
+    Attributes:
+        n_classes: how many classes there are.
+        images: int `(known,)`, indices of the images whose class is known.
+        cells: int `(known,)`, `true * (n_classes + 1) + decided`; a tie for the largest score
+            decides for the class `n_classes`, which no image has.
+        calibration: `(bins, errors)` where the scores are probabilities; else None.
+    """
+
+    n_classes: int
+    images: np.ndarray
+    cells: np.ndarray
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How probabilities and truth differ, by image.
+
+    Attributes:
+        bins: int `(known,)`, which of the equal bins the largest probability falls into.
+        gaps: float64 `(known,)`, 1 where the decision is right, else 0, less that probability.
+        brier: float64 `(known,)`, squared distance between probabilities and truth, in [0, 2].
+    """
+
+    bins: np.ndarray
+    gaps: np.ndarray
+    brier: np.ndarray
+
+
+def look_like_probabilities(scores: np.ndarray) -> bool:
+    """Whether every row lies in [0, 1] and sums to 1 within 1e-3 (float32 and rounded files)."""
+    in_range = bool(np.all((scores >= 0) & (scores <= 1)))
+    return in_range and bool(np.all(np.abs(scores.sum(axis=1) - 1) <= 1e-3))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits along the last axis, float64, without overflow."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
+    """Take each image for the class of the largest score.
+
+    Args:
+        labels: int `(images,)`, class index, -1 where unknown.
+        scores: float `(images, classes)`, at least one class.
+    """
+    n_classes = scores.shape[1]
+    if n_classes == 0:
+        raise MelanomaError("expected at least one class, found none")
+    images = np.flatnonzero(labels >= 0)
+    known, scores = labels[images], scores[images]
+    largest = scores.max(axis=1, keepdims=True)
+    is_tied = (scores == largest).sum(axis=1) > 1
+    decided = np.where(is_tied, n_classes, scores.argmax(axis=1))
+    calibration = None
+    if len(images) and look_like_probabilities(scores):
+        confidence = largest[:, 0]
+        bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, None)
+        truth = np.eye(n_classes)[known]
+        calibration = Calibration(
+            bins=np.minimum(bins, CALIBRATION_BINS - 1),
+            gaps=(decided == known) - confidence,
+            brier=((scores - truth) ** 2).sum(axis=1),
+        )
+    return Decisions(n_classes, images, known * (n_classes + 1) + decided, calibration)
+
+
+def confusion(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
+    """Confusion matrices, float64 `(rounds, classes, classes + 1)`; the last column holds ties.
+
+    Args:
+        decisions: of the images.
+        weights: float64 `(rounds, images)`.
+    """
+    n_classes = decisions.n_classes
+    counts = _sums(decisions.cells, weights[:, decisions.images], n_classes * (n_classes + 1))
+    return counts.reshape(len(weights), n_classes, n_classes + 1)
+
+
+def decision_figures(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Every figure of the decision for one class out of all.
+
+    Args:
+        decisions: of the images.
+        weights: float64 `(rounds, images)`.
+
+    Returns:
+        Float64 `(rounds,)` by name, NaN where a round does not define the figure: `accuracy`;
+        `balanced_accuracy` (ISIC 2018: the mean, over the classes that have examples, of the share
+        of each that is decided rightly; ties are wrong); where the scores are probabilities,
+        `expected_calibration_error` (Guo et al. 2017: 15 equal bins of the largest probability)
+        and `brier_score` (Brier 1950: mean squared distance over all classes, in [0, 2]).
+    """
+    counts = confusion(decisions, weights)
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    by_class = counts.sum(axis=2)
+    total = by_class.sum(axis=1)
+    present = by_class > 0
+    with np.errstate(invalid="ignore"):
+        recalls = right / np.where(present, by_class, 1.0)
+        figures = {
+            "accuracy": right.sum(axis=1) / total,
+            "balanced_accuracy": recalls.sum(axis=1) / present.sum(axis=1),
+        }
+        if decisions.calibration is not None:
+            drawn = weights[:, decisions.images]
+            gaps = _sums(
+                decisions.calibration.bins, drawn * decisions.calibration.gaps, CALIBRATION_BINS
+            )
+            figures["expected_calibration_error"] = np.abs(gaps).sum(axis=1) / total
+            figures["brier_score"] = drawn @ decisions.calibration.brier / total
+    return figures
+
+
+def _sums(codes: np.ndarray, values: np.ndarray, n_codes: int) -> np.ndarray:
+    """Sum of each row's values by code: float64 `(rounds, n_codes)`."""
+    sums = [np.bincount(codes, weights=row, minlength=n_codes) for row in values]
+    return np.array(sums, dtype=np.float64).reshape(len(values), n_codes)

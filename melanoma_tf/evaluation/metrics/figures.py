@@ -1,0 +1,121 @@
+"""All figures of a classifier for many weightings of the same images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.evaluation.metrics.decisions import Decisions, decide, decision_figures
+from melanoma_tf.evaluation.metrics.ranking import RankedClass, rank_class, ranking_figures
+
+FigurePath = tuple[str, ...]
+ISIC2017_PAIR = ("melanoma", "seborrheic_keratosis")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Images, their truth and their scores, prepared for repeated evaluation.
+
+    Attributes:
+        class_names: in the order of the columns.
+        n_images: how many there are.
+        membership: int8 `(images, classes)`: 1 of the class, 0 not, -1 unknown.
+        scores: float64 `(images, classes)`.
+        ranked: per class, its images sorted.
+        decisions: None where deciding for one class out of all has no meaning.
+        min_tpr: of ISIC 2024's partial area.
+    """
+
+    class_names: tuple[str, ...]
+    n_images: int
+    membership: np.ndarray
+    scores: np.ndarray
+    ranked: tuple[RankedClass, ...]
+    decisions: Decisions | None
+    min_tpr: float
+
+
+def prepare(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    membership: np.ndarray | None = None,
+    decide_classes: bool = True,
+    min_tpr: float = 0.8,
+) -> Task:
+    """Sort and decide once.
+
+    Args:
+        labels: int `(images,)`, class index, -1 where unknown.
+        scores: float `(images, classes)`, finite.
+        class_names: in the order of the columns.
+        membership: int8 `(images, classes)`, 1 of the class, 0 not, -1 unknown, where more is
+            known than the labels say (not a melanoma, but which of the others?).
+        decide_classes: false leaves out the figures of one class out of all.
+        min_tpr: in [0, 1).
+
+    Raises:
+        MelanomaError: shapes that do not fit, scores that are not finite, `min_tpr` outside [0, 1).
+    """
+    labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    n_classes = len(class_names)
+    if labels.ndim != 1 or scores.shape != (len(labels), n_classes):
+        raise MelanomaError(
+            f"expected scores of shape (images, {n_classes}) and as many labels; "
+            f"found {scores.shape} and {labels.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise MelanomaError("expected finite scores; found NaN or infinity")
+    if labels.size and not -1 <= labels.min() <= labels.max() < n_classes:
+        raise MelanomaError(f"expected labels from -1 to {n_classes - 1}; found others")
+    if not 0 <= min_tpr < 1:
+        raise MelanomaError(f"expected a minimal sensitivity in [0, 1), found {min_tpr}")
+    if membership is None:
+        membership = (labels[:, None] == np.arange(n_classes)).astype(np.int8)
+        membership[labels < 0] = -1
+    return Task(
+        class_names=tuple(class_names),
+        n_images=len(labels),
+        membership=membership,
+        scores=scores,
+        ranked=tuple(
+            rank_class(membership[:, index] == 1, membership[:, index] >= 0, scores[:, index])
+            for index in range(n_classes)
+        ),
+        decisions=decide(labels, scores) if decide_classes and n_classes > 1 else None,
+        min_tpr=min_tpr,
+    )
+
+
+def all_figures(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]:
+    """Every figure of every weighting.
+
+    Args:
+        task: the images.
+        weights: float64 `(rounds, images)`, not negative.
+
+    Returns:
+        Float64 `(rounds,)` by path, `("auc", "melanoma")`, NaN where undefined. `mean_auc` is
+        over the classes that are defined, `mean_auc_isic2017` over melanoma and seborrheic
+        keratosis, both of which must be.
+    """
+    figures: dict[FigurePath, np.ndarray] = {}
+    for name, ranked in zip(task.class_names, task.ranked):
+        for figure, values in ranking_figures(ranked, weights, min_tpr=task.min_tpr).items():
+            first, _, rest = figure.partition("/")
+            figures[(first, name, rest) if rest else (first, name)] = values
+    areas = np.stack([figures["auc", name] for name in task.class_names])
+    defined = ~np.isnan(areas)
+    with np.errstate(invalid="ignore"):
+        figures["mean_auc",] = np.where(defined, areas, 0.0).sum(axis=0) / defined.sum(axis=0)
+    if set(ISIC2017_PAIR) <= set(task.class_names):
+        first_area, second_area = (figures["auc", name] for name in ISIC2017_PAIR)
+        figures["mean_auc_isic2017",] = (first_area + second_area) / 2
+    if task.decisions is not None:
+        decided = decision_figures(task.decisions, weights)
+        figures.update({(name,): values for name, values in decided.items()})
+    return figures

@@ -1,0 +1,228 @@
+"""Lesion classifiers: a backbone, global average pooling and one logit per class.
+
+All take RGB in [0, 255] as any dtype, and normalise inside, so that training, evaluation and the
+exported model cannot disagree. Bisla et al. 2019, Section 4.1: ResNet-50 whose last layer is
+replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Callable
+
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.errors import MelanomaError
+
+_SMALL_FILTERS = 32
+_SMALL_STAGES = 4
+_BLOCKS_PER_STAGE = 2
+
+
+def build_classifier(
+    *,
+    backbone: str,
+    num_classes: int,
+    image_size_px: int,
+    weights: str = "none",
+    dropout: float = 0.2,
+) -> keras.Model:
+    """Build a classifier.
+
+    Args:
+        backbone: one of `BACKBONES`.
+        num_classes: number of logits, at least 2.
+        image_size_px: side of the square input in pixels, at least 32.
+        weights: `none` (random), `imagenet`, or the path of a `.keras` model of the same backbone
+            (its head may have other classes) or of a `.weights.h5` file of the bare backbone.
+        dropout: share of pooled features dropped in training.
+
+    Returns:
+        A model from `(batch, size, size, 3)` RGB in [0, 255] to float32 logits `(batch, classes)`.
+
+    Raises:
+        MelanomaError: unknown backbone, too small a size, or weights that cannot be had.
+    """
+    if backbone not in BACKBONES:
+        raise MelanomaError(f"expected a backbone out of {', '.join(BACKBONES)}; found {backbone}")
+    if num_classes < 2:
+        raise MelanomaError(f"expected at least 2 classes; found {num_classes}")
+    if image_size_px < 32:
+        raise MelanomaError(f"expected an image size of at least 32 px; found {image_size_px}")
+    images = keras.Input((image_size_px, image_size_px, 3), name="images")
+    features = _backbone(backbone, image_size_px, weights)(images)
+    features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
+    features = keras.layers.Dropout(dropout, name="dropout")(features)
+    # float32 also under mixed precision: a softmax over float16 logits overflows.
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
+    return keras.Model(images, logits, name=f"classifier_{backbone.replace('-', '_')}")
+
+
+def _backbone(name: str, size_px: int, weights: str) -> keras.Model:
+    build = BACKBONES[name]
+    if weights == "imagenet":
+        return _with_imagenet(name, size_px)
+    network = build(size_px, None)
+    if weights != "none":
+        _load_weights(network, Path(weights))
+    return network
+
+
+def _with_imagenet(name: str, size_px: int) -> keras.Model:
+    if name == "small":
+        raise MelanomaError(
+            "the backbone small has no ImageNet weights; expected --weights none or a FILE"
+        )
+    try:
+        return BACKBONES[name](size_px, "imagenet")
+    except Exception as error:  # Keras wraps every failed download in a bare Exception.
+        if "fetch failure" not in str(error):
+            raise
+        raise MelanomaError(
+            f"the ImageNet weights of {name} could not be downloaded ({_last_line(error)}); "
+            "expected network access, or them in ~/.keras/models; or give --weights FILE or none"
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].split(": ", 1)[-1]
+
+
+def _load_weights(network: keras.Model, path: Path) -> None:
+    if not path.is_file():
+        raise MelanomaError(f"expected --weights none, imagenet or a file; {path} does not exist")
+    if path.suffix == ".keras":
+        donor = keras.models.load_model(path, compile=False)
+        inner = [layer for layer in donor.layers if layer.name == network.name]
+        if not inner:
+            raise MelanomaError(f"{path}: expected a classifier with the backbone {network.name}")
+        network.set_weights(inner[0].get_weights())
+        return
+    try:
+        network.load_weights(path)
+    except (OSError, ValueError) as error:
+        raise MelanomaError(f"{path}: no weights of the backbone {network.name}: {error}") from None
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class CaffeNormalization(keras.layers.Layer):
+    """RGB in [0, 255] -> BGR minus the ImageNet mean: what Keras' ResNet-50 weights expect."""
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """Normalise `(batch, height, width, 3)`; the result has the layer's compute dtype."""
+        mean = tf.constant([103.939, 116.779, 123.68], tf.float32)
+        bgr = tf.reverse(tf.cast(images, tf.float32), [-1])
+        return tf.cast(bgr - mean, self.compute_dtype)
+
+
+def _resnet50(size_px: int, weights: str | None) -> keras.Model:
+    images = keras.Input((size_px, size_px, 3))
+    network = keras.applications.ResNet50(
+        include_top=False, weights=weights, input_tensor=CaffeNormalization()(images)
+    )
+    return keras.Model(images, network.output, name="resnet50")
+
+
+def _efficientnetv2_b0(size_px: int, weights: str | None) -> keras.Model:
+    network = keras.applications.EfficientNetV2B0(
+        include_top=False, weights=weights, input_shape=(size_px, size_px, 3)
+    )
+    return keras.Model(network.input, network.output, name="efficientnetv2-b0")
+
+
+def _mobilenetv3_small(size_px: int, weights: str | None) -> keras.Model:
+    network = keras.applications.MobileNetV3Small(
+        include_top=False, weights=weights, input_shape=(size_px, size_px, 3)
+    )
+    return keras.Model(network.input, network.output, name="mobilenetv3-small")
+
+
+def _small(size_px: int, weights: str | None) -> keras.Model:
+    """ResNet-18 at half its width: trains from scratch on a CPU."""
+    images = keras.Input((size_px, size_px, 3))
+    features = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)
+    features = _convolution(features, _SMALL_FILTERS, kernel=5, strides=2)
+    for stage in range(_SMALL_STAGES):
+        for block in range(_BLOCKS_PER_STAGE):
+            strides = 2 if stage and not block else 1
+            features = _residual_block(features, _SMALL_FILTERS * 2**stage, strides)
+    return keras.Model(images, features, name="small")
+
+
+def _residual_block(inputs: tf.Tensor, filters: int, strides: int) -> tf.Tensor:
+    shortcut = inputs
+    if strides > 1 or inputs.shape[-1] != filters:
+        shortcut = _convolution(inputs, filters, kernel=1, strides=strides, activate=False)
+    features = _convolution(inputs, filters, strides=strides)
+    features = _convolution(features, filters, activate=False)
+    return keras.layers.ReLU()(keras.layers.Add()([features, shortcut]))
+
+
+def _convolution(
+    inputs: tf.Tensor, filters: int, *, kernel: int = 3, strides: int = 1, activate: bool = True
+) -> tf.Tensor:
+    features = keras.layers.Conv2D(
+        filters, kernel, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )(inputs)
+    # Synchronised: the statistics are those of the global batch, however many replicas share it.
+    # A short memory, since a small data set has few steps in an epoch.
+    features = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(features)
+    return keras.layers.ReLU()(features) if activate else features
+
+
+BACKBONES: dict[str, Callable[[int, str | None], keras.Model]] = {
+    "resnet50": _resnet50,
+    "efficientnetv2-b0": _efficientnetv2_b0,
+    "mobilenetv3-small": _mobilenetv3_small,
+    "small": _small,
+}
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class MeanAUC(keras.metrics.AUC):
+    """Mean over classes of the one-against-rest ROC AUC, from integer labels and logits.
+
+    An approximation by 200 thresholds, to watch training by; `evaluate` computes the exact one.
+
+    Args:
+        counted: per class, whether it has examples; those without do not enter the mean.
+        name: of the metric.
+    """
+
+    def __init__(self, counted: Sequence[bool], name: str = "auc"):
+        weights = [float(value) for value in counted]
+        super().__init__(
+            name=name, multi_label=True, num_labels=len(weights), label_weights=weights
+        )
+        self._counted = list(counted)
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> tf.Operation | None:
+        """Add labels int `(batch,)` and logits `(batch, classes)`."""
+        labels = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), len(self._counted))
+        return super().update_state(labels, tf.nn.softmax(y_pred), sample_weight)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"counted": self._counted, "name": self.name}
+
+
+def compile_classifier(
+    model: keras.Model, learning_rate: float, counted: Sequence[bool]
+) -> keras.Model:
+    """Give a classifier its loss (cross-entropy from logits), optimiser (Adam) and metrics.
+
+    Args:
+        model: what `build_classifier` returns.
+        learning_rate: of Adam.
+        counted: see `MeanAUC`.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy", MeanAUC(counted)],
+    )
+    return model

@@ -1,0 +1,109 @@
+"""Records -> batches for a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from melanoma_tf.images import loading
+from melanoma_tf.pipeline import stream
+from melanoma_tf.records import schema
+from melanoma_tf.records.manifest import read_manifest, shard_paths
+
+# Crops are cut from images whose short side is this much longer, as in 256 -> 224.
+_CROP_MARGIN = 8 / 7
+_EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
+
+
+@dataclass(frozen=True)
+class ClassifierInputs:
+    """How records become the classifier's batches.
+
+    Attributes:
+        image_size_px: side of the square that the network sees.
+        batch_size: images in a batch, over all replicas.
+        augment: random crop and mirroring; without it the middle is cut, unmirrored.
+        shuffle_window: examples that are shuffled among each other.
+        seed: of the order and of the augmentation.
+    """
+
+    image_size_px: int = 224
+    batch_size: int = 32
+    augment: bool = True
+    shuffle_window: int = 4096
+    seed: int = 0
+
+    @property
+    def short_side_px(self) -> int:
+        """Short side, in pixels, to which images are scaled before the crop."""
+        return round(self.image_size_px * _CROP_MARGIN)
+
+
+def training_batches(
+    folder: Path, inputs: ClassifierInputs, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The endless stream of shuffled training batches.
+
+    Every example is seen once before any is seen again. The stream is a pure function of the
+    records, the settings and `first_example`.
+
+    Args:
+        folder: a record folder with a `train` split.
+        inputs: settings.
+        first_example: how many examples of the stream to leave out, those already trained on.
+
+    Returns:
+        Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`.
+
+    Raises:
+        MelanomaError: the folder is unfinished or has no training examples.
+    """
+    manifest = read_manifest(folder)
+    paths = shard_paths(folder, manifest, "train")
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", "label"))
+        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number])
+        return _view(record["image/encoded"], inputs, seed), record["label"]
+
+    records = stream.shuffled_stream(
+        paths,
+        manifest.count(split="train"),
+        seed=inputs.seed,
+        window=inputs.shuffle_window,
+        first_example=first_example,
+    )
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+
+
+def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
+    """One pass over a split, in the records' order, the middle of every image.
+
+    Returns:
+        Batches, dictionaries of `image`, uint8 `(batch, size, size, 3)`; `label`, int64
+        `(batch,)`; and strings `(batch,)`: `image/key`, `source`, `patient/id`. The last batch
+        may be smaller.
+
+    Raises:
+        MelanomaError: the folder is unfinished or has no examples in the split.
+    """
+    paths = shard_paths(folder, read_manifest(folder), split)
+
+    def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
+        image = loading.load_image(record.pop("image/encoded"), inputs.short_side_px)
+        return {"image": loading.centre_crop(image, inputs.image_size_px), **record}
+
+    examples = stream.read_shards(paths).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size))
+
+
+def _view(encoded: tf.Tensor, inputs: ClassifierInputs, seed: tf.Tensor) -> tf.Tensor:
+    image = loading.load_image(encoded, inputs.short_side_px)
+    if not inputs.augment:
+        return loading.centre_crop(image, inputs.image_size_px)
+    image = loading.random_crop(image, inputs.image_size_px, seed)
+    return loading.random_flips(image, seed + [1, 0])

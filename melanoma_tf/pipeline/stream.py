@@ -1,0 +1,78 @@
+"""Records as a stream: read in parallel, shuffled, numbered.
+
+Order of a training pipeline, and why: read shards in parallel (disk and page cache are never the
+limit) -> shuffle the raw bytes, which are small (so that no decoded image waits in a buffer) ->
+number the examples (so that every random draw is a pure function of seed and number, and a
+resumed run goes on with the very next example) -> decode and map in parallel -> batch ->
+prefetch. Nothing is cached: raw records come from the page cache anyway, and decoded ones would
+be a copy of the data in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+_SHARDS_READ_AT_ONCE = 8
+
+
+def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
+    """One pass over the serialised records of some shards, always in the same order."""
+    return _read(tf.data.Dataset.from_tensor_slices([str(path) for path in paths]))
+
+
+def shuffled_stream(
+    paths: Sequence[Path], count: int, *, seed: int, window: int, first_example: int = 0
+) -> tf.data.Dataset:
+    """The endless stream of shuffled records, each with its number.
+
+    Every record is seen once before any is seen again. The stream is a pure function of the
+    arguments.
+
+    Args:
+        paths: the shards.
+        count: the number of records that they hold, all together.
+        seed: of the order.
+        window: records that are shuffled among each other.
+        first_example: the number to begin with; those before it are left out.
+
+    Returns:
+        Pairs `(number, serialized)`: int64 and string scalars.
+    """
+    epoch, offset = divmod(first_example, count)
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        names = tf.constant([str(path) for path in paths])
+        shuffled_names = tf.random.experimental.stateless_shuffle(names, key)
+        return _shuffled(_read(tf.data.Dataset.from_tensor_slices(shuffled_names)), window, key)
+
+    epochs = tf.data.Dataset.range(epoch, tf.int64.max)
+    return epochs.flat_map(one_epoch).skip(offset).enumerate(first_example)
+
+
+def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Prefetch, and keep the order although the stages run in parallel."""
+    options = tf.data.Options()
+    options.deterministic = True
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _read(shards: tf.data.Dataset) -> tf.data.Dataset:
+    return shards.interleave(
+        tf.data.TFRecordDataset,
+        cycle_length=_SHARDS_READ_AT_ONCE,
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+def _shuffled(records: tf.data.Dataset, window: int, key: tf.Tensor) -> tf.data.Dataset:
+    """Shuffle within windows by stateless draws: `Dataset.shuffle` cannot resume at an epoch."""
+
+    def shuffled(number: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+        # A prime far above any number of epochs keeps windows and epochs apart.
+        return tf.random.experimental.stateless_shuffle(group, key + [0, number * 1_000_003])
+
+    return records.batch(window).enumerate().map(shuffled).prefetch(1).unbatch()

@@ -1,0 +1,1 @@
+"""Whole jobs as importable functions of (settings, folders): what the commands call."""

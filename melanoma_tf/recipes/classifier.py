@@ -1,0 +1,273 @@
+"""Train and evaluate a classifier on record folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf import __version__, training
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.evaluation.metrics import classification_scores
+from melanoma_tf.evaluation.predictions import Predictions, write_predictions
+from melanoma_tf.files import read_json, refuse_existing, write_json
+from melanoma_tf.models.classifier import build_classifier, compile_classifier
+from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.records.manifest import Manifest, read_manifest
+from melanoma_tf.serving.export import export_classifier
+
+KIND = "classifier"
+_LARGEST_DEFAULT_SIZE_PX = 224
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """Everything that decides a classifier's training.
+
+    Attributes:
+        backbone: one of `models.classifier.BACKBONES`.
+        weights: `imagenet`, `none` or a file.
+        image_size_px: side of the network's input; 0 takes what the records hold, at most 224.
+        epochs: passes over the training split.
+        batch_size: global, over all replicas.
+        learning_rate: of Adam.
+        augment: random crops and mirroring.
+        strategy, replicas, mixed_precision: see `training`.
+        seed: of weights, order and augmentation.
+    """
+
+    backbone: str = "resnet50"
+    weights: str = "imagenet"
+    image_size_px: int = 0
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    augment: bool = True
+    strategy: str = "single"
+    replicas: int = 0
+    mixed_precision: bool = False
+    seed: int = 0
+
+
+def train_classifier(
+    records: Path,
+    run_dir: Path,
+    settings: ClassifierSettings,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+) -> dict[str, list[float]]:
+    """Train a classifier on the `train` split, and choose the best epoch on `validation`.
+
+    Args:
+        records: a record folder.
+        run_dir: the run folder to make, or to go on with.
+        settings: see `ClassifierSettings`.
+        resume: go on with the run in `run_dir`, after its last finished epoch.
+        overwrite: replace a run that is there.
+        report: takes one line per epoch, and warnings.
+
+    Returns:
+        The history: for each metric its value by epoch.
+
+    Raises:
+        MelanomaError: unfinished records, fewer than two classes or too few images to train on,
+            unobtainable weights, an existing run folder, a loss that is not finite.
+    """
+    strategy = training.make_strategy(settings.strategy, settings.replicas)
+    manifest = read_manifest(records)
+    present = _present_classes(records, manifest, report)
+    settings = dataclasses.replace(settings, image_size_px=_image_size(settings, manifest))
+    inputs = pipeline.ClassifierInputs(
+        image_size_px=settings.image_size_px,
+        batch_size=settings.batch_size,
+        augment=settings.augment,
+        seed=settings.seed,
+    )
+    schedule = training.TrainingSettings(
+        epochs=settings.epochs,
+        steps_per_epoch=math.ceil(manifest.count(split="train") / settings.batch_size),
+        mixed_precision=settings.mixed_precision,
+        seed=settings.seed,
+    )
+
+    def build() -> keras.Model:
+        return build_classifier(
+            backbone=settings.backbone,
+            num_classes=len(manifest.class_names),
+            image_size_px=settings.image_size_px,
+            weights=settings.weights,
+        )
+
+    config = _config(records, manifest, settings)
+    training.prepare_run(run_dir, config, resume=resume, overwrite=overwrite)
+    return training.fit(
+        build,
+        lambda model: compile_classifier(model, settings.learning_rate, present),
+        training=lambda done: pipeline.training_batches(records, inputs, first_example=done),
+        validation=_validation(records, manifest, inputs, report),
+        strategy=strategy,
+        settings=schedule,
+        run_dir=run_dir,
+        examples_per_step=settings.batch_size,
+        report=report,
+    )
+
+
+def _image_size(settings: ClassifierSettings, manifest: Manifest) -> int:
+    """The size asked for, else the crop that needs no enlargement of the records' images."""
+    if settings.image_size_px:
+        return settings.image_size_px
+    held = int(manifest.settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX))
+    return min(_LARGEST_DEFAULT_SIZE_PX, held * 7 // 8)
+
+
+def _present_classes(
+    records: Path, manifest: Manifest, report: Callable[[str], None]
+) -> list[bool]:
+    """Which classes have training examples; fewer than two are an error."""
+    names = manifest.class_names
+    present = [manifest.count(split="train", class_name=name) > 0 for name in names]
+    absent = ", ".join(name for name, has in zip(names, present) if not has)
+    if sum(present) < 2:
+        raise MelanomaError(
+            f"{records}: expected training examples of at least two classes; "
+            f"there are none of {absent}"
+        )
+    if absent:
+        report(f"warning: no training example of {absent}; it cannot be learned")
+    return present
+
+
+def _validation(
+    records: Path,
+    manifest: Manifest,
+    inputs: pipeline.ClassifierInputs,
+    report: Callable[[str], None],
+) -> tf.data.Dataset | None:
+    if "validation" not in manifest.splits():
+        report("warning: no validation split; the last epoch is taken for the best")
+        return None
+    batches = pipeline.evaluation_batches(records, "validation", inputs)
+    return batches.map(lambda batch: (batch["image"], batch["label"]))
+
+
+def _config(records: Path, manifest: Manifest, settings: ClassifierSettings) -> dict[str, Any]:
+    return {
+        "kind": KIND,
+        **dataclasses.asdict(settings),
+        "records": str(records),
+        "taxonomy": manifest.taxonomy,
+        "class_names": list(manifest.class_names),
+        "shards": {shard.name: shard.sha256 for shard in manifest.shards},
+        "sources": manifest.sources,
+        "versions": {"melanoma_tf": __version__, "tensorflow": tf.__version__},
+    }
+
+
+def evaluate_classifier(
+    run_dir: Path,
+    records: Path,
+    *,
+    split: str = "test",
+    output: Path | None = None,
+    batch_size: int = 32,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Score a finished run on a split of a record folder.
+
+    Writes `predictions.csv` (softmax probabilities) and `metrics.json` into `output`.
+
+    Args:
+        run_dir: a finished classifier run.
+        records: a record folder of the same taxonomy.
+        split: `train`, `validation` or `test`.
+        output: folder for the two files; the run folder by default.
+        batch_size: images in a batch.
+        overwrite: replace files that are there.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        MelanomaError: unfinished run or records, another taxonomy, an empty split, existing files.
+    """
+    output = output or run_dir
+    config = training.read_config(run_dir, KIND)
+    manifest = read_manifest(records)
+    if list(manifest.class_names) != config["class_names"]:
+        raise MelanomaError(
+            f"{run_dir} was trained on the classes {', '.join(config['class_names'])}; "
+            f"{records} has {', '.join(manifest.class_names)}"
+        )
+    for name in ("predictions.csv", "metrics.json"):
+        refuse_existing(output / name, overwrite)
+    inputs = pipeline.ClassifierInputs(config["image_size_px"], batch_size, augment=False)
+    batches = pipeline.evaluation_batches(records, split, inputs)
+    predictions = predict_batches(training.load_model(run_dir), batches, manifest.class_names)
+    assert predictions.labels is not None  # Records always have them.
+    metrics = {
+        "split": split,
+        "records": str(records),
+        **classification_scores(predictions.labels, predictions.scores, manifest.class_names),
+    }
+    write_predictions(output / "predictions.csv", predictions)
+    write_json(output / "metrics.json", metrics)
+    return metrics
+
+
+def predict_batches(
+    model: keras.Model, batches: tf.data.Dataset, class_names: tuple[str, ...]
+) -> Predictions:
+    """Softmax probabilities for the batches of `pipeline.evaluation_batches`."""
+
+    @tf.function(reduce_retracing=True)
+    def probabilities(images: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(model(images, training=False))
+
+    scores, labels = [], []
+    keys: list[str] = []
+    sources: list[str] = []
+    patients: list[str] = []
+    for batch in batches:
+        scores.append(probabilities(batch["image"]).numpy())
+        labels.append(batch["label"].numpy())
+        for column, name in ((keys, "image/key"), (sources, "source"), (patients, "patient/id")):
+            column.extend(text.decode("utf-8") for text in batch[name].numpy())
+    if len(set(keys)) < len(keys):  # Two sources may hold an image of the same name.
+        keys = [f"{source}/{key}" for source, key in zip(sources, keys)]
+    return Predictions(
+        image_ids=tuple(keys),
+        scores=np.concatenate(scores).astype(np.float64),
+        class_names=tuple(class_names),
+        labels=np.concatenate(labels),
+        groups=tuple(patients) if any(patients) else None,
+    )
+
+
+def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Export a finished run for TensorFlow Serving, see `serving.export.export_classifier`.
+
+    Raises:
+        MelanomaError: the run has not finished, or `output` exists.
+    """
+    config = training.read_config(run_dir, KIND)
+    refuse_existing(output, overwrite)
+    evaluated = run_dir / "metrics.json"
+    inputs = pipeline.ClassifierInputs(config["image_size_px"])
+    export_classifier(
+        training.load_model(run_dir),
+        output,
+        config=config,
+        short_side_px=inputs.short_side_px,
+        metrics=read_json(evaluated) if evaluated.is_file() else None,
+        overwrite=overwrite,
+    )

@@ -1,0 +1,165 @@
+"""Which row goes where: labels, splits and the order of the records, before any image is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from melanoma_tf.datasets.lesion import SPLITS, Lesion, Listing, Taxonomy
+from melanoma_tf.datasets.splits import assign_splits, group_lesions, parse_fractions
+from melanoma_tf.errors import MelanomaError
+
+# What `--split auto` does with a source that has no held-out part of its own.
+DEFAULT_FRACTIONS = "0.7/0.15/0.15"
+_NAMED_MISSING = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record to come: the image and its class index."""
+
+    lesion: Lesion
+    label: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build will do.
+
+    Attributes:
+        rows: in writing order.
+        findings: JSON values for the manifest, each by source: `missing` (rows without an image
+            file), `unmapped` (diagnoses without a class), `split` (how it was split) and
+            `held_out_elsewhere` (rows left out since a held-out set has their group).
+    """
+
+    rows: tuple[Row, ...]
+    findings: dict[str, Any]
+
+    def expected(self) -> dict[str, int]:
+        """The number of rows per split."""
+        return dict(Counter(row.lesion.split for row in self.rows))
+
+
+def make_plan(
+    listings: Sequence[Listing],
+    taxonomy: Taxonomy,
+    *,
+    split: str,
+    seed: int,
+    links: Iterable[tuple[str, str]] = (),
+) -> Plan:
+    """Label, split and order the rows of some listings.
+
+    Args:
+        listings: what the adapters found; two may share a name (two folders of one source).
+        taxonomy: rows whose diagnosis it does not know are left out and counted.
+        split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
+        seed: of the division by fractions.
+        links: pairs of keys known to show the same picture, to be kept in one split.
+
+    Raises:
+        MelanomaError: no row is left, or a source names an image twice.
+    """
+    labelled = [
+        (lesion, label)
+        for listing in listings
+        for lesion in listing.lesions
+        if (label := taxonomy.label(lesion.diagnosis)) is not None
+    ]
+    if not labelled:
+        names = ", ".join(listing.name for listing in listings) or "no source"
+        raise MelanomaError(f"expected images with a class of {taxonomy.name} in {names}; no row")
+    lesions = [lesion for lesion, _ in labelled]
+    _refuse_repeated(lesions)
+    groups = group_lesions(lesions, links)
+    divided, how = divide(lesions, groups, split, seed)
+    rows = [
+        Row(lesion, label) for lesion, (_, label) in zip(divided, labelled) if lesion is not None
+    ]
+    rows.sort(key=_order)
+    left_out = Counter(old.source for old, new in zip(lesions, divided) if new is None)
+    findings = {
+        "missing": _missing(listings),
+        "unmapped": _unmapped(listings, taxonomy),
+        "split": how,
+        "held_out_elsewhere": dict(sorted(left_out.items())),
+    }
+    return Plan(tuple(rows), findings)
+
+
+def divide(
+    lesions: Sequence[Lesion], groups: Sequence[str], split: str, seed: int
+) -> tuple[list[Lesion | None], dict[str, str]]:
+    """Give every row its split, so that no group stands in two.
+
+    With `auto`, a source that has a held-out part keeps its own splits, and the others are
+    divided by group. Where official splits separate a group (an ISIC 2017 test image among the
+    ISIC 2018 training images), the most held-out one keeps it and the other rows are left out,
+    so that test sets stay as they were published. A divided row follows its group.
+
+    Args:
+        lesions: rows of all sources.
+        groups: per row the name of its group.
+        split: `auto`, `official` or fractions.
+        seed: of the division by fractions.
+
+    Returns:
+        The rows in their splits, None for those left out, and per source how it was split.
+    """
+    sources = dict.fromkeys(lesion.source for lesion in lesions)
+    if split not in ("auto", "official"):
+        divided = assign_splits(lesions, parse_fractions(split), seed, groups)
+        return list(divided), dict.fromkeys(sources, split)
+    official = {
+        lesion.source for lesion in lesions if split == "official" or lesion.split != "train"
+    }
+    kept: dict[str, str] = {}
+    for lesion, group in zip(lesions, groups):
+        if lesion.source in official:
+            kept[group] = max(kept.get(group, "train"), lesion.split, key=SPLITS.index)
+    dealt = assign_splits(lesions, parse_fractions(DEFAULT_FRACTIONS), seed, groups, kept)
+    rows = [
+        None if lesion.source in official and lesion.split != after.split else after
+        for lesion, after in zip(lesions, dealt)
+    ]
+    how = {name: "official" if name in official else DEFAULT_FRACTIONS for name in sources}
+    return rows, how
+
+
+def _order(row: Row) -> tuple[int, bytes]:
+    # A hash of the name alone: the order is as good as shuffled, and the same on every machine,
+    # with any number of workers, and whatever other rows there are.
+    name = f"{row.lesion.source}\0{row.lesion.key}".encode()
+    return SPLITS.index(row.lesion.split), hashlib.sha256(name).digest()
+
+
+def _refuse_repeated(lesions: Iterable[Lesion]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for lesion in lesions:
+        name = (lesion.source, lesion.key)
+        if name in seen:
+            raise MelanomaError(f"expected each image once; {lesion.source} has {lesion.key} twice")
+        seen.add(name)
+
+
+def _missing(listings: Iterable[Listing]) -> dict[str, dict[str, Any]]:
+    missing: dict[str, list[str]] = {}
+    for listing in listings:
+        if listing.missing:
+            missing.setdefault(listing.name, []).extend(listing.missing)
+    return {
+        name: {"count": len(keys), "first": keys[:_NAMED_MISSING]} for name, keys in missing.items()
+    }
+
+
+def _unmapped(listings: Iterable[Listing], taxonomy: Taxonomy) -> dict[str, dict[str, int]]:
+    unmapped: dict[str, Counter[str]] = {}
+    for listing in listings:
+        for lesion in listing.lesions:
+            if taxonomy.label(lesion.diagnosis) is None:
+                unmapped.setdefault(listing.name, Counter())[lesion.diagnosis] += 1
+    return {name: dict(sorted(counter.items())) for name, counter in unmapped.items()}

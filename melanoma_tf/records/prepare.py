@@ -1,0 +1,136 @@
+"""Decode, scale and re-encode images in worker processes that never import TensorFlow."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import cv2
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
+from melanoma_tf.records.encode import Encoding, encode_image, encode_mask, fit_mask, fit_short_side
+
+# Enough to keep every worker busy while the parent writes; memory is bounded by it.
+_LOOK_AHEAD_PER_WORKER = 8
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """One image to prepare, and its mask where it has one."""
+
+    image_path: Path
+    mask_path: Path | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image as it goes into a record.
+
+    Attributes:
+        image: encoded bytes.
+        height, width: in pixels, of image and mask alike.
+        mask: PNG bytes; empty where there is none.
+    """
+
+    image: bytes
+    height: int
+    width: int
+    mask: bytes
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that cannot go into a record, and why."""
+
+    path: Path
+    reason: str
+
+
+def prepare(files: ImageFiles, encoding: Encoding) -> Prepared | Refused:
+    """Read, scale and encode one image and its mask."""
+    path = files.image_path
+    try:
+        image = fit_short_side(read_image(path), encoding.image_size)
+        height, width = image.shape[:2]
+        encoded = encode_image(image, encoding)
+        if files.mask_path is None:
+            return Prepared(encoded, height, width, b"")
+        path = files.mask_path
+        mask = encode_mask(fit_mask(read_mask(path), height, width))
+        return Prepared(encoded, height, width, mask)
+    except UnreadableImageError as error:
+        return Refused(path, str(error))
+
+
+def prepare_all(
+    files: Iterable[ImageFiles], encoding: Encoding, *, workers: int
+) -> Iterator[Prepared | Refused]:
+    """Prepare images, in order, with a bounded number of them in memory.
+
+    Args:
+        files: what to prepare; read only as far as the look-ahead needs.
+        encoding: how images are stored.
+        workers: number of processes; 1 works in this process.
+
+    Yields:
+        One result per item of `files`, in its order.
+
+    Raises:
+        MelanomaError: a worker process died.
+    """
+    if workers < 1:
+        raise MelanomaError(f"expected at least 1 worker; found {workers}")
+    if workers == 1:
+        yield from (prepare(item, encoding) for item in files)
+        return
+    # spawn: a fork of a process in which TensorFlow runs threads may hang.
+    executor = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    pending: deque[Future[Prepared | Refused]] = deque()
+    try:
+        for item in files:
+            pending.append(executor.submit(prepare, item, encoding))
+            if len(pending) >= workers * _LOOK_AHEAD_PER_WORKER:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool:
+        raise MelanomaError(
+            "a worker process died (out of memory?); expected it to finish: try fewer --workers"
+        ) from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use, which in a container is not all of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start_worker() -> None:
+    # Each process is one lane; threads inside it would compete with the other processes.
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole process group: the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A killed parent cannot tell its workers to end, and they would wait for work forever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,151 @@
+"""A trained classifier -> a folder that TensorFlow Serving loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf import __version__
+from melanoma_tf.files import published_folder, write_atomically, write_json
+from melanoma_tf.images import loading
+from melanoma_tf.serving.warmup import write_warmup
+
+VERSION = "1"
+DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment."
+INPUT, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
+
+
+class _ServedClassifier(tf.Module):
+    """Encoded images in, probabilities and class names out."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        class_names: Sequence[str],
+        image_size_px: int,
+        short_side_px: int,
+    ):
+        super().__init__()
+        self.model = model
+        self._class_names = tf.constant(list(class_names))
+        self._image_size_px, self._short_side_px = image_size_px, short_side_px
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
+    def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classify string `(n,)` of encoded images of any sizes; `n` may be 0."""
+        size = self._image_size_px
+
+        def prepare(encoded: tf.Tensor) -> tf.Tensor:
+            return loading.centre_crop(loading.load_image(encoded, self._short_side_px), size)
+
+        pixels = tf.map_fn(
+            prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
+        )
+        logits = self.model(pixels, training=False)
+        names = tf.tile(self._class_names[tf.newaxis], [tf.shape(images)[0], 1])
+        return {PROBABILITIES: tf.nn.softmax(logits), CLASSES: names}
+
+
+def export_classifier(
+    model: keras.Model,
+    output: Path,
+    *,
+    config: dict[str, Any],
+    short_side_px: int,
+    metrics: dict[str, Any] | None,
+    overwrite: bool = False,
+) -> None:
+    """Write a SavedModel of stock TensorFlow ops, with warm-up requests, card and metadata.
+
+    Its default signature takes `images`, string `(n,)`: JPEG or PNG bytes of any sizes. It returns
+    `probabilities`, float32 `(n, classes)`, and `classes`, string `(n, classes)`: the names in the
+    order of the probabilities.
+
+    Args:
+        model: from RGB in [0, 255] to logits.
+        output: `saved_models/NAME`; the model lands in its sub-folder `1`.
+        config: the run's `config.json`.
+        short_side_px: see `images.loading.load_image`.
+        metrics: the run's `metrics.json`, where it was evaluated.
+        overwrite: replace a model that is there.
+
+    Raises:
+        MelanomaError: `output` exists.
+    """
+    served = _ServedClassifier(model, config["class_names"], config["image_size_px"], short_side_px)
+    with published_folder(output, overwrite=overwrite) as folder:
+        version_dir = folder / VERSION
+        tf.saved_model.save(served, str(version_dir), signatures=served.serve)
+        write_warmup(version_dir, output.name, INPUT, [_grey_image(config["image_size_px"])])
+        write_json(folder / "metadata.json", _metadata(output.name, config, short_side_px, metrics))
+        write_atomically(folder / "model_card.md", _model_card(output.name, config, metrics))
+
+
+def _grey_image(size_px: int) -> bytes:
+    return tf.io.encode_jpeg(np.full((size_px, size_px, 3), 128, np.uint8)).numpy()
+
+
+def _metadata(
+    name: str, config: dict[str, Any], short_side_px: int, metrics: dict[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": VERSION,
+        "task": "classification",
+        "tool": f"melanoma_tf {__version__}",
+        "inputs": {INPUT: "string (n,): JPEG or PNG bytes"},
+        "outputs": {
+            PROBABILITIES: f"float32 (n, {len(config['class_names'])})",
+            CLASSES: f"string (n, {len(config['class_names'])})",
+        },
+        "class_names": config["class_names"],
+        "preprocessing": {
+            "short_side_px": short_side_px,
+            "centre_crop_px": config["image_size_px"],
+        },
+        "training": config,
+        "metrics": metrics,
+        "intended_use": DISCLAIMER,
+    }
+
+
+def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | None) -> str:
+    sources = "\n".join(
+        f"- {source}: {entry['licence']}. {entry['attribution']}"
+        for source, entry in config["sources"].items()
+    )
+    return f"""# {name}
+
+{DISCLAIMER}
+
+## Intended use
+Research on dermoscopic images: ranking and comparing lesions by class probability. It was not
+validated on patients, and its probabilities are not calibrated.
+
+## Input and output
+Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
+{", ".join(config["class_names"])}.
+
+## Network
+{config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};
+{config["epochs"]} epochs, batch {config["batch_size"]}, Adam at {config["learning_rate"]},
+seed {config["seed"]}. `metadata.json` has every setting.
+
+## Training data
+{sources}
+
+## Scores
+{_scores(metrics)}
+"""
+
+
+def _scores(metrics: dict[str, Any] | None) -> str:
+    if metrics is None:
+        return "Not evaluated before export."
+    rows = [f"- {key}: {value:.3f}" for key, value in metrics.items() if isinstance(value, float)]
+    return "\n".join([f"Split `{metrics['split']}` of `{metrics['records']}`:", *rows])
