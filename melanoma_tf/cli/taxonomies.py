@@ -91,7 +91,8 @@ def _print_source(text: str) -> None:
         [lesion.diagnosis for lesion in listing.lesions],
     )
     if listing.missing:
-        click.echo(f"missing: {', '.join(listing.missing[:3])}, ...")
+        more = ", ..." if len(listing.missing) > 3 else ""
+        click.echo(f"missing: {', '.join(listing.missing[:3])}{more}")
 
 
 def _print_counts(title: str, diagnoses: list[str]) -> None:
@@ -104,7 +105,8 @@ def _print_counts(title: str, diagnoses: list[str]) -> None:
         (name, count, *(TAXONOMIES[task].targets.get(name, "-") for task in TAXONOMY_NAMES))
         for name, count in sorted(Counter(diagnoses).items())
     ]
-    console.table(title, ("diagnosis", "images", *TAXONOMY_NAMES), rows)
+    click.echo(title)
+    console.table("", ("diagnosis", "images", *TAXONOMY_NAMES), rows)
 
 
 COMMANDS: tuple[click.Command, ...] = (taxonomies,)

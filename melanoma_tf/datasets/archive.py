@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,17 +65,25 @@ def list_isic_archive(folder: Path) -> Listing:
     lesions, missing = join_images(
         "isic-archive", "train", archive_labels(path), images_in(*folders), masks_in(*folders)
     )
-    present = {lesion.key for lesion in lesions}
-    table = [row for row in read_table(path) if row.cells["isic_id"] in present]
-    licences = sorted({row.text("copyright_license") or UNKNOWN for row in table})
-    credits = sorted({row.text("attribution") or UNKNOWN for row in table})
+    licences, credits = _terms(path, {lesion.key for lesion in lesions})
     return Listing(
         "isic-archive",
         tuple(lesions),
         tuple(missing),
-        ", ".join(licences) or UNKNOWN,
-        f"ISIC Archive, https://www.isic-archive.com: {'; '.join(credits) or UNKNOWN}",
+        ", ".join(licences),
+        f"ISIC Archive, https://www.isic-archive.com: {'; '.join(credits)}",
     )
+
+
+def _terms(path: Path, keys: Set[str]) -> tuple[list[str], list[str]]:
+    """Licences and attributions that the table names for those images."""
+    rows = (row for row in read_table(path) if row.cells["isic_id"] in keys)
+    found = {
+        (row.text("copyright_license") or UNKNOWN, row.text("attribution") or UNKNOWN)
+        for row in rows
+    }
+    licences, credits = zip(*found) if found else ((UNKNOWN,), (UNKNOWN,))
+    return sorted(set(licences)), sorted(set(credits))
 
 
 def _merged(tables: Sequence[Sequence[LabelRow]]) -> list[LabelRow]:

@@ -58,6 +58,8 @@ def _isic2018_parts(split: str, name: str) -> tuple[Part, Part]:
         Part(
             split,
             images=(f"ISIC2018_Task3_{name}_Input",),
+            # Officially the two tasks have different images; masks that fit are welcome.
+            masks=f"ISIC2018_Task1_{name}_GroundTruth",
             labels=(f"ISIC2018_Task3_{name}_GroundTruth.csv",),
             metadata=f"ISIC2018_Task3_{name}_LesionGroupings.csv",
         ),

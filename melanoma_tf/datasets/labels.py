@@ -61,7 +61,7 @@ def isic2016_labels(path: Path) -> tuple[LabelRow, ...]:
         MelanomaError: another word stands there.
     """
     rows = unique(read_cells(path, ("image", "verdict")), "image")
-    return tuple(LabelRow(key, _known(row, "isic2016", "verdict")) for key, row in rows.items())
+    return tuple(LabelRow(key, _known(row, "isic2016", "verdict")) for key, row in rows)
 
 
 def isic2017_labels(path: Path) -> tuple[LabelRow, ...]:
@@ -72,9 +72,7 @@ def isic2017_labels(path: Path) -> tuple[LabelRow, ...]:
     """
     classes = ("melanoma", "seborrheic_keratosis")
     rows = unique(read_table(path, ("image_id", *classes)), "image_id")
-    return tuple(
-        LabelRow(key, one_hot(row, classes, none_set="nevus")) for key, row in rows.items()
-    )
+    return tuple(LabelRow(key, one_hot(row, classes, none_set="nevus")) for key, row in rows)
 
 
 def isic2018_labels(path: Path) -> tuple[LabelRow, ...]:
@@ -98,7 +96,7 @@ def isic2020_labels(path: Path) -> tuple[LabelRow, ...]:
     """
     required = ("image_name", "patient_id", "diagnosis", "target")
     found = []
-    for key, row in unique(read_table(path, required), "image_name").items():
+    for key, row in unique(read_table(path, required), "image_name"):
         malignant = row.number("target") == 1
         words = row.text("diagnosis")
         unsaid = slug(words) in {"", UNKNOWN}
@@ -117,7 +115,7 @@ def isic2020_labels(path: Path) -> tuple[LabelRow, ...]:
 def ham10000_labels(path: Path) -> tuple[LabelRow, ...]:
     """HAM10000: columns `lesion_id`, `image_id`, `dx`, `dx_type`, `age`, `sex`, `localization`."""
     rows = unique(read_table(path, ("lesion_id", "image_id", "dx")), "image_id")
-    return tuple(label_row(row, key, _known(row, "ham10000", "dx")) for key, row in rows.items())
+    return tuple(label_row(row, key, _known(row, "ham10000", "dx")) for key, row in rows)
 
 
 def archive_labels(path: Path) -> tuple[LabelRow, ...]:
@@ -128,7 +126,7 @@ def archive_labels(path: Path) -> tuple[LabelRow, ...]:
     `target`, `malignant`).
     """
     rows = unique(read_table(path, ("isic_id",)), "isic_id")
-    return tuple(label_row(row, key, _archive_diagnosis(row)) for key, row in rows.items())
+    return tuple(label_row(row, key, _archive_diagnosis(row)) for key, row in rows)
 
 
 def metadata_rows(path: Path) -> dict[str, LabelRow]:
@@ -137,7 +135,7 @@ def metadata_rows(path: Path) -> dict[str, LabelRow]:
     names = ("image", "image_id", "image_name", "isic_id")
     column = next((name for name in names if name in header), "image")
     rows = unique(read_table(path, (column,)), column)
-    return {key: label_row(row, key, UNKNOWN) for key, row in rows.items()}
+    return {key: label_row(row, key, UNKNOWN) for key, row in rows}
 
 
 def duplicate_pairs(path: Path) -> tuple[tuple[str, str], ...]:
@@ -226,7 +224,7 @@ def known_keys(names: Iterable[str], place: str) -> list[str]:
 def _one_hot_labels(path: Path, vocabulary: str, classes: Sequence[str]) -> tuple[LabelRow, ...]:
     rows = unique(read_table(path, ("image", *classes)), "image")
     codes = CODES[vocabulary]
-    return tuple(LabelRow(key, codes[slug(one_hot(row, classes))]) for key, row in rows.items())
+    return tuple(LabelRow(key, codes[slug(one_hot(row, classes))]) for key, row in rows)
 
 
 def _known(row: Row, vocabulary: str, column: str) -> str:

@@ -22,7 +22,8 @@ def list_ph2(folder: Path) -> Listing:
 
     `PH2 Dataset images/IMD002/IMD002_Dermoscopic_Image/IMD002.bmp`, the mask
     `IMD002/IMD002_lesion/IMD002_lesion.bmp`, labels in `PH2_dataset.txt` or `PH2_dataset.xlsx`;
-    the folder may also be the one of the images. https://www.fc.up.pt/addi/ph2%20database.html
+    the folder may also be the one of the images. Atypical nevi are a diagnosis of their own: in
+    three classes they are left out, as in the paper's 80 nevi from PH2. https://www.fc.up.pt/addi/ph2%20database.html
     """
     require_folder(folder, "ph2")
     places = (folder, folder / "PH2Dataset", folder.parent)
