@@ -19,6 +19,7 @@ from melanoma_tf.cli import (
     records,
     score,
     serve,
+    taxonomies,
     train,
 )
 from melanoma_tf.errors import MelanomaError
@@ -61,6 +62,7 @@ _MODULES = (
     score,
     compare,
     serve,
+    taxonomies,
     demo,
 )
 for group in _MODULES:
