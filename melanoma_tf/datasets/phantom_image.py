@@ -84,7 +84,8 @@ class Phantom:
         lesion_mask: (height, width) uint8, 0 skin, 255 lesion, all of it in the frame.
         occlusion_mask: (height, width) uint8, 255 where an occlusion visibly changed the picture.
         class_name: one of `PHANTOM_CLASSES`.
-        occlusions: those present, out of `OCCLUSIONS`.
+        occlusions: those drawn, out of `OCCLUSIONS`; below about 32 px one of them may be too
+            faint to enter the mask.
     """
 
     image: npt.NDArray[np.uint8]

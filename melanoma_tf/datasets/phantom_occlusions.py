@@ -166,7 +166,7 @@ def bubbles(
     points = np.clip(points, -np.array(canvas.half) * 0.95, np.array(canvas.half) * 0.95)
     radii = np.exp(rng.uniform(np.log(0.008), np.log(0.05), count))
     # One is large enough to be seen and lies where no dark corner hides it.
-    points[0], radii[0] = rng.uniform(-0.33, 0.33, 2), max(radii[0], 0.04)
+    points[0], radii[0] = rng.uniform(-0.33, 0.33, 2), max(radii[0], 0.05)
     outer = canvas.discs(points, radii * 1.12)
     full = canvas.discs(points, radii)
     core = canvas.discs(points, radii * 0.8)
