@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from melanoma_tf.images.geometry import double, halve_with_zeros, height_width
 
+# Below this, no pixel is known at all: halving a single pixel eight times leaves 4 ** -8 of it.
+_LEAST_WEIGHT = 1e-12
+
 
 def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
     """Pull averages of the known pixels up a pyramid, then push them down into the holes.
@@ -25,10 +28,10 @@ def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
     pyramid = [level]
     for _ in range(levels - 1):
         pyramid.append(halve_with_zeros(pyramid[-1]))
-    filled = pyramid[-1][..., :-1] / tf.maximum(pyramid[-1][..., -1:], 1e-5)
+    filled = pyramid[-1][..., :-1] / tf.maximum(pyramid[-1][..., -1:], _LEAST_WEIGHT)
     for level in reversed(pyramid[:-1]):
         weight = level[..., -1:]
         # However little of a block is known, its average beats what the coarser level says of it.
-        own = level[..., :-1] / tf.maximum(weight, 1e-5)
-        filled = tf.where(weight > 1e-5, own, double(filled, *height_width(level)))
+        own = level[..., :-1] / tf.maximum(weight, _LEAST_WEIGHT)
+        filled = tf.where(weight > _LEAST_WEIGHT, own, double(filled, *height_width(level)))
     return tf.where(holes > 0.5, double(filled, *height_width(images)), images)

@@ -72,17 +72,19 @@ def halve(images: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 `(batch, ceil(height / 2), ceil(width / 2), channels)`.
     """
-    return tf.nn.avg_pool2d(_even(images, "SYMMETRIC"), 2, 2, "VALID")
+    for axis in (1, 2):
+        length = tf.shape(images)[axis]
+        odd = length - length % 2
+        last = images[:, odd:] if axis == 1 else images[:, :, odd:]
+        images = tf.concat([images, last], axis=axis)
+    return tf.nn.avg_pool2d(images, 2, 2, "VALID")
 
 
 def halve_with_zeros(images: tf.Tensor) -> tf.Tensor:
     """`halve`, but what lies beyond an odd side counts as zero."""
-    return tf.nn.avg_pool2d(_even(images, "CONSTANT"), 2, 2, "VALID")
-
-
-def _even(images: tf.Tensor, mode: str) -> tf.Tensor:
     height, width = height_width(images)
-    return tf.pad(images, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]], mode)
+    even = tf.pad(images, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
+    return tf.nn.avg_pool2d(even, 2, 2, "VALID")
 
 
 def double(images: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:

@@ -16,11 +16,10 @@ from melanoma_tf.images.occlusion_bisla2019 import purify_bisla2019
 from melanoma_tf.images.occlusion_graph import find_occlusions
 from melanoma_tf.images.occlusion_settings import (
     LEAST_SIDE_PX,
+    METHODS,
     WORKING_SIZE_PX,
     OcclusionSettings,
 )
-
-METHODS = ("classical", "bisla2019")
 
 
 def purify(
@@ -47,7 +46,7 @@ def purify(
     Returns:
         The purified images, of the shape and dtype of `images`, and the occlusion masks, uint8
         `(batch, height, width, 1)` or `(height, width, 1)`, 255 on what was found, else 0. The
-        filling reaches a pixel of the working size further, into the blur of an occlusion's edge.
+        filling reaches a pixel further, into the blur of an occlusion's edge.
 
     Raises:
         MelanomaError: no such method; another shape or dtype; eagerly, values outside [0, 1].
@@ -73,14 +72,17 @@ def _purify_classical(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     own_size = height_width(images)
     working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
-    small = resize(images, *working)
     small_lesions = None if lesions is None else resize(lesions, *working)
+    occlusions = find_occlusions(resize(images, *working), small_lesions, settings)
+    # Filled is what has fewer pixels: the image, or its version of working size.
+    is_large = tf.maximum(*own_size) > WORKING_SIZE_PX
+    fill_size = [tf.where(is_large, one, other) for one, other in zip(working, own_size)]
+    occlusions = tf.cast(resize(occlusions, *fill_size) >= 0.5, tf.float32)
     # One pixel more on each side: the blurred edge of a hair would bleed into the filling.
-    occlusions = find_occlusions(small, small_lesions, settings)
     holes = dilate(occlusions, 3)
     # Where everything is covered there is nothing to fill from: the image stays as it is.
     holes *= tf.cast(tf.reduce_any(holes < 0.5, axis=(1, 2, 3), keepdims=True), tf.float32)
-    filled = resize(fill(small, holes), *own_size)
+    filled = resize(fill(resize(images, *fill_size), holes), *own_size)
     opacity = resize(holes, *own_size)
     masks = tf.cast(resize(occlusions * holes, *own_size) >= 0.5, tf.float32)
     return images + opacity * (filled - images), masks
@@ -113,6 +115,8 @@ def _check_range(images: tf.Tensor) -> None:
     """Refuse floats outside [0, 1] where values can be seen, which they cannot in a graph."""
     if not tf.executing_eagerly() or tf.size(images) == 0:
         return
+    if tf.reduce_any(tf.math.is_nan(images)):
+        raise MelanomaError("expected floating-point images in [0, 1]; found NaN")
     least, most = float(tf.reduce_min(images)), float(tf.reduce_max(images))
     if least < -1e-3 or most > 1.001:
         raise MelanomaError(

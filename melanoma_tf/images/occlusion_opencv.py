@@ -47,14 +47,16 @@ def purify_image(
     settings = settings or OcclusionSettings()
     own_size = (image.shape[0], image.shape[1])
     working = _working_size(*own_size)
-    small = _resized(image, working)
     lesion = None if lesion_mask is None else _resized(_binary(lesion_mask), working)
-    occlusions = find_occlusions(small, lesion, settings)
+    occlusions = find_occlusions(_resized(image, working), lesion, settings)
+    fill_size = working if max(own_size) > WORKING_SIZE_PX else own_size
+    if working != fill_size:
+        occlusions = cv2.compare(_resized(occlusions, fill_size), 127, cv2.CMP_GT)
     holes = cv2.dilate(occlusions, np.ones((3, 3), np.uint8))
     if holes.all():
         return image.copy(), np.zeros(own_size, np.uint8)
-    filled = _fill(small, holes)
-    if working == own_size:
+    filled = _fill(_resized(image, fill_size), holes)
+    if fill_size == own_size:
         return filled, occlusions
     opacity = _resized(holes, own_size).astype(np.float32)[..., None] / 255
     blended = image + opacity * (_resized(filled, own_size).astype(np.float32) - image)
@@ -109,10 +111,14 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     """
     density, per_level = _density(image, settings)
     weights = np.array([settings.channel_weights], np.float32)
-    weighted = cv2.GaussianBlur(cv2.transform(density, weights / weights.sum()), (3, 3), 0)
+    weighted = cv2.GaussianBlur(
+        cv2.transform(density, weights / weights.sum()), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
+    )
     dark = np.maximum(*(_dark_bars(weighted, distance) for distance in settings.bar_distances_px))
     red, green, blue = cv2.split(image)
-    darkest = cv2.GaussianBlur(cv2.min(cv2.min(red, green), blue), (3, 3), 0)
+    darkest = cv2.GaussianBlur(
+        cv2.min(cv2.min(red, green), blue), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
+    )
     light = _dark_bars(cv2.bitwise_not(darkest), settings.bar_distances_px[0])
     # Density grows as the image darkens: a dark stroke is a light bar of the density's negative.
     surroundings = _surroundings(density, settings, per_level)
@@ -129,6 +135,10 @@ def _density(image: Pixels, settings: OcclusionSettings) -> tuple[Pixels, float]
     span = values[-1] - values[0]
     table = np.rint((values - values[0]) / span * 255).astype(np.uint8)
     return cv2.LUT(image, table), span / 255
+
+
+def _blur(plane: Pixels) -> Pixels:
+    return cv2.GaussianBlur(plane, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
 
 
 def _dark_bars(plane: Pixels, distance: int) -> Pixels:

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+METHODS = ("classical", "bisla2019")
 # Lengths below are in pixels of an image whose long side has this many. Images of every size are
 # brought to it before anything is looked for, so that no setting depends on the image's size.
 WORKING_SIZE_PX = 512
@@ -116,7 +117,7 @@ def directions(settings: OcclusionSettings, which: int) -> tuple[Direction, ...]
 
 def margin(lines: tuple[Direction, ...]) -> int:
     """Pixels that the image is padded with on every side, so that every direction's moves fit."""
-    return max(sum(line.margins()) for line in lines)
+    return sum(max(taken) for taken in zip(*(line.margins() for line in lines)))
 
 
 def _direction(angle: float, settings: OcclusionSettings, length: float) -> Direction:

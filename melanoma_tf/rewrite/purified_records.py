@@ -28,7 +28,7 @@ class PurifySettings:
     """What decides the content of a purified record folder.
 
     Attributes:
-        method: out of `images.occlusion.METHODS`.
+        method: out of `images.occlusion_settings.METHODS`.
         min_occlusion: an image is purified where more than this share of its pixels is occluded.
         replace: put the purified image in its original's place instead of adding a copy.
         quality: JPEG quality of purified images, 1 to 100; PNG records stay PNG.
