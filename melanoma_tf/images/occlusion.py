@@ -56,6 +56,8 @@ def purify(
     images = tf.convert_to_tensor(images)
     batch = _as_batch(images)
     lesions = None if lesion_masks is None else _as_lesions(lesion_masks, images)
+    if images.shape[0] == 0:  # TensorFlow's convolution does not work on nothing
+        return images, tf.zeros([*images.shape[:-1], 1], tf.uint8)
     if method == "bisla2019":
         purified, masks = purify_bisla2019(batch, lesions)
     else:

@@ -47,10 +47,10 @@ def find_occlusions(
     weights = np.array(settings.channel_weights, np.float32)
     weighted = tf.tensordot(brightness, tf.constant(weights / weights.sum()), axes=1)
     weighted = _blur(weighted)
-    bars = [_dark_bars(weighted, distance) for distance in settings.bar_distances_px]
-    dark = tf.maximum(*bars)
-    negative = 1.0 - _blur(tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2]))
-    light = _dark_bars(negative, settings.bar_distances_px[0])
+    thin, wide = settings.bar_distances_px
+    dark = tf.maximum(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
+    darkest = tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2])
+    light = _dark_bars(1.0 - _blur(darkest), thin)
     around = _surroundings(brightness, settings)
     found = tf.maximum(
         _strokes(dark, settings.dark, around, settings),

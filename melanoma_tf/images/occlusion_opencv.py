@@ -114,12 +114,13 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     weighted = cv2.GaussianBlur(
         cv2.transform(density, weights / weights.sum()), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
     )
-    dark = np.maximum(*(_dark_bars(weighted, distance) for distance in settings.bar_distances_px))
+    thin, wide = settings.bar_distances_px
+    dark = cv2.max(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
     red, green, blue = cv2.split(image)
     darkest = cv2.GaussianBlur(
         cv2.min(cv2.min(red, green), blue), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
     )
-    light = _dark_bars(cv2.bitwise_not(darkest), settings.bar_distances_px[0])
+    light = _dark_bars(cv2.bitwise_not(darkest), thin)
     # Density grows as the image darkens: a dark stroke is a light bar of the density's negative.
     surroundings = _surroundings(density, settings, per_level)
     mask = _strokes(dark, settings.dark, settings, per_level, surroundings)

@@ -49,7 +49,8 @@ class OcclusionSettings:
     Attributes:
         density_floor: keeps the noise of nearly black pixels small.
         channel_weights: of the red, green and blue density in which dark strokes are looked for.
-        bar_distances_px: how far beside a pixel its brighter neighbours are looked for.
+        bar_distances_px: how far beside a pixel its brighter neighbours are looked for; beside
+            light strokes, the first alone.
         line_lengths_px: of the long and the short line.
         rival_distance_px: how far beside a line the lines run that it is compared with.
         directions: number of directions over half a turn, per length of line.
