@@ -17,8 +17,9 @@ from pathlib import Path
 import cv2
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
+from melanoma_tf.records.decode import read_image, read_mask
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask, fit_mask, fit_short_side
+from melanoma_tf.records.header import UnreadableImageError
 
 # Enough to keep every worker busy while the parent writes; memory is bounded by it.
 _LOOK_AHEAD_PER_WORKER = 8
@@ -56,30 +57,31 @@ class Refused:
     reason: str
 
 
-def prepare(files: ImageFiles, encoding: Encoding) -> Prepared | Refused:
+def prepare(files: ImageFiles, encoding: Encoding, max_megapixels: float) -> Prepared | Refused:
     """Read, scale and encode one image and its mask."""
     path = files.image_path
     try:
-        image = fit_short_side(read_image(path), encoding.image_size)
+        image = fit_short_side(read_image(path, max_megapixels), encoding.image_size)
         height, width = image.shape[:2]
         encoded = encode_image(image, encoding)
         if files.mask_path is None:
             return Prepared(encoded, height, width, b"")
         path = files.mask_path
-        mask = encode_mask(fit_mask(read_mask(path), height, width))
+        mask = encode_mask(fit_mask(read_mask(path, max_megapixels), height, width))
         return Prepared(encoded, height, width, mask)
     except UnreadableImageError as error:
         return Refused(path, str(error))
 
 
 def prepare_all(
-    files: Iterable[ImageFiles], encoding: Encoding, *, workers: int
+    files: Iterable[ImageFiles], encoding: Encoding, *, max_megapixels: float, workers: int
 ) -> Iterator[Prepared | Refused]:
     """Prepare images, in order, with a bounded number of them in memory.
 
     Args:
         files: what to prepare; read only as far as the look-ahead needs.
         encoding: how images are stored.
+        max_megapixels: an image that claims more is refused.
         workers: number of processes; 1 works in this process.
 
     Yields:
@@ -91,7 +93,7 @@ def prepare_all(
     if workers < 1:
         raise MelanomaError(f"expected at least 1 worker; found {workers}")
     if workers == 1:
-        yield from (prepare(item, encoding) for item in files)
+        yield from (prepare(item, encoding, max_megapixels) for item in files)
         return
     # spawn: a fork of a process in which TensorFlow runs threads may hang.
     executor = ProcessPoolExecutor(
@@ -100,7 +102,7 @@ def prepare_all(
     pending: deque[Future[Prepared | Refused]] = deque()
     try:
         for item in files:
-            pending.append(executor.submit(prepare, item, encoding))
+            pending.append(executor.submit(prepare, item, encoding, max_megapixels))
             if len(pending) >= workers * _LOOK_AHEAD_PER_WORKER:
                 yield pending.popleft().result()
         while pending:
