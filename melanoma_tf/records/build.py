@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
+from melanoma_tf.datasets.catalogue import known_links
 from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import refuse_existing
@@ -98,16 +99,13 @@ def build_records(
     encoding = settings.encoding()
     taxonomy = taxonomy_named(settings.taxonomy)
     refuse_existing(output, overwrite)
-    if settings.require_all:
-        _refuse_missing(listings)
-    plan = make_plan(listings, taxonomy, split=settings.split, seed=settings.seed)
-    sharding = Sharding(shards=settings.shards, expected=plan.expected())
+    plan = _plan(listings, settings, taxonomy)
     header = _header(settings, plan)
     with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:
         writer = ShardWriter(
             unfinished.folder,
             taxonomy.classes,
-            sharding,
+            Sharding(shards=settings.shards, expected=plan.expected()),
             finished=list(unfinished.finished),
             on_finished=unfinished.append,
         )
@@ -116,6 +114,13 @@ def build_records(
         items = _items(rows, results, taxonomy.classes, encoding)
         description = _description(settings, taxonomy, listings, plan)
         return fill_folder(unfinished.folder, writer, items, description, name=output.name)
+
+
+def _plan(listings: Sequence[Listing], settings: BuildSettings, taxonomy: Taxonomy) -> Plan:
+    if settings.require_all:
+        _refuse_missing(listings)
+    links = known_links(listings)
+    return make_plan(listings, taxonomy, split=settings.split, seed=settings.seed, links=links)
 
 
 def _description(
