@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.encode import Encoding
@@ -40,6 +41,18 @@ def test_the_file_that_cannot_be_read_is_named(make_listing):
     assert isinstance(second, Refused)
     assert second.path == listing.lesions[1].mask_path
     assert "No such file" in second.reason
+
+
+def test_a_mask_that_lies_across_its_image_is_refused(make_listing):
+    """The image's EXIF turns it by a quarter, the mask was drawn on the pixels as they lie."""
+    (item,) = files_of(make_listing(1))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(item.image_path).save(item.image_path, "PNG", exif=exif)
+    refused = prepare(item, Encoding(), 200)
+    assert isinstance(refused, Refused)
+    assert refused.path == item.mask_path
+    assert "mask of 64x48 pixels for an image of 48x64" in refused.reason
 
 
 def test_order_and_bytes_do_not_depend_on_the_number_of_workers(make_listing):
