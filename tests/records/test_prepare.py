@@ -1,4 +1,7 @@
 import itertools
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 
@@ -72,6 +75,16 @@ def test_work_is_taken_up_only_as_far_as_the_look_ahead(make_listing):
         assert isinstance(next(results), Prepared)
     results.close()
     assert next(taken) < 100
+
+
+def test_a_worker_that_dies_is_one_clear_error(make_listing):
+    (item,) = files_of(make_listing(1))
+    results = prepare_all(itertools.repeat(item), Encoding(), max_megapixels=200, workers=2)
+    next(results)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(MelanomaError, match="a worker process died"):
+        list(results)
 
 
 def test_no_worker_is_refused(make_listing):
