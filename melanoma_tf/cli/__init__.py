@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from melanoma_tf import __version__
-from melanoma_tf.cli import evaluate, records, serve, train
+from melanoma_tf.cli import demo, evaluate, records, serve, taxonomies, train
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
@@ -46,6 +46,6 @@ def main() -> None:
     """
 
 
-for group in (records, train, evaluate, serve):
+for group in (records, taxonomies, train, evaluate, serve, demo):
     for command in group.COMMANDS:
         main.add_command(command)

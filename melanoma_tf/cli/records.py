@@ -72,7 +72,7 @@ def build_records(
     requests = [parse_source(text) for text in sources]
     refuse_existing(output, overwrite)
     manifest = build.build_records(
-        [list_source(request.name, request.folder) for request in requests],
+        [list_source(request.name, request.folder, request.options) for request in requests],
         build.BuildSettings(**settings),
         output,
         workers=available_cores() if workers is None else workers,

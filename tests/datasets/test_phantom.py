@@ -9,7 +9,9 @@ from melanoma_tf.datasets.phantom import (
     PHANTOM_CLASSES,
     PhantomSettings,
     draw_phantom,
+    write_phantoms,
 )
+from melanoma_tf.errors import MelanomaError
 
 NOTHING = dict.fromkeys((*OCCLUSIONS, "dark_corners"), 0.0)
 
@@ -22,8 +24,8 @@ def everything(size_px=64):
     return settings(size_px, **dict.fromkeys((*OCCLUSIONS, "dark_corners"), 1.0))
 
 
-def test_every_class_of_the_taxonomies_can_be_drawn():
-    named = {name for taxonomy in TAXONOMIES.values() for name in taxonomy.classes}
+def test_every_class_of_the_challenges_of_2017_and_2018_can_be_drawn():
+    named = {name for task in ("isic2017", "isic2018") for name in TAXONOMIES[task].classes}
     assert set(PHANTOM_CLASSES) == named
 
 
@@ -57,3 +59,8 @@ def test_the_lesion_is_one_piece_inside_the_frame_and_differs_from_the_skin(clas
         assert 0.02 < (mask > 0).mean() < 0.6
         inside, outside = phantom.clean[mask > 0], phantom.clean[mask == 0]
         assert inside.mean() < outside.mean() - 8, "the mask does not mark the darker part"
+
+
+def test_a_taxonomy_without_a_layout_of_phantoms_is_refused(tmp_path):
+    with pytest.raises(MelanomaError, match="expected a taxonomy out of isic2017, isic2018"):
+        write_phantoms(tmp_path / "phantoms", 1, taxonomy="isic2019")
