@@ -19,14 +19,14 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
-import tensorflow as tf
 
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.records.build import BuildSettings, build_records
 
 
 def plain_loop(listing: Listing, image_size: int, output: Path) -> None:
+    import tensorflow as tf
+
     with tf.io.TFRecordWriter(str(output)) as writer:
         for lesion in listing.lesions:
             image = cv2.imread(str(lesion.image_path))
@@ -41,6 +41,9 @@ def plain_loop(listing: Listing, image_size: int, output: Path) -> None:
 
 
 def main() -> None:
+    # Not at the top: a spawned worker imports this file again, and shall not load TensorFlow.
+    from melanoma_tf.records.build import BuildSettings, build_records
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="an ISIC 2017 folder")
     parser.add_argument("--image-size", type=int, default=256)
