@@ -44,14 +44,19 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--seed", default=0, show_default=True, help="Of the division into splits.")
 @click.option("--shards", type=int, help="Shards per split; by default about 128 MiB each.")
 @click.option("--workers", type=int, help="Processes that decode; by default one per core.")
+@click.option(
+    "--max-megapixels", default=200.0, show_default=True, help="Larger images are not decoded."
+)
 @click.option("--skip-bad", is_flag=True, help="Accept that unreadable images are left out.")
 @click.option("--require-all", is_flag=True, help="Refuse rows that have no image file.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing record folder.")
+@click.option("--resume", is_flag=True, help="Go on after the shards of an interrupted build.")
 def build_records(
     sources: tuple[str, ...],
     output: Path,
     workers: int | None,
     overwrite: bool,
+    resume: bool,
     **settings: Any,
 ) -> None:
     r"""Turn raw data sets into TFRecords: scaled, re-encoded, split and sharded.
@@ -68,7 +73,10 @@ def build_records(
     from melanoma_tf.datasets.catalogue import list_source, parse_source
     from melanoma_tf.records import build
     from melanoma_tf.records.prepare import available_cores
+    from melanoma_tf.records.unfinished import unfinished_folder
 
+    if unfinished_folder(output).exists() and not resume:
+        warn(f"an interrupted build of {output} is thrown away; --resume would go on with it")
     requests = [parse_source(text) for text in sources]
     refuse_existing(output, overwrite)
     manifest = build.build_records(
@@ -77,6 +85,7 @@ def build_records(
         output,
         workers=available_cores() if workers is None else workers,
         overwrite=overwrite,
+        resume=resume,
         progress=functools.partial(_bar, "building"),
     )
     _print_counts(output, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -42,6 +43,16 @@ class Plan:
     def expected(self) -> dict[str, int]:
         """The number of rows per split."""
         return dict(Counter(row.lesion.split for row in self.rows))
+
+    def fingerprint(self) -> str:
+        """A hash of all rows; folders do not count, so a data set may move."""
+        digest = hashlib.sha256()
+        for row in self.rows:
+            fields = dataclasses.asdict(row.lesion)
+            files = [path and path.name for path in (row.lesion.image_path, row.lesion.mask_path)]
+            fields.update(zip(("image_path", "mask_path"), files))
+            digest.update(repr((sorted(fields.items()), row.label)).encode())
+        return digest.hexdigest()
 
 
 def make_plan(

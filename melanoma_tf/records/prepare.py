@@ -19,8 +19,9 @@ from typing import TypeVar
 import cv2
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
+from melanoma_tf.records.decode import read_image, read_mask
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask, fit_mask, fit_short_side
+from melanoma_tf.records.header import UnreadableImageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,30 +62,31 @@ class Refused:
     reason: str
 
 
-def prepare(files: ImageFiles, encoding: Encoding) -> Prepared | Refused:
+def prepare(files: ImageFiles, encoding: Encoding, max_megapixels: float) -> Prepared | Refused:
     """Read, scale and encode one image and its mask."""
     path = files.image_path
     try:
-        image = fit_short_side(read_image(path), encoding.image_size)
+        image = fit_short_side(read_image(path, max_megapixels), encoding.image_size)
         height, width = image.shape[:2]
         encoded = encode_image(image, encoding)
         if files.mask_path is None:
             return Prepared(encoded, height, width, b"")
         path = files.mask_path
-        mask = encode_mask(fit_mask(read_mask(path), height, width))
+        mask = encode_mask(fit_mask(read_mask(path, max_megapixels), height, width))
         return Prepared(encoded, height, width, mask)
     except UnreadableImageError as error:
         return Refused(path, str(error))
 
 
 def prepare_all(
-    files: Iterable[ImageFiles], encoding: Encoding, *, workers: int
+    files: Iterable[ImageFiles], encoding: Encoding, *, max_megapixels: float, workers: int
 ) -> Iterator[Prepared | Refused]:
     """Prepare images, in order, with a bounded number of them in memory.
 
     Args:
         files: what to prepare; read only as far as the look-ahead needs.
         encoding: how images are stored.
+        max_megapixels: an image that claims more is refused.
         workers: number of processes; 1 works in this process.
 
     Yields:
@@ -93,7 +95,8 @@ def prepare_all(
     Raises:
         MelanomaError: a worker process died.
     """
-    return map_in_workers(functools.partial(prepare, encoding=encoding), files, workers=workers)
+    task = functools.partial(prepare, encoding=encoding, max_megapixels=max_megapixels)
+    return map_in_workers(task, files, workers=workers)
 
 
 def map_in_workers(

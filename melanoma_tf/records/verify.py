@@ -13,11 +13,12 @@ import numpy as np
 from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.datasets.splits import image_name, namespace
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.records.decode import UnreadableImageError, decode_image, decode_stored_mask
+from melanoma_tf.records.decode import decode_image, decode_stored_mask
+from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.records.manifest import Count, Manifest, Shard, read_manifest
 from melanoma_tf.records.read import read_shard
 from melanoma_tf.records.schema import ORIGINS, Example
-from melanoma_tf.records.writer import sha256
+from melanoma_tf.records.shards import sha256
 
 
 def verify_records(
@@ -126,13 +127,13 @@ def _pixel_problems(example: Example) -> Iterator[str]:
         if decode_image(example.image).shape[:2] != stated:
             yield "the image has another size than stated"
     except UnreadableImageError as error:
-        yield f"the image {error}"
+        yield f"the image: {error}"
     if not example.mask:
         return
     try:
         mask = decode_stored_mask(example.mask)
     except UnreadableImageError as error:
-        yield f"the mask {error}"
+        yield f"the mask: {error}"
         return
     if mask.shape != stated:
         yield "the mask has another size than its image"

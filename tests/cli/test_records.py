@@ -1,5 +1,9 @@
 """The record commands as a user runs them, on a small folder in the ISIC 2017 layout."""
 
+import shutil
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -69,14 +73,23 @@ def test_build_inspect_and_verify(build, run_command, tmp_path):
 
 
 def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017, tmp_path):
-    import shutil
-
     folder = tmp_path / "raw"
     shutil.copytree(isic2017, folder)
-    (folder / "ISIC-2017_Training_Data" / "ISIC_0000003.jpg").write_bytes(b"\xff\xd8 broken")
+    truncated, bomb = (
+        folder / "ISIC-2017_Training_Data" / f"ISIC_000000{number}.jpg" for number in (3, 5)
+    )
+    truncated.write_bytes(truncated.read_bytes()[:-50])
+    # A PNG header that claims 100,000 x 100,000 pixels.
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    parts = b"".join(
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in (header, b"IDAT" + zlib.compress(b"\0" * 1_000_000), b"IEND")
+    )
+    bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
     built = build(tmp_path / "out", folder=folder)
     assert built.returncode == 1
-    assert "ISIC_0000003.jpg" in built.stderr
+    assert "ISIC_0000003.jpg: truncated: the JPEG data end too early" in built.stderr
+    assert "ISIC_0000005.jpg: claims 100000x100000 = 10,000.0 megapixels" in built.stderr
     assert "--skip-bad" in built.stderr
     assert "Traceback" not in built.stderr
     built = build(tmp_path / "accepted", "--skip-bad", folder=folder)
