@@ -12,7 +12,16 @@ from typing import Any
 import click
 
 from melanoma_tf import __version__
-from melanoma_tf.cli import demo, evaluate, records, serve, taxonomies, train
+from melanoma_tf.cli import (
+    compare,
+    demo,
+    evaluate,
+    records,
+    score,
+    serve,
+    taxonomies,
+    train,
+)
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
@@ -46,6 +55,16 @@ def main() -> None:
     """
 
 
-for group in (records, taxonomies, train, evaluate, serve, demo):
+_MODULES = (
+    records,
+    train,
+    evaluate,
+    score,
+    compare,
+    serve,
+    taxonomies,
+    demo,
+)
+for group in _MODULES:
     for command in group.COMMANDS:
         main.add_command(command)

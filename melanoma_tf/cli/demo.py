@@ -33,13 +33,11 @@ def demo(work_dir: Path, images: int, epochs: int, seed: int, overwrite: bool) -
 
     settings = DemoSettings(images=images, epochs=epochs, seed=seed)
     result = run_demo(work_dir, settings, overwrite=overwrite, report=click.echo)
-    table("\nThe demo made", ("stage", "output", "seconds"), [
-        (name, str(path), f"{seconds:.1f}") for name, path, seconds in result.stages
-    ])  # fmt: skip
-    aucs = {name: value for name, value in result.metrics["auc"].items() if value is not None}
-    table("On phantoms that training never saw", ("class", "AUC"), [
-        (name, f"{value:.3f}") for name, value in [*aucs.items(), ("mean", result.metrics["mean_auc"])]
-    ])  # fmt: skip
+    made = [(name, str(path), f"{seconds:.1f}") for name, path, seconds in result.stages]
+    table("The demo made", ("stage", "output", "seconds"), made)
+    aucs = {**result.metrics["auc"], "mean": result.metrics["mean_auc"]}
+    scores = [(name, f"{value:.3f}") for name, value in aucs.items() if value is not None]
+    table("Scores on unseen phantoms", ("class", "AUC"), scores)
     click.echo(f"training curves:  tensorboard --logdir {work_dir / 'runs'}")
     click.echo(f"classify images:  melanoma-tf predict --model {work_dir}/saved_models/demo IMAGES")
 

@@ -26,7 +26,7 @@ from melanoma_tf.cli import console
 )
 @click.option("--codes", is_flag=True, help="Also print each source's own words for the diagnoses.")
 def taxonomies(files: tuple[Path, ...], sources: tuple[str, ...], codes: bool) -> None:
-    r"""Print which class each taxonomy makes of a diagnosis.
+    """Print which class each taxonomy makes of a diagnosis.
 
     A diagnosis without a class in a taxonomy is left out of record folders of that taxonomy.
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,10 +48,27 @@ def build(images: Path, rows: int, output: Path) -> None:
         for index in range(rows)
     )
     listing = Listing("made", lesions, (), "CC0-1.0", "made")
-    build_records([listing], BuildSettings("isic2017", image_size=32), output, workers=2)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(own, worker)
+    workers: list[int] = []
+
+    def watch(results: Iterable[Any], total: int) -> Iterator[Any]:
+        for index, result in enumerate(results, start=1):
+            if index == total:
+                workers.extend(map(peak_kib, children()))
+            yield result
+
+    settings = BuildSettings("isic2017", image_size=32)
+    build_records([listing], settings, output, workers=2, progress=watch)
+    print(peak_kib(os.getpid()), max(workers))
+
+
+def children() -> list[int]:
+    paths = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for path in paths for pid in path.read_text().split()]
+
+
+def peak_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def main() -> None:

@@ -32,10 +32,15 @@ def isic2017(tmp_path_factory):
     return folder
 
 
+def invoke(*arguments):
+    """In this process, which loads TensorFlow only once."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
 @pytest.fixture
-def build(run_command, isic2017):
+def build(isic2017):
     def run(output, *options, folder=isic2017):
-        return run_command(
+        return invoke(
             "build-records", "--add", f"isic2017={folder}", "--taxonomy", "isic2017",
             "--output", output, "--image-size", "32", "--workers", "1", *options,
         )  # fmt: skip
@@ -43,32 +48,32 @@ def build(run_command, isic2017):
     return run
 
 
-def test_build_inspect_and_verify(build, run_command, tmp_path):
+def test_build_inspect_and_verify(build, tmp_path):
     built = build(tmp_path / "out")
-    assert built.returncode == 0, built.stderr
+    assert built.exit_code == 0, built.stderr
     assert "4 rows have no image file, the first: ISIC_0000020, ISIC_0000021" in built.stderr
     assert "divided 0.7/0.15/0.15 by patient and lesion" in built.stdout
     assert "seborrheic_keratosis" in built.stdout
 
-    shown = run_command("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
-    assert shown.returncode == 0, shown.stderr
+    shown = invoke("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
+    assert shown.exit_code == 0, shown.stderr
     assert "CC0" in shown.stdout
     assert "Codella" in shown.stdout
     assert cv2.imread(str(tmp_path / "sheet.png")) is not None
-    again = run_command("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
-    assert again.returncode == 1
+    again = invoke("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
+    assert again.exit_code == 1
     assert "--overwrite" in again.stderr
 
-    verified = run_command("verify-records", tmp_path / "out")
-    assert verified.returncode == 0, verified.stderr
+    verified = invoke("verify-records", tmp_path / "out")
+    assert verified.exit_code == 0, verified.stderr
     assert "20 examples" in verified.stdout
 
     shard = next((tmp_path / "out").glob("train-*.tfrecord"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    verified = run_command("verify-records", tmp_path / "out")
-    assert verified.returncode == 1
+    verified = invoke("verify-records", tmp_path / "out")
+    assert verified.exit_code == 1
     assert shard.name in verified.stdout
 
 
@@ -87,13 +92,13 @@ def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017,
     )
     bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
     built = build(tmp_path / "out", folder=folder)
-    assert built.returncode == 1
+    assert built.exit_code == 1
     assert "ISIC_0000003.jpg: truncated: the JPEG data end too early" in built.stderr
     assert "ISIC_0000005.jpg: claims 100000x100000 = 10,000.0 megapixels" in built.stderr
     assert "--skip-bad" in built.stderr
     assert "Traceback" not in built.stderr
     built = build(tmp_path / "accepted", "--skip-bad", folder=folder)
-    assert built.returncode == 0
+    assert built.exit_code == 0
     assert "ISIC_0000003.jpg" in built.stderr
 
 
@@ -110,12 +115,8 @@ def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017,
         (("--add", "isic1999=DIR"), "isic1999"),
     ],
 )
-def test_bad_options_give_one_line_and_leave_nothing(isic2017, tmp_path, options, message):
-    arguments = [
-        "build-records", "--add", f"isic2017={isic2017}", "--taxonomy", "isic2017",
-        "--output", str(tmp_path / "out"), *options,
-    ]  # fmt: skip
-    built = CliRunner().invoke(main, arguments)
+def test_bad_options_give_one_line_and_leave_nothing(build, tmp_path, options, message):
+    built = build(tmp_path / "out", *options)
     assert built.exit_code == 1
     assert message in built.output
     assert built.output.strip().count("\n") == 0, built.output
@@ -126,21 +127,21 @@ def test_nothing_is_overwritten_unasked(build, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     built = build(tmp_path / "out")
-    assert built.returncode == 1
+    assert built.exit_code == 1
     assert "--overwrite" in built.stderr
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
-def test_a_folder_that_is_no_record_folder_gives_one_line(run_command, tmp_path):
+def test_a_folder_that_is_no_record_folder_gives_one_line(tmp_path):
     for command in ("inspect", "verify-records"):
-        done = run_command(command, tmp_path)
-        assert done.returncode == 1
+        done = invoke(command, tmp_path)
+        assert done.exit_code == 1
         assert "manifest.json" in done.stderr
         assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["build-records", "inspect", "verify-records"])
-def test_help_has_an_example(run_command, command):
-    shown = run_command(command, "--help")
-    assert shown.returncode == 0
+def test_help_has_an_example(command):
+    shown = invoke(command, "--help")
+    assert shown.exit_code == 0
     assert f"melanoma-tf {command}" in shown.stdout

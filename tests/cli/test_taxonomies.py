@@ -51,3 +51,8 @@ def test_a_fault_is_one_line(run_command, tmp_path):
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "expected an official label file" in result.stderr
+
+
+def test_help_shows_each_example_on_its_own_line():
+    lines = [line.strip() for line in run("--help").output.splitlines()]
+    assert "melanoma-tf taxonomies --labels ISIC_2019_Training_GroundTruth.csv" in lines
