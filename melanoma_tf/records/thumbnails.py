@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.records.decode import UnreadableImageError, read_image
+from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS, read_grey_reduced
+from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.records.prepare import map_in_workers
 
 Thumbnail = npt.NDArray[np.uint8]
@@ -59,19 +61,25 @@ def make_thumbnail(grey: npt.NDArray[np.uint8]) -> Thumbnail | None:
     return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
 
 
-def fingerprint(path: Path) -> Fingerprint | None:
+def fingerprint(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Fingerprint | None:
     """The fingerprint of an image file; None where it cannot be read, which the build reports."""
     try:
-        grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+        grey, pixels = read_grey_reduced(path, _DECODED_SIZE_PX, max_megapixels)
     except UnreadableImageError:
         return None
-    return Fingerprint(make_thumbnail(grey), grey.size)
+    return Fingerprint(make_thumbnail(grey), pixels)
 
 
-def fingerprint_all(paths: Iterable[Path], *, workers: int) -> Iterator[Fingerprint | None]:
+def fingerprint_all(
+    paths: Iterable[Path],
+    *,
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS,
+    workers: int = 1,
+) -> Iterator[Fingerprint | None]:
     """The fingerprints of image files, in their order, made in worker processes.
 
     Raises:
         MelanomaError: a worker process died.
     """
-    return map_in_workers(fingerprint, paths, workers=workers)
+    task = functools.partial(fingerprint, max_megapixels=max_megapixels)
+    return map_in_workers(task, paths, workers=workers)
