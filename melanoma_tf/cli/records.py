@@ -101,6 +101,7 @@ def build_records(
         overwrite=overwrite,
         resume=resume,
         progress=functools.partial(_bar, "building"),
+        comparing=functools.partial(_bar, "comparing"),
     )
     _print_counts(output, manifest)
     _print_findings(manifest)

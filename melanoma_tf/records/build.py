@@ -75,6 +75,7 @@ def build_records(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
+    comparing: Progress | None = None,
 ) -> Manifest:
     """Decode, scale, re-encode and write all images of some data sets.
 
@@ -91,6 +92,7 @@ def build_records(
         resume: go on after the finished shards of an interrupted build of `output`, if there is
             one; the result is the same to the byte.
         progress: wraps the stream of results, given their number.
+        comparing: the same for the search for duplicates, which reads every image before.
 
     Returns:
         The manifest, as written.
@@ -106,7 +108,7 @@ def build_records(
     refuse_existing(output, overwrite)
     if settings.require_all:
         _refuse_missing(listings)
-    plan = _plan(settings, taxonomy, listings, workers, progress)
+    plan = _plan(settings, taxonomy, listings, workers, comparing)
     sharding = Sharding(shards=settings.shards, expected=plan.expected())
     header = _header(settings, plan)
     with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:

@@ -120,9 +120,9 @@ def test_a_bad_record_is_found_and_its_key_named(write, fields, message):
         ({"lesion_id": "L"}, {"lesion_id": "L"}, "lesion made/L stands in test and train"),
         ({"key": "A"}, {"key": "A", "origin": "purified", "parent": "A"}, "image made/A"),
         (
-            {"key": "ISIC_1_downsampled", "source": "isic2019"},
-            {"key": "ISIC_1", "source": "isic2017"},
-            "image isic/ISIC_1 stands in test and train",
+            {"key": "ISIC_0000001_downsampled", "source": "isic2019"},
+            {"key": "ISIC_0000001", "source": "isic2017"},
+            "image isic/ISIC_0000001 stands in test and train",
         ),
     ],
 )
