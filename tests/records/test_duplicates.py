@@ -97,14 +97,14 @@ def test_another_photograph_of_a_like_lesion_is_another_picture():
 
 def test_many_copies_hang_together_without_all_their_pairs():
     """Copies of one picture would have a square of pairs; they must cost no more than others."""
-    copies = [skin(0)] * 1500
+    copies = [skin(0)] * 300
     pairs = [*found_pairs([*copies, skin(1)])]
     assert len(pairs) < 3 * len(copies)
     reached = {0}
     for left, right in pairs:
         if left in reached:
             reached.add(right)
-    assert reached == set(range(1500))
+    assert reached == set(range(300))
 
 
 def test_the_result_does_not_depend_on_chance_or_order():
