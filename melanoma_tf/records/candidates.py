@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.records.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail
+from melanoma_tf.records.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail, Thumbnails
 
 _Codes = npt.NDArray[np.uint64]
 _Indices = npt.NDArray[np.int64]
@@ -38,7 +38,7 @@ _MOST_DIFFERING_BITS = 14
 _LEAST_CORRELATION = 0.95
 _LARGEST_BUCKET = 1024
 _IMAGES_PER_BLOCK = 256
-_ENTRIES_PER_STEP = 2**21
+_ENTRIES_PER_STEP = 2**18
 
 
 @dataclass(frozen=True, order=True)
@@ -68,7 +68,7 @@ def oriented(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.u
     return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
 
 
-def find_candidates(thumbnails: npt.NDArray[np.uint8]) -> list[Candidate]:
+def find_candidates(thumbnails: Thumbnails) -> list[Candidate]:
     """Pairs of thumbnails whose hashes are alike, in the best orientation and crop of each.
 
     Args:
@@ -81,7 +81,10 @@ def find_candidates(thumbnails: npt.NDArray[np.uint8]) -> list[Candidate]:
     """
     if len(thumbnails) < 2:
         return []
-    spectra = _spectra(thumbnails, 0.0)
+    blocks = range(0, len(thumbnails), _IMAGES_PER_BLOCK)
+    spectra = np.concatenate(
+        [_spectra(thumbnails[begin : begin + _IMAGES_PER_BLOCK], 0.0) for begin in blocks]
+    )
     codes = _codes(spectra)
     best: dict[tuple[int, int], Candidate] = {}
     index = _Index(codes)
@@ -207,12 +210,12 @@ def _equal_codes(index: _Index, spectra: _Spectra) -> Iterator[Candidate]:
 
 
 def _look_up(
-    thumbnails: npt.NDArray[np.uint8], spectra: _Spectra, codes: _Codes, index: _Index
+    thumbnails: Thumbnails, spectra: _Spectra, codes: _Codes, index: _Index
 ) -> Iterator[Candidate]:
     for begin in range(0, len(thumbnails), _IMAGES_PER_BLOCK):
-        block = slice(begin, begin + _IMAGES_PER_BLOCK)
+        block = thumbnails[begin : begin + _IMAGES_PER_BLOCK]
         for crop in CROPS:
-            views = _spectra(thumbnails[block], crop)
+            views = _spectra(block, crop)
             for orientation in range(len(ORIENTATIONS)):
                 queries = _turned(views, orientation)
                 whole, part = _alike(queries, codes, index)

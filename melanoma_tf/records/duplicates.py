@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from melanoma_tf.datasets.lesion import SPLITS, Lesion
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.candidates import find_candidates
 from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
 from melanoma_tf.records.same_picture import similarity
-from melanoma_tf.records.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail, fingerprint_all
+from melanoma_tf.records.thumbnails import ThumbnailFile, Thumbnails, fingerprint_all
 
 TREATMENTS = ("drop", "group", "keep")
 
@@ -68,38 +66,29 @@ class Treatment:
 
 
 def find_pairs(
-    thumbnails: Iterable[Thumbnail | None],
-    count: int,
+    thumbnails: Thumbnails,
     *,
     least_similarity: float = SAME_PICTURE,
     wanted: Callable[[int, int], bool] | None = None,
 ) -> list[Pair]:
     """The pairs of images that show one picture.
 
-    Time and memory grow with the number of images, not with its square: 40,000 take minutes and
-    300 MB.
+    Time and memory grow with the number of images, not with its square.
 
     Args:
-        thumbnails: uint8 `(64, 64)` each; None for an image that cannot be compared.
-        count: their number.
+        thumbnails: a file of them, or uint8 `(count, 64, 64)`.
         least_similarity: from which correlation on two pictures are the same.
         wanted: whether a pair matters; the others are not compared.
 
     Returns:
         Sorted by index. Of many copies not all pairs are named, but they hang together.
     """
-    stack = np.empty((count, THUMBNAIL_SIZE_PX, THUMBNAIL_SIZE_PX), np.uint8)
-    indices: list[int] = []
-    for index, thumbnail in enumerate(thumbnails):
-        if thumbnail is not None:
-            stack[len(indices)] = thumbnail
-            indices.append(index)
     pairs = []
-    for candidate in find_candidates(stack[: len(indices)]):
-        left, right = sorted((indices[candidate.whole], indices[candidate.part]))
+    for candidate in find_candidates(thumbnails):
+        left, right = sorted((candidate.whole, candidate.part))
         if wanted is not None and not wanted(left, right):
             continue
-        found = similarity(stack, candidate)
+        found = similarity(thumbnails, candidate)
         if found >= least_similarity:
             pairs.append(Pair(left, right, found))
     return sorted(pairs, key=lambda pair: (pair.left, pair.right))
@@ -129,14 +118,18 @@ def find_clusters(
     results: Iterable[Any] = fingerprint_all(paths, max_megapixels=max_megapixels, workers=workers)
     if progress is not None:
         results = progress(results, len(lesions))
+    thumbnails = ThumbnailFile()
+    indices: list[int] = []
     pixels: list[int] = []
-
-    def thumbnails() -> Iterator[Thumbnail | None]:
-        for found in results:
-            pixels.append(found.pixels if found else 0)
-            yield found.thumbnail if found else None
-
-    pairs = find_pairs(thumbnails(), len(lesions))
+    for index, found in enumerate(results):
+        pixels.append(found.pixels if found else 0)
+        if found and found.thumbnail is not None:
+            thumbnails.append(found.thumbnail)
+            indices.append(index)
+    pairs = [
+        Pair(indices[pair.left], indices[pair.right], pair.similarity)
+        for pair in find_pairs(thumbnails)
+    ]
     return _clusters(len(lesions), pairs, _known_pairs(lesions, links)), pixels
 
 

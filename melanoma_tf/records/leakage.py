@@ -12,7 +12,7 @@ from melanoma_tf.datasets.splits import image_name, namespace
 from melanoma_tf.records.decode import Pixels
 from melanoma_tf.records.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.thumbnails import Thumbnail, make_thumbnail
+from melanoma_tf.records.thumbnails import ThumbnailFile, make_thumbnail
 
 
 class Leakage:
@@ -23,7 +23,7 @@ class Leakage:
         self._shared: dict[str, set[str]] = {}
         # Per picture: source/key, the picture's name over all sources, and its split.
         self._pictures: list[tuple[str, str, str]] = []
-        self._thumbnails: list[Thumbnail] = []
+        self._thumbnails = ThumbnailFile()
 
     def add(self, example: Example) -> None:
         """Take in a record's patient, lesion and image name."""
@@ -59,7 +59,6 @@ class Leakage:
             return
         pairs = find_pairs(
             self._thumbnails,
-            len(self._thumbnails),
             least_similarity=SAME_PICTURE_IN_RECORDS,
             wanted=self._crosses_splits,
         )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from melanoma_tf.records.candidates import Candidate, oriented
-from melanoma_tf.records.thumbnails import THUMBNAIL_SIZE_PX
+from melanoma_tf.records.thumbnails import THUMBNAIL_SIZE_PX, Thumbnails
 
 _Grey = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ _PRECISION = 1e-4
 _BLUR_PX = 5
 
 
-def similarity(thumbnails: npt.NDArray[np.uint8], candidate: Candidate) -> float:
+def similarity(thumbnails: Thumbnails, candidate: Candidate) -> float:
     """The correlation of the fine details of two thumbnails laid on each other.
 
     They are aligned by the affine map that maximises their correlation (Evangelidis and Psarakis
@@ -41,8 +41,11 @@ def similarity(thumbnails: npt.NDArray[np.uint8], candidate: Candidate) -> float
     Returns:
         -1 to 1; 0 where no small map aligns them.
     """
-    whole = oriented(thumbnails[candidate.whole], candidate.orientation).astype(np.float32)
-    part = thumbnails[candidate.part].astype(np.float32)
+    turned = oriented(thumbnails[candidate.whole], candidate.orientation)
+    other = thumbnails[candidate.part]
+    if np.array_equal(turned, other):
+        return 1.0
+    whole, part = turned.astype(np.float32), other.astype(np.float32)
     start = _crop_warp(candidate.crop)
     unaligned = _details(_moved(whole, start), _COARSE_SCALES_PX)
     if _correlation(_details(part, _COARSE_SCALES_PX), unaligned) < _LEAST_UNALIGNED:

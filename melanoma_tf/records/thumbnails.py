@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
+import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Union
 
 import cv2
 import numpy as np
@@ -17,12 +21,47 @@ from melanoma_tf.records.prepare import map_in_workers
 
 Thumbnail = npt.NDArray[np.uint8]
 
-# 4 KB per image: 160 MB for 40,000. Larger ones did not tell real images apart better.
+# 4 KiB per image. Larger ones did not tell real images apart better.
 THUMBNAIL_SIZE_PX = 64
 # The file is decoded no finer than twice that, which for a camera's JPEG saves most of the work.
 _DECODED_SIZE_PX = 2 * THUMBNAIL_SIZE_PX
 # Fewer grey levels between the darkest and the brightest part than this are noise, no picture.
 _LEAST_CONTRAST = 4.0
+
+
+class ThumbnailFile:
+    """Thumbnails in a temporary file: a build's memory must not grow with its images.
+
+    It is indexed as an array `(count, 64, 64)` is, by a number or by a slice without a step.
+    """
+
+    def __init__(self) -> None:
+        # The system deletes it when it is closed, which is when nobody holds it any more.
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+        self._count = 0
+
+    def append(self, thumbnail: Thumbnail) -> None:
+        """Add a thumbnail at the end."""
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(thumbnail.tobytes())
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, which: int | slice) -> npt.NDArray[np.uint8]:
+        part = which if isinstance(which, slice) else slice(which, which + 1)
+        start, stop, _ = part.indices(self._count)
+        size = THUMBNAIL_SIZE_PX
+        self._file.seek(start * size * size)
+        content = self._file.read(max(stop - start, 0) * size * size)
+        found = np.frombuffer(content, np.uint8).reshape(-1, size, size)
+        return found if isinstance(which, slice) else found[0]
+
+
+# A few thumbnails may as well come as an array `(count, 64, 64)`.
+Thumbnails = Union[ThumbnailFile, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)

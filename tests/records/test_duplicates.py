@@ -11,7 +11,12 @@ from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.candidates import ORIENTATIONS, find_candidates, oriented
 from melanoma_tf.records.duplicates import Cluster, Pair, find_clusters, find_pairs, treat
-from melanoma_tf.records.thumbnails import fingerprint, fingerprint_all, make_thumbnail
+from melanoma_tf.records.thumbnails import (
+    ThumbnailFile,
+    fingerprint,
+    fingerprint_all,
+    make_thumbnail,
+)
 
 
 def skin(seed: int, height: int = 150, width: int = 200) -> np.ndarray:
@@ -59,8 +64,12 @@ def thumbnails(images):
     return [make_thumbnail(np.ascontiguousarray(image)) for image in images]
 
 
+def stack(images):
+    return np.array(images, np.uint8).reshape(-1, 64, 64)
+
+
 def found_pairs(images):
-    return [(pair.left, pair.right) for pair in find_pairs(thumbnails(images), len(images))]
+    return [(pair.left, pair.right) for pair in find_pairs(stack(thumbnails(images)))]
 
 
 @pytest.mark.parametrize("name", COPIES)
@@ -80,7 +89,7 @@ def test_every_orientation_is_looked_for():
         turned = np.stack([image, oriented(image, orientation)])
         (candidate,) = find_candidates(turned)
         assert np.isclose(candidate.correlation, 1, atol=1e-3)
-        assert find_pairs(turned, 2)[0].similarity > 0.99
+        assert find_pairs(turned)[0].similarity > 0.99
     assert len({oriented(image, index).tobytes() for index in range(8)}) == 8
 
 
@@ -115,12 +124,29 @@ def test_the_result_does_not_depend_on_chance_or_order():
     assert backwards == set(found_pairs(images))
 
 
-def test_images_without_structure_are_compared_with_none():
+def test_a_file_of_thumbnails_reads_as_an_array():
+    array = np.stack(thumbnails(skin(seed) for seed in range(5)))
+    file = ThumbnailFile()
+    for thumbnail in array:
+        file.append(thumbnail)
+    assert len(file) == 5
+    for part in (slice(0, 2), slice(3, 9), slice(5, 7), slice(0, 0)):
+        np.testing.assert_array_equal(file[part], array[part])
+    for index in range(5):
+        np.testing.assert_array_equal(file[index], array[index])
+
+
+def test_images_without_structure_are_compared_with_none(tmp_path):
     flat = np.full((90, 120), 128, np.uint8)
     assert make_thumbnail(flat) is None
-    assert found_pairs([flat, flat, skin(0)]) == []
-    assert find_pairs([], 0) == []
-    assert find_pairs([make_thumbnail(skin(0))], 1) == []
+    for index in range(2):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), flat)
+    lesions = [lesion(f"K{index}", path=tmp_path / f"{index}.png") for index in range(2)]
+    clusters, pixels = find_clusters(lesions)
+    assert clusters == []
+    assert pixels == [90 * 120] * 2
+    assert found_pairs([]) == []
+    assert found_pairs([skin(0)]) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (20, 30), (65, 64)])
@@ -230,7 +256,7 @@ def test_real_images_give_no_false_alarm_and_their_copies_are_found(real_data):
     for path_index in planted:
         image = cv2.imread(str(paths[path_index]), cv2.IMREAD_GRAYSCALE)
         real.append(make_thumbnail(COPIES["all at once"](image)))
-    pairs = find_pairs(real, len(real))
+    pairs = find_pairs(stack(real))
     assert [(pair.left, pair.right) for pair in pairs] == [
         (original, 1000 + number) for number, original in enumerate(planted)
     ]
