@@ -107,22 +107,23 @@ def print_recall(paths: list[Path], thumbnails: Image, planted: int) -> None:
 def print_scale(thumbnails: Image, count: int) -> None:
     generator = np.random.default_rng(0)
     blended = ThumbnailFile()
-    seen: set[tuple[int, int]] = set()
+    parents: dict[tuple[int, int], None] = {}
     while len(blended) < count:
         left, right = sorted(generator.choice(len(thumbnails), 2, replace=False).tolist())
-        if (left, right) in seen:
+        if (left, right) in parents:
             continue
-        seen.add((left, right))
         other = oriented(thumbnails[right], int(generator.integers(8)))
         blend = make_thumbnail(((thumbnails[left].astype(int) + other) // 2).astype(np.uint8))
         if blend is not None:
             blended.append(blend)
-    del seen
+            parents[left, right] = None
+    parts = [set(pair) for pair in parents]
     before, begin = peak_mib(), time.perf_counter()
     pairs = find_pairs(blended)
     print(
         f"{count:,} blended thumbnails: {time.perf_counter() - begin:.0f} s, peak memory "
-        f"{before:.0f} MiB before and {peak_mib():.0f} MiB after, {len(pairs)} pairs"
+        f"{before:.0f} MiB before and {peak_mib():.0f} MiB after, {len(pairs)} pairs, of which "
+        f"{sum(bool(parts[pair.left] & parts[pair.right]) for pair in pairs)} share a half"
     )
 
 
