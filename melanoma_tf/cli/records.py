@@ -81,7 +81,7 @@ def build_records(
 
     \b
     Example:
-      melanoma-tf build-records --add isic2017=data/isic2017 \
+      melanoma-tf build-records --add isic2017=data/isic2017 \\
           --taxonomy isic2017 --output tfrecords/isic2017
     """
     from melanoma_tf.datasets.catalogue import list_source, parse_source

@@ -106,16 +106,13 @@ def build_records(
     encoding = settings.encoding()
     taxonomy = taxonomy_named(settings.taxonomy)
     refuse_existing(output, overwrite)
-    if settings.require_all:
-        _refuse_missing(listings)
     plan = _plan(settings, taxonomy, listings, workers, comparing)
-    sharding = Sharding(shards=settings.shards, expected=plan.expected())
     header = _header(settings, plan)
     with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:
         writer = ShardWriter(
             unfinished.folder,
             taxonomy.classes,
-            sharding,
+            Sharding(shards=settings.shards, expected=plan.expected()),
             finished=list(unfinished.finished),
             on_finished=unfinished.append,
         )
@@ -134,6 +131,8 @@ def _plan(
     progress: Progress | None,
 ) -> Plan:
     """Find the duplicates, then divide the rows so that no picture stands in two splits."""
+    if settings.require_all:
+        _refuse_missing(listings)
     keep = parse_kept(settings.keep_split)
     lesions = [row.lesion for row in label_rows(listings, taxonomy)]
     stays = standing(lesions, settings.split, keep)

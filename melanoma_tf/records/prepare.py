@@ -19,7 +19,7 @@ from typing import TypeVar
 import cv2
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.records.decode import read_image, read_mask
+from melanoma_tf.records.decode import Pixels, read_image, read_mask
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask, fit_mask, fit_short_side
 from melanoma_tf.records.header import UnreadableImageError
 
@@ -66,16 +66,28 @@ def prepare(files: ImageFiles, encoding: Encoding, max_megapixels: float) -> Pre
     """Read, scale and encode one image and its mask."""
     path = files.image_path
     try:
-        image = fit_short_side(read_image(path, max_megapixels), encoding.image_size)
+        original = read_image(path, max_megapixels)
+        image = fit_short_side(original, encoding.image_size)
         height, width = image.shape[:2]
         encoded = encode_image(image, encoding)
         if files.mask_path is None:
             return Prepared(encoded, height, width, b"")
         path = files.mask_path
-        mask = encode_mask(fit_mask(read_mask(path, max_megapixels), height, width))
-        return Prepared(encoded, height, width, mask)
+        mask = read_mask(path, max_megapixels)
+        _refuse_turned(mask, original)
+        return Prepared(encoded, height, width, encode_mask(fit_mask(mask, height, width)))
     except UnreadableImageError as error:
         return Refused(path, str(error))
+
+
+def _refuse_turned(mask: Pixels, image: Pixels) -> None:
+    # An image that its EXIF turns, with a mask drawn on the pixels as they lie in the file:
+    # scaling the mask to the image would put the lesion in a wrong place without a word.
+    height, width = image.shape[:2]
+    if height != width and mask.shape == (width, height):
+        raise UnreadableImageError(
+            f"mask of {height}x{width} pixels for an image of {width}x{height}: one is turned"
+        )
 
 
 def prepare_all(

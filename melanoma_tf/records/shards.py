@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -219,18 +220,28 @@ class _SplitState:
 class _OpenShard:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = tf.io.TFRecordWriter(str(path))
+        with self._named_errors():
+            self._writer = tf.io.TFRecordWriter(str(path))
         self._cells: Counter[tuple[str, str, str]] = Counter()
         self.size_bytes = 0
 
     def write(self, example: Example) -> None:
         serialized = serialize(example)
-        self._writer.write(serialized)
+        with self._named_errors():
+            self._writer.write(serialized)
         self._cells[(example.label_text, example.source, example.origin)] += 1
         self.size_bytes += len(serialized) + _FRAME_BYTES
 
     def close(self) -> None:
-        self._writer.close()
+        with self._named_errors():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise MelanomaError(f"{self._path}: cannot be written: {error.message}") from None
 
     def finish(self, split: str) -> tuple[Shard, tuple[Count, ...]]:
         self.close()

@@ -102,7 +102,12 @@ def unfinished_build(
             interrupted build had another header.
     """
     refuse_existing(output, overwrite)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MelanomaError(
+            f"{output.parent}: expected a folder that can be made; {error.strerror}"
+        ) from None
     with _locked(output):
         # Again, since another build may have ended just before the lock was free.
         refuse_existing(output, overwrite)

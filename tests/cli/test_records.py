@@ -123,6 +123,35 @@ def test_bad_options_give_one_line_and_leave_nothing(build, tmp_path, options, m
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_build_is_resumed_or_announced_as_thrown_away(build, isic2017, tmp_path):
+    from melanoma_tf.datasets.catalogue import list_source
+    from melanoma_tf.records.build import BuildSettings, build_records
+
+    def interrupt(results, total):
+        for index, result in enumerate(results):
+            if index == 12:
+                raise KeyboardInterrupt
+            yield result
+
+    for name in ("resumed", "again"):
+        with pytest.raises(KeyboardInterrupt):
+            build_records(
+                [list_source("isic2017", isic2017)],
+                BuildSettings("isic2017", image_size=32, shards=3),
+                tmp_path / name,
+                progress=interrupt,
+            )
+    built = build(tmp_path / "resumed", "--shards", "3", "--resume")
+    assert built.exit_code == 0, built.output
+    assert "interrupted" not in built.stderr
+    built = build(tmp_path / "again", "--shards", "3")
+    assert built.exit_code == 0, built.output
+    assert "thrown away; --resume would go on with it" in built.stderr
+    for name in ("resumed", "again"):
+        assert invoke("verify-records", tmp_path / name).exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"resumed", "again"}
+
+
 def test_nothing_is_overwritten_unasked(build, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.build import BuildSettings, build_records
@@ -40,6 +41,27 @@ def test_every_image_comes_out_as_opencv_makes_it(make_listing, tmp_path):
         mask = decode(example.mask, cv2.IMREAD_UNCHANGED)
         source = cv2.imread(str(lesion.mask_path), cv2.IMREAD_GRAYSCALE)
         np.testing.assert_array_equal(mask, source[1::2, 1::2])
+
+
+@pytest.mark.parametrize("image_format", ["jpeg", "png"])
+def test_no_metadata_of_the_file_reaches_the_records(make_listing, tmp_path, image_format):
+    listing = make_listing(3)
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET patient name"
+    exif[0x0112] = 6
+    for lesion in listing.lesions:
+        image = Image.open(lesion.image_path)
+        image.save(lesion.image_path, "JPEG", exif=exif, comment=b"SECRET comment")
+        assert b"SECRET" in lesion.image_path.read_bytes()
+    lesions = tuple(dataclasses.replace(lesion, mask_path=None) for lesion in listing.lesions)
+    listing = dataclasses.replace(listing, lesions=lesions)
+    settings = dataclasses.replace(SETTINGS, image_format=image_format, split="official")
+    build_records([listing], settings, tmp_path / "out")
+    for example in read_examples(tmp_path / "out"):
+        assert b"SECRET" not in example.image
+        # Turned upright by its EXIF, which is gone: 64x48 stands on its short side.
+        assert (example.height, example.width) == (32, 24)
+        assert decode(example.image, cv2.IMREAD_UNCHANGED).shape == (32, 24, 3)
 
 
 def test_what_is_known_of_a_lesion_stands_in_its_record(make_lesion, make_listing, tmp_path):

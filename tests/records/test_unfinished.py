@@ -151,6 +151,33 @@ def test_a_kill_while_the_shards_are_named_can_be_resumed(make_listing, tmp_path
     assert verify_records(tmp_path / "out") == []
 
 
+def test_a_place_that_cannot_be_written_gives_one_line(make_listing, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(MelanomaError, match="expected a folder that can be made"):
+        build_records([make_listing(12)], SETTINGS, tmp_path / "file" / "out")
+
+
+def test_a_full_disk_gives_one_line_and_the_build_can_go_on(make_listing, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    listing = make_listing(40)
+    written = []
+
+    def full(self, record):
+        written.append(record)
+        if len(written) > 15:
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        return write(self, record)
+
+    write = tf.io.TFRecordWriter.write
+    monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
+    with pytest.raises(MelanomaError, match="cannot be written: No space left on device"):
+        build_records([listing], SETTINGS, tmp_path / "out")
+    monkeypatch.undo()
+    build_records([listing], SETTINGS, tmp_path / "out", resume=True)
+    assert verify_records(tmp_path / "out") == []
+
+
 def test_a_second_build_of_the_same_folder_is_refused(make_listing, tmp_path):
     listing = make_listing(12)
     output = tmp_path / "out"
