@@ -42,6 +42,20 @@ _FOLDER = click.Path(path_type=Path)
     "patient and lesion; official: its own splits as they are; or TRAIN/VALIDATION/TEST.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the division into splits.")
+@click.option(
+    "--duplicates",
+    default="group",
+    show_default=True,
+    help="Images that show one picture. group: into one split; drop: one of them is left, the "
+    "held-out or else the largest one; keep: only reported, and verify-records will object.",
+)
+@click.option(
+    "--keep-split",
+    metavar="SPLIT=SOURCE",
+    multiple=True,
+    help="test=isic2017: the test split is that of the source, whole and alone, and what shares "
+    "a patient, lesion or picture with it is left out; may be given several times.",
+)
 @click.option("--shards", type=int, help="Shards per split; by default about 128 MiB each.")
 @click.option("--workers", type=int, help="Processes that decode; by default one per core.")
 @click.option(
@@ -87,6 +101,7 @@ def build_records(
         overwrite=overwrite,
         resume=resume,
         progress=functools.partial(_bar, "building"),
+        comparing=functools.partial(_bar, "comparing"),
     )
     _print_counts(output, manifest)
     _print_findings(manifest)
@@ -202,5 +217,26 @@ def _print_findings(manifest: Manifest) -> None:
         warn(f"{source}: left out, without a class in {manifest.taxonomy}: {named}")
     for source, count in findings.get("held_out_elsewhere", {}).items():
         warn(f"{source}: {count:,} images left out, since a held-out set has their group")
+    _print_duplicates(findings.get("duplicates", {}))
     for row in manifest.skipped:
         warn(f"{row.get('source', '')} {row['key']}: {row['file']}: {row['reason']}")
+
+
+_FATE = {
+    "drop": "one of each is left",
+    "group": "each group stands in one split",
+    "keep": "they were left as they are",
+}
+_NAMED_GROUPS = 3
+
+
+def _print_duplicates(duplicates: dict[str, Any]) -> None:
+    clusters = duplicates.get("clusters", ())
+    if not clusters:
+        return
+    images = sum(len(cluster["images"]) for cluster in clusters)
+    first = "; ".join(" = ".join(cluster["images"]) for cluster in clusters[:_NAMED_GROUPS])
+    warn(
+        f"{images:,} images show {len(clusters):,} pictures; {_FATE[duplicates['treatment']]}; "
+        f"{len(duplicates['dropped']):,} dropped; the first: {first}"
+    )

@@ -15,9 +15,10 @@ from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import refuse_existing
 from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
+from melanoma_tf.records.duplicates import find_clusters, treat
 from melanoma_tf.records.encode import Encoding
 from melanoma_tf.records.manifest import Manifest
-from melanoma_tf.records.plan import Plan, Row, make_plan
+from melanoma_tf.records.plan import Plan, Row, label_rows, make_plan, parse_kept, standing
 from melanoma_tf.records.prepare import ImageFiles, Prepared, Refused, prepare_all
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding, ShardWriter, Skipped
@@ -39,6 +40,8 @@ class BuildSettings:
         quality: JPEG quality, 1 to 100.
         split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
         seed: of the division by fractions.
+        duplicates: what becomes of images that show one picture: `drop`, `group` or `keep`.
+        keep_split: held-out splits that stay whole, each as `test=isic2017`.
         shards: number of shards per split; None cuts them by size.
         max_megapixels: an image that claims more is not decoded, and skipped.
         skip_bad: whether images that cannot be read are known and accepted.
@@ -51,6 +54,8 @@ class BuildSettings:
     quality: int = 95
     split: str = "auto"
     seed: int = 0
+    duplicates: str = "group"
+    keep_split: tuple[str, ...] = ()
     shards: int | None = None
     max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
     skip_bad: bool = False
@@ -70,6 +75,7 @@ def build_records(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
+    comparing: Progress | None = None,
 ) -> Manifest:
     """Decode, scale, re-encode and write all images of some data sets.
 
@@ -86,6 +92,7 @@ def build_records(
         resume: go on after the finished shards of an interrupted build of `output`, if there is
             one; the result is the same to the byte.
         progress: wraps the stream of results, given their number.
+        comparing: the same for the search for duplicates, which reads every image before.
 
     Returns:
         The manifest, as written.
@@ -99,7 +106,7 @@ def build_records(
     encoding = settings.encoding()
     taxonomy = taxonomy_named(settings.taxonomy)
     refuse_existing(output, overwrite)
-    plan = _plan(listings, settings, taxonomy)
+    plan = _plan(settings, taxonomy, listings, workers, comparing)
     header = _header(settings, plan)
     with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:
         writer = ShardWriter(
@@ -116,11 +123,38 @@ def build_records(
         return fill_folder(unfinished.folder, writer, items, description, name=output.name)
 
 
-def _plan(listings: Sequence[Listing], settings: BuildSettings, taxonomy: Taxonomy) -> Plan:
+def _plan(
+    settings: BuildSettings,
+    taxonomy: Taxonomy,
+    listings: Sequence[Listing],
+    workers: int,
+    progress: Progress | None,
+) -> Plan:
+    """Find the duplicates, then divide the rows so that no picture stands in two splits."""
     if settings.require_all:
         _refuse_missing(listings)
-    links = known_links(listings)
-    return make_plan(listings, taxonomy, split=settings.split, seed=settings.seed, links=links)
+    keep = parse_kept(settings.keep_split)
+    lesions = [row.lesion for row in label_rows(listings, taxonomy)]
+    stays = standing(lesions, settings.split, keep)
+    known = tuple(known_links(listings))
+    clusters, pixels = find_clusters(
+        lesions,
+        known,
+        max_megapixels=settings.max_megapixels,
+        workers=workers,
+        progress=progress,
+    )
+    treatment = treat(lesions, stays, clusters, pixels, settings.duplicates)
+    plan = make_plan(
+        listings,
+        taxonomy,
+        split=settings.split,
+        seed=settings.seed,
+        links=(*known, *treatment.links),
+        dropped=treatment.dropped,
+        keep=keep,
+    )
+    return Plan(plan.rows, {**plan.findings, "duplicates": treatment.findings})
 
 
 def _description(

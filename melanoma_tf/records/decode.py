@@ -13,6 +13,11 @@ from melanoma_tf.records.header import UnreadableImageError, check_size, read_he
 Pixels = npt.NDArray[np.uint8]
 
 DEFAULT_MAX_MEGAPIXELS = 200.0
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+)
 
 
 def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
@@ -43,6 +48,33 @@ def decode_image(encoded: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS)
     # ANYDEPTH keeps 16 bits, so that they are rounded here rather than cut off by the decoder.
     decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels)
     return cv2.cvtColor(_to_uint8(decoded), cv2.COLOR_BGR2RGB)
+
+
+def read_grey_reduced(
+    path: Path, short_side_px: int, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+) -> tuple[Pixels, int]:
+    """A grey image for a thumbnail: a JPEG is decoded at a half, fourth or eighth, which is faster.
+
+    Args:
+        path: as for `read_image`.
+        short_side_px: what the reduced short side must have at least, where the image has it.
+        max_megapixels: an image that claims more is refused before it is decoded.
+
+    Returns:
+        uint8 `(height, width)`, upright, and the number of pixels of the whole image.
+
+    Raises:
+        UnreadableImageError: as for `read_image`.
+    """
+    encoded = _read(Path(path))
+    if not encoded.startswith(b"\xff\xd8"):
+        grey = cv2.cvtColor(decode_image(encoded, max_megapixels), cv2.COLOR_RGB2GRAY)
+        return grey, grey.size
+    header = read_header(encoded)
+    short_side = min(header.height, header.width)
+    flags = [flag for factor, flag in _REDUCED if short_side >= factor * short_side_px]
+    grey = _decode(encoded, (flags or [cv2.IMREAD_GRAYSCALE])[0], max_megapixels)
+    return grey, header.height * header.width
 
 
 def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:

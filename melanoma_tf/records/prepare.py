@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
@@ -20,6 +22,9 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.decode import Pixels, read_image, read_mask
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask, fit_mask, fit_short_side
 from melanoma_tf.records.header import UnreadableImageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # Enough to keep every worker busy while the parent writes; memory is bounded by it.
 _LOOK_AHEAD_PER_WORKER = 8
@@ -102,19 +107,39 @@ def prepare_all(
     Raises:
         MelanomaError: a worker process died.
     """
+    task = functools.partial(prepare, encoding=encoding, max_megapixels=max_megapixels)
+    return map_in_workers(task, files, workers=workers)
+
+
+def map_in_workers(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[Result]:
+    """Apply a function in worker processes, in order, with a bounded number of items in memory.
+
+    Args:
+        function: of a module, or a `functools.partial` of one, so that a process can import it.
+        items: read only as far as the look-ahead needs.
+        workers: number of processes; 1 works in this process.
+
+    Yields:
+        One result per item, in its order.
+
+    Raises:
+        MelanomaError: a worker process died.
+    """
     if workers < 1:
         raise MelanomaError(f"expected at least 1 worker; found {workers}")
     if workers == 1:
-        yield from (prepare(item, encoding, max_megapixels) for item in files)
+        yield from map(function, items)
         return
     # spawn: a fork of a process in which TensorFlow runs threads may hang.
     executor = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker
     )
-    pending: deque[Future[Prepared | Refused]] = deque()
+    pending: deque[Future[Result]] = deque()
     try:
-        for item in files:
-            pending.append(executor.submit(prepare, item, encoding, max_megapixels))
+        for item in items:
+            pending.append(executor.submit(function, item))
             if len(pending) >= workers * _LOOK_AHEAD_PER_WORKER:
                 yield pending.popleft().result()
         while pending:
