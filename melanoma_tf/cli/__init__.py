@@ -26,6 +26,8 @@ from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A broken image is named by this tool; OpenCV would say it again, in several lines.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 class _Commands(click.Group):
