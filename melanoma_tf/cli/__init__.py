@@ -16,6 +16,7 @@ from melanoma_tf.cli import (
     compare,
     demo,
     evaluate,
+    purify,
     records,
     score,
     serve,
@@ -59,6 +60,7 @@ def main() -> None:
 
 _MODULES = (
     records,
+    purify,
     train,
     evaluate,
     score,
