@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from melanoma_tf import __version__
-from melanoma_tf.cli import evaluate, records, serve, train
+from melanoma_tf.cli import evaluate, records, serve, train_segmenter
+from melanoma_tf.cli import train as train_group
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
