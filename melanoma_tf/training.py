@@ -98,23 +98,44 @@ def _split_cpu(count: int) -> None:
         )
 
 
-def prepare_run(run_dir: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-    """Make a run folder and write its `config.json`, or check that a run can be resumed.
+@dataclass(frozen=True)
+class Run:
+    """A run folder, and what may be done with one that is there.
 
-    Raises:
-        MelanomaError: the folder exists (without `resume` or `overwrite`), there is nothing to
-            resume, or the run to resume has other settings (all but `epochs` must agree).
+    Attributes:
+        folder: `runs/NAME`.
+        config: the resolved settings, for `config.json`; JSON values only.
+        resume: go on with the run in the folder.
+        overwrite: replace it.
     """
-    if resume:
-        if not (run_dir / CONFIG).is_file():
-            raise MelanomaError(f"--resume expected a run in {run_dir}; it has no {CONFIG}")
-        _require_same_settings(read_json(run_dir / CONFIG), config, run_dir)
-    else:
-        refuse_existing(run_dir, overwrite)
-        if run_dir.exists():
-            shutil.rmtree(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_json(run_dir / CONFIG, config)
+
+    folder: Path
+    config: dict[str, Any]
+    resume: bool = False
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Raise `MelanomaError` where the run cannot be begun; nothing is written.
+
+        That is: the folder has a finished epoch (without `resume` or `overwrite`) or something
+        else, there is nothing to resume, or the run to resume has other settings (all but
+        `epochs` must agree).
+        """
+        if not self.resume:
+            started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
+            refuse_existing(self.folder, self.overwrite or started_only)
+            return
+        if not (self.folder / CONFIG).is_file():
+            raise MelanomaError(f"--resume expected a run in {self.folder}; it has no {CONFIG}")
+        _require_same_settings(read_json(self.folder / CONFIG), self.config, self.folder)
+
+    def begin(self) -> None:
+        """Make the folder, emptied unless the run is resumed, and write `config.json`."""
+        self.check()
+        if not self.resume and self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / CONFIG, self.config)
 
 
 def _require_same_settings(
@@ -160,12 +181,12 @@ def fit(
     validation: tf.data.Dataset | None,
     strategy: tf.distribute.Strategy,
     settings: TrainingSettings,
-    run_dir: Path,
+    run: Run,
     examples_per_step: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     report: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
-    """Train a model, from the start or from the last finished epoch that `run_dir` holds.
+    """Train a model, from the start or from the last finished epoch of a run to resume.
 
     Args:
         build: makes the model; called under the strategy, and once more without it at the end.
@@ -174,7 +195,7 @@ def fit(
         validation: batches, seen whole after every epoch.
         strategy: see `make_strategy`.
         settings: see `TrainingSettings`.
-        run_dir: a folder that `prepare_run` made.
+        run: the folder, which is touched only once the model could be built.
         examples_per_step: the global batch size.
         callbacks: further ones, called after those that keep the state.
         report: takes one line per epoch.
@@ -183,13 +204,16 @@ def fit(
         The history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: the loss is not finite; the state of the epoch before stays.
+        MelanomaError: the run cannot be begun, see `Run.check`; or the loss is not finite, and
+            the state of the epoch before stays.
     """
+    run.check()
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.mixed_precision), strategy.scope():
         model = compile_model(build())
+        run.begin()
         averages = WeightAverages(model, settings.average_momentum)
-        state = _RunState(model, run_dir, settings, averages)
+        state = _RunState(model, run.folder, settings, averages)
         first_epoch = state.restore()
         if first_epoch < settings.epochs:
             done = first_epoch * settings.steps_per_epoch * examples_per_step
@@ -202,7 +226,7 @@ def fit(
                 callbacks=[
                     averages,
                     _Epochs(state, report, examples_per_step),
-                    _tensorboard(run_dir),
+                    _tensorboard(run.folder),
                     *callbacks,
                 ],
                 verbose=0,

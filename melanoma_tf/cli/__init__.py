@@ -12,8 +12,17 @@ from typing import Any
 import click
 
 from melanoma_tf import __version__
-from melanoma_tf.cli import evaluate, records, serve, train_segmenter
-from melanoma_tf.cli import train as train_group
+from melanoma_tf.cli import (
+    compare,
+    demo,
+    evaluate,
+    records,
+    score,
+    serve,
+    taxonomies,
+    train,
+    train_segmenter,
+)
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
@@ -47,6 +56,17 @@ def main() -> None:
     """
 
 
-for group in (records, train, evaluate, serve):
+_MODULES = (
+    records,
+    train,
+    train_segmenter,
+    evaluate,
+    score,
+    compare,
+    serve,
+    taxonomies,
+    demo,
+)
+for group in _MODULES:
     for command in group.COMMANDS:
         main.add_command(command)

@@ -54,7 +54,7 @@ def build_records(
     overwrite: bool,
     **settings: Any,
 ) -> None:
-    r"""Turn raw data sets into TFRecords: scaled, re-encoded, split and sharded.
+    """Turn raw data sets into TFRecords: scaled, re-encoded, split and sharded.
 
     An image that cannot be read is left out, named here and in manifest.json, and the command
     ends with exit code 1 unless --skip-bad is given. The records depend on the data, the options
@@ -72,7 +72,7 @@ def build_records(
     requests = [parse_source(text) for text in sources]
     refuse_existing(output, overwrite)
     manifest = build.build_records(
-        [list_source(request.name, request.folder) for request in requests],
+        [list_source(request.name, request.folder, request.options) for request in requests],
         build.BuildSettings(**settings),
         output,
         workers=available_cores() if workers is None else workers,
@@ -93,7 +93,7 @@ def build_records(
 @click.option("--contact-sheet", type=_FOLDER, help="Write a PNG with images of every class.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing contact sheet.")
 def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
-    r"""Print what a record folder holds: counts, sizes, findings, licences and whom to cite.
+    """Print what a record folder holds: counts, sizes, findings, licences and whom to cite.
 
     \b
     Example:
@@ -127,7 +127,7 @@ def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
 @click.command("verify-records")
 @click.argument("folder", type=_FOLDER)
 def verify_records(folder: Path) -> None:
-    r"""Check a record folder: checksums, counts, every image and label, and leakage.
+    """Check a record folder: checksums, counts, every image and label, and leakage.
 
     All problems are listed; exit code 1 where there is one.
 

@@ -117,9 +117,7 @@ from melanoma_tf.cli.train import train
 @click.option("--resume", is_flag=True, help="Go on after the last finished epoch.")
 @options.seed
 @options.overwrite
-def segmenter(
-    records: Path, run_dir: Path, resume: bool, overwrite: bool, **settings: Any
-) -> None:
+def segmenter(records: Path, run_dir: Path, resume: bool, overwrite: bool, **settings: Any) -> None:
     """Train a lesion segmenter on the training split of a record folder with masks.
 
     \b
@@ -140,4 +138,4 @@ def segmenter(
     click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
 
 
-COMMANDS = (train,)
+COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `train`.

@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from melanoma_tf.datasets.labels import LabelRow
+from melanoma_tf.datasets.labels import UNKNOWN, LabelRow, metadata_rows
 from melanoma_tf.datasets.layout import (
     first_file,
+    image_folders,
     images_in,
     layout_error,
     masks_in,
     require_folder,
 )
 from melanoma_tf.datasets.lesion import Lesion, Listing
+from melanoma_tf.datasets.terms import TERMS
 from melanoma_tf.errors import MelanomaError
 
-UNKNOWN = "unknown"
+LabelReader = Callable[[Path], Sequence[LabelRow]]
 
 
 @dataclass(frozen=True)
@@ -26,44 +28,29 @@ class Part:
 
     Attributes:
         split: `train`, `validation` or `test`.
-        images: folders of images, any of which may be there.
+        images: folders of images; those that are there are taken together.
         masks: folder of lesion masks.
-        labels: label file.
-        metadata: file with age, sex and the like.
+        labels: names that the label file goes by.
+        metadata: file with age, sex and the like, in the data set's folder or among the images.
     """
 
     split: str
     images: tuple[str, ...]
     masks: str = ""
-    labels: str = ""
+    labels: tuple[str, ...] = ()
     metadata: str = ""
 
 
-@dataclass(frozen=True)
-class Terms:
-    """Under which licence a source may be used, and whom to cite."""
-
-    licence: str
-    attribution: str
-
-
 def list_challenge(
-    source: str,
-    folder: Path,
-    parts: Sequence[Part],
-    terms: Terms,
-    read_labels: Callable[[Path], Sequence[LabelRow]],
-    read_metadata: Callable[[Path], Mapping[str, LabelRow]] | None = None,
+    source: str, folder: Path, parts: Sequence[Part], read_labels: LabelReader
 ) -> Listing:
     """List those parts of a challenge that the folder holds.
 
     Args:
         source: the source's name.
         folder: holds the official folders and files.
-        parts: the challenge's parts.
-        terms: licence and attribution.
+        parts: the challenge's parts; an image that two of them hold is taken from the first.
         read_labels: reader of the parts' label files.
-        read_metadata: reader of the parts' metadata files, by key; its diagnoses are passed over.
 
     Raises:
         MelanomaError: no part is there, a part has images and neither labels nor masks, or a
@@ -72,23 +59,23 @@ def list_challenge(
     require_folder(folder, source)
     present = [part for part in parts if _is_present(folder, part)]
     if not present:
-        wanted = " or ".join(part.labels or part.images[0] for part in parts)
+        wanted = " or ".join((part.labels or part.images)[0] for part in parts)
         raise layout_error(source, folder, wanted)
-    lesions: list[Lesion] = []
+    lesions: dict[str, Lesion] = {}
     missing: list[str] = []
     for part in present:
         rows = _part_rows(source, folder, part, read_labels)
-        known = _metadata(folder, part, read_metadata)
-        rows = [_completed(row, known.get(row.key)) for row in rows]
-        found, absent = join_images(
-            source,
-            part.split,
-            rows,
-            images_in(*(folder / name for name in part.images)),
-            masks_in(*(folder / name for name in (part.masks, *part.images) if name)),
-        )
-        lesions += found
+        images = images_in(*image_folders(folder, *part.images))
+        found, absent = join_images(source, part.split, rows, images, _part_masks(folder, part))
+        for lesion in found:
+            lesions.setdefault(lesion.key, lesion)
         missing += absent
+    return listing(source, tuple(lesions.values()), tuple(missing))
+
+
+def listing(source: str, lesions: Sequence[Lesion], missing: Sequence[str]) -> Listing:
+    """The listing of a source under its own terms."""
+    terms = TERMS[source]
     return Listing(source, tuple(lesions), tuple(missing), terms.licence, terms.attribution)
 
 
@@ -99,7 +86,7 @@ def join_images(
     images: Mapping[str, Path],
     masks: Mapping[str, Path],
 ) -> tuple[list[Lesion], list[str]]:
-    """Label rows with their image and mask; keys of rows without an image."""
+    """Label rows with their image and mask, in one split; keys of rows without an image."""
     lesions = [
         Lesion(
             key=row.key,
@@ -121,40 +108,35 @@ def join_images(
 
 
 def _is_present(folder: Path, part: Part) -> bool:
-    has_images = any((folder / name).is_dir() for name in part.images)
-    return has_images or bool(part.labels and first_file(folder, part.labels))
+    return bool(image_folders(folder, *part.images)) or first_file(folder, *part.labels) is not None
+
+
+def _part_masks(folder: Path, part: Part) -> dict[str, Path]:
+    # ISIC 2016, part 3B, has its masks among the images.
+    return masks_in(*image_folders(folder, *filter(None, (*part.images, part.masks))))
 
 
 def _part_rows(
-    source: str,
-    folder: Path,
-    part: Part,
-    read_labels: Callable[[Path], Sequence[LabelRow]],
-) -> list[LabelRow]:
-    path = first_file(folder, part.labels) if part.labels else None
-    if path is not None:
-        return list(read_labels(path))
-    # Images with masks alone still serve to train a segmenter.
-    masks = masks_in(*(folder / name for name in (part.masks, *part.images) if name))
-    keys = images_in(*(folder / name for name in part.images)).keys() & masks.keys()
+    source: str, folder: Path, part: Part, read_labels: LabelReader
+) -> Sequence[LabelRow]:
+    path = first_file(folder, *part.labels)
+    if path is None:
+        return _rows_of_masks(source, folder, part)
+    rows = read_labels(path)
+    candidates = [first_file(folder, part.metadata) if part.metadata else None]
+    candidates += [parent / part.metadata for parent in image_folders(folder, *part.images)]
+    metadata = next((path for path in candidates if path and path.is_file()), None)
+    if metadata is None:
+        return rows
+    known = metadata_rows(metadata)
+    return [replace(known.get(row.key, row), key=row.key, diagnosis=row.diagnosis) for row in rows]
+
+
+def _rows_of_masks(source: str, folder: Path, part: Part) -> list[LabelRow]:
+    """Images with a mask and without a label still serve to train a segmenter."""
+    images = images_in(*image_folders(folder, *part.images))
+    keys = images.keys() & _part_masks(folder, part).keys()
     if not keys:
-        wanted = " or ".join(filter(None, (part.labels, part.masks)))
+        wanted = " or ".join(filter(None, (*part.labels[:1], part.masks)))
         raise MelanomaError(f"{source}: expected {wanted} in {folder}, beside {part.images[0]}")
     return [LabelRow(key, UNKNOWN) for key in sorted(keys)]
-
-
-def _metadata(
-    folder: Path,
-    part: Part,
-    read_metadata: Callable[[Path], Mapping[str, LabelRow]] | None,
-) -> Mapping[str, LabelRow]:
-    if read_metadata is None or not part.metadata:
-        return {}
-    candidates = [first_file(folder, part.metadata)]
-    candidates += [folder / name / part.metadata for name in part.images]
-    path = next((path for path in candidates if path and path.is_file()), None)
-    return read_metadata(path) if path else {}
-
-
-def _completed(row: LabelRow, known: LabelRow | None) -> LabelRow:
-    return row if known is None else replace(known, key=row.key, diagnosis=row.diagnosis)

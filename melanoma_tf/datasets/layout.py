@@ -11,37 +11,73 @@ from melanoma_tf.errors import MelanomaError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".dcm")
 MASK_ENDING = "_segmentation"
 _NO_IMAGES = (MASK_ENDING, "_superpixels")
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def files_by_stem(*folders: Path) -> dict[str, Path]:
+    """Files of an image type directly in the folders, by name without suffix, in order of name.
+
+    Absent folders are empty. Of two files that differ in the suffix alone, the one whose suffix
+    comes first in `IMAGE_SUFFIXES` is taken; of two in different folders, that of the first.
+    """
+    found: dict[str, Path] = {}
+    for folder in filter(Path.is_dir, folders):
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+        paths = [folder / name for name in names if not name.startswith(".")]
+        paths = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+        for path in sorted(paths, key=lambda path: (path.stem, _preference(path))):
+            found.setdefault(path.stem, path)
+    return found
 
 
 def images_in(*folders: Path) -> dict[str, Path]:
-    """Image files directly in the folders, by name without suffix; absent folders are empty.
+    """Images directly in the folders, by key.
 
     Keys from label files are looked up here, so no key can reach a file elsewhere. Masks and
     superpixels, which some challenges put beside the images, are no images.
     """
-    found: dict[str, Path] = {}
-    for path in _files(folders):
-        if path.stem.lower().endswith(_NO_IMAGES):
-            continue
-        known = found.get(path.stem)
-        if known is None or _preference(path) < _preference(known):
-            found[path.stem] = path
-    return found
+    found = files_by_stem(*folders)
+    return {stem: path for stem, path in found.items() if not stem.lower().endswith(_NO_IMAGES)}
 
 
 def masks_in(*folders: Path) -> dict[str, Path]:
     """Lesion masks `KEY_segmentation.png` directly in the folders, by key, in any letter case."""
     return {
-        path.stem[: -len(MASK_ENDING)]: path
-        for path in _files(folders)
-        if path.stem.lower().endswith(MASK_ENDING)
+        stem[: -len(MASK_ENDING)]: path
+        for stem, path in files_by_stem(*folders).items()
+        if stem.lower().endswith(MASK_ENDING)
     }
 
 
-def first_file(folder: Path, name: str) -> Path | None:
-    """`folder/name`, or that file inside the folder that its own archive unpacks to; else None."""
-    candidates = (folder / name, folder / Path(name).stem / name)
+def split_named(name: str) -> str | None:
+    """The split that a folder or cell of that name means: `train`, `val`, `Testing`; else None."""
+    return _SPLIT_NAMES.get(name.strip().lower())
+
+
+def first_file(folder: Path, *names: str) -> Path | None:
+    """The first file of these names in the folder; None where there is none.
+
+    Each is looked for in the folder itself and in the one that its own archive unpacks to.
+    """
+    candidates = [
+        path for name in names for path in (folder / name, folder / Path(name).stem / name)
+    ]
     return next((path for path in candidates if path.is_file()), None)
+
+
+def image_folders(folder: Path, *names: str) -> list[Path]:
+    """Those folders of images that are there; an archive unpacked into its own name nests once."""
+    nested = [folder / part / Path(part).name for part in names]
+    return [path for path in (*(folder / part for part in names), *nested) if path.is_dir()]
 
 
 def require_folder(folder: Path, source: str) -> None:
@@ -57,16 +93,6 @@ def layout_error(source: str, folder: Path, expected: str) -> MelanomaError:
     names = sorted(path.name for path in folder.iterdir())
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     return MelanomaError(f"{source}: expected {expected} in {folder}; found {shown}")
-
-
-def _files(folders: tuple[Path, ...]) -> list[Path]:
-    found = []
-    for folder in folders:
-        if folder.is_dir():
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries if entry.is_file())
-            found += [folder / name for name in names if not name.startswith(".")]
-    return [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _preference(path: Path) -> int:

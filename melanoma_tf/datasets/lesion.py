@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from melanoma_tf.datasets.diagnoses import CLASSES, TARGETS, TAXONOMY_NAMES
 from melanoma_tf.errors import MelanomaError
 
 SPLITS = ("train", "validation", "test")
@@ -16,11 +17,14 @@ class Lesion:
 
     Attributes:
         key: the image's name in its data set, `ISIC_0000000`.
-        image_path: the image file.
+        image_path: the image file. Where the images lie in one HDF5 file, that file as if it were a
+            folder: `train-image.hdf5/ISIC_0015670`.
         mask_path: the lesion mask (0 skin, 255 lesion), where there is one.
-        diagnosis: a name out of `DIAGNOSES`, whatever the source calls it.
+        diagnosis: a key of `diagnoses.TARGETS`, whatever the source calls it; where that table does
+            not know the source's word, the word itself, which then has a class in no taxonomy.
         source: the data set's name, `isic2017`.
-        split: `train`, `validation` or `test`, as the data set gives it.
+        split: `train`, `validation` or `test`, as the data set gives it; `train` where it gives
+            none.
         lesion_id: images of one lesion share it.
         patient_id: images of one patient share it.
         age: in years.
@@ -55,6 +59,7 @@ class Listing:
         missing: keys that the label file names and that have no image file.
         licence: short name of the data's licence.
         attribution: whom to cite.
+        links: pairs of keys that the source itself declares to show the same picture.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Listing:
     missing: tuple[str, ...]
     licence: str
     attribution: str
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,31 +90,13 @@ class Taxonomy:
         return None if target is None else self.classes.index(target)
 
 
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
-_ISIC2017 = ("melanoma", "nevus", "seborrheic_keratosis")
-_ISIC2018 = (
-    "actinic_keratosis",
-    "basal_cell_carcinoma",
-    "benign_keratosis",
-    "dermatofibroma",
-    "melanoma",
-    "nevus",
-    "vascular_lesion",
-)
-
 TAXONOMIES = {
-    taxonomy.name: taxonomy
-    for taxonomy in (
-        Taxonomy("isic2017", _ISIC2017, _same(*_ISIC2017)),
-        Taxonomy(
-            "isic2018",
-            _ISIC2018,
-            {**_same(*_ISIC2018), "seborrheic_keratosis": "benign_keratosis"},
-        ),
+    name: Taxonomy(
+        name,
+        CLASSES[name],
+        {diagnosis: target for diagnosis, row in TARGETS.items() if (target := row[column])},
     )
+    for column, name in enumerate(TAXONOMY_NAMES)
 }
 
 

@@ -60,18 +60,19 @@ class Canvas:
         Args:
             rng: draws as many numbers at every size of one aspect ratio.
             cells: independent values per unit of length; for an octave more, twice as many.
-            octaves: each is half as strong as the one before.
+            octaves: 1 or more; each is half as strong as the one before.
         """
-        total = self.zeros()
+        total: Field | None = None
         for octave in range(octaves):
             density = cells * 2**octave
             columns, rows = (max(2, round(density * 2 * half)) for half in self.half)
-            grid = rng.random((rows, columns), dtype=np.float32) * 2 - 1
-            # Averaging where the grid is finer than the pixels, or it would alias.
-            shrinks = columns > self.width
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            total += cv2.resize(grid, (self.width, self.height), interpolation=method) / 2**octave
-        return total
+            grid = rng.random((rows, columns), dtype=np.float32)
+            grid -= 0.5
+            grid *= 2 / 2**octave
+            # Octaves meet at the finer one's grid, far cheaper than at the picture's size.
+            total = grid if total is None else _resize(total, columns, rows) + grid
+        assert total is not None
+        return _resize(total, self.width, self.height)
 
     def blur(self, field: Field, sigma: float) -> Field:
         """Gaussian blur; wide ones are computed at a lower resolution, which nobody can see.
@@ -177,8 +178,16 @@ def bezier(control: npt.NDArray[np.float64], points: int) -> npt.NDArray[np.floa
 
 def smooth_step(field: Field, start: float | Field, end: float | Field) -> Field:
     """0 at `start`, 1 at `end`, level at both; `start` may lie above `end`."""
-    t = np.clip((field - start) / (end - start), 0, 1)
+    t = np.asarray(field - start, np.float32)
+    t *= np.float32(1) / np.asarray(end - start, np.float32)
+    np.clip(t, 0, 1, out=t)
     return _float(t * t * (3 - 2 * t))
+
+
+def _resize(field: Field, width: int, height: int) -> Field:
+    # Averaging where the grid is finer than the pixels, or it would alias.
+    method = cv2.INTER_AREA if field.shape[1] > width else cv2.INTER_CUBIC
+    return _float(cv2.resize(field, (width, height), interpolation=method))
 
 
 def _float(field: npt.NDArray[np.float32]) -> Field:

@@ -108,6 +108,10 @@ def write_phantoms(
             f"expected a seed of 0 or larger and image numbers below 10000000; "
             f"found seed {seed} and numbers {first_id} to {first_id + count - 1}"
         )
+    if taxonomy not in _LAYOUTS:
+        raise MelanomaError(
+            f"expected a taxonomy out of {', '.join(_LAYOUTS)} for phantoms; found {taxonomy!r}"
+        )
     classes = taxonomy_named(taxonomy)
     rng = np.random.default_rng([seed])
     names = _class_names(rng, count, classes, class_shares)

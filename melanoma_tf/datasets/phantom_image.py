@@ -17,7 +17,7 @@ from melanoma_tf.errors import MelanomaError
 PHANTOM_CLASSES = tuple(RECIPES)
 OCCLUSIONS = tuple(OCCLUDERS)
 
-_SMALLEST_PX, _LARGEST_PX = 16, 4096
+_SMALLEST_PX, _LARGEST_PX, _LARGEST_ASPECT = 16, 4096, 8
 # Smaller pictures are drawn at least this large and averaged down, as a camera would.
 _LEAST_DRAWN_PX = 128
 # A change by more than this in some channel (of 255) is one that can be seen.
@@ -29,7 +29,8 @@ class PhantomSettings:
     """What phantoms look like, and how often something lies over the lesion.
 
     Attributes:
-        size_px: side of a square picture, or (height, width), each within [16, 4096].
+        size_px: side of a square picture, or (height, width), each within [16, 4096] and neither
+            more than 8 times the other.
         hairs: share of the pictures with hairs, within [0, 1].
         ruler: share with a ruler.
         ink: share with ink of a surgical marker.
@@ -49,11 +50,16 @@ class PhantomSettings:
 
     def __post_init__(self) -> None:
         sides = self.size_px if isinstance(self.size_px, tuple) else (self.size_px,) * 2
-        whole = all(isinstance(side, (int, np.integer)) for side in sides)
-        if len(sides) != 2 or not whole or not all(_SMALLEST_PX <= s <= _LARGEST_PX for s in sides):
+        whole = len(sides) == 2 and all(isinstance(side, (int, np.integer)) for side in sides)
+        if (
+            not whole
+            or not _SMALLEST_PX <= min(sides) <= max(sides) <= _LARGEST_PX
+            or max(sides) > _LARGEST_ASPECT * min(sides)
+        ):
             raise MelanomaError(
-                f"expected a phantom's size_px as a side or (height, width), each a whole number "
-                f"from {_SMALLEST_PX} to {_LARGEST_PX}; found {self.size_px!r}"
+                f"expected a phantom's size_px as a side or (height, width), whole numbers from "
+                f"{_SMALLEST_PX} to {_LARGEST_PX}, neither over {_LARGEST_ASPECT} times the other; "
+                f"found {self.size_px!r}"
             )
         for name in (*OCCLUSIONS, "dark_corners"):
             share = getattr(self, name)
@@ -75,10 +81,11 @@ class Phantom:
     Attributes:
         image: (height, width, 3) uint8 RGB.
         clean: the same picture without occlusions; equals `image` outside `occlusion_mask`.
-        lesion_mask: (height, width) uint8, 0 skin, 255 lesion; one piece inside the frame.
+        lesion_mask: (height, width) uint8, 0 skin, 255 lesion, all of it in the frame.
         occlusion_mask: (height, width) uint8, 255 where an occlusion visibly changed the picture.
         class_name: one of `PHANTOM_CLASSES`.
-        occlusions: those present, out of `OCCLUSIONS`.
+        occlusions: those drawn, out of `OCCLUSIONS`; below about 32 px one of them may be too
+            faint to enter the mask.
     """
 
     image: npt.NDArray[np.uint8]

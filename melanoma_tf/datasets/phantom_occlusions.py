@@ -17,7 +17,9 @@ Occluder = Callable[[Canvas, np.random.Generator, Colours, LesionLayers], Colour
 
 def _over(scene: Colours, opacity: Field, colour: npt.ArrayLike) -> Colours:
     """Lay one colour over a scene."""
-    covered: Colours = scene + opacity[..., None] * (np.asarray(colour, np.float32) - scene)
+    tint = np.asarray(colour, np.float32)[:, None, None] * opacity
+    covered: Colours = scene * (1 - opacity)
+    covered += tint
     return covered
 
 
@@ -52,8 +54,8 @@ def hairs(
         bezier(control, 24), width[:, None] * taper, rng.uniform(0.7, 1.0, count)
     )
     light = rng.random() < 0.2
-    shade = canvas.blur(_shifted(layer, canvas, 0.005, 0.006), 0.004)
-    scene = scene * (1 - np.float32(0.22) * shade[..., None])
+    shade = canvas.blur(_shifted(layer, canvas, 0.004, 0.005), 0.003)
+    scene = scene * (1 - np.float32(0.16) * shade)
     dark_tone = np.array([0.1, 0.065, 0.05]) * rng.uniform(0.4, 2.6)
     colour = np.array([0.93, 0.86, 0.72]) if light else dark_tone
     return _over(scene, layer * np.float32(0.8 if light else 0.92), colour)
@@ -149,7 +151,7 @@ def ink(canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: Lesion
     violet, blue = np.array([1.0, 1.55, 0.2]), np.array([1.7, 1.1, 0.25])
     mix = rng.random()
     absorbed = (violet * mix + blue * (1 - mix)).astype(np.float32)
-    marked: Colours = scene * np.exp(density[..., None] * -absorbed)
+    marked: Colours = scene * np.exp(density * -absorbed[:, None, None])
     return marked
 
 
@@ -163,13 +165,15 @@ def bubbles(
     points = cluster + rng.normal(0, rng.uniform(0.08, 0.3), (count, 2))
     points = np.clip(points, -np.array(canvas.half) * 0.95, np.array(canvas.half) * 0.95)
     radii = np.exp(rng.uniform(np.log(0.008), np.log(0.05), count))
+    # One is large enough to be seen and lies where no dark corner hides it.
+    points[0], radii[0] = rng.uniform(-0.33, 0.33, 2), max(radii[0], 0.05)
     outer = canvas.discs(points, radii * 1.12)
     full = canvas.discs(points, radii)
     core = canvas.discs(points, radii * 0.8)
     toward = np.array([-0.4, -0.45])
     glints = canvas.discs(points + toward * radii[:, None], radii * 0.17)
     back = canvas.discs(points - toward * radii[:, None] * 1.1, radii * 0.1)
-    scene = scene * (1 - np.float32(0.4) * np.clip(outer - full, 0, 1)[..., None])
+    scene = scene * (1 - np.float32(0.4) * np.clip(outer - full, 0, 1))
     scene = _over(scene, np.clip(full - core, 0, 1) * np.float32(0.5), [1.0, 0.99, 0.96])
     scene = _over(scene, core * np.float32(0.12), [1.0, 0.98, 0.95])
     return _over(scene, np.maximum(glints, back * np.float32(0.7)), [1.05, 1.05, 1.05])

@@ -10,16 +10,22 @@ import numpy.typing as npt
 
 from melanoma_tf.datasets.phantom_canvas import Canvas, Field, smooth_step
 from melanoma_tf.datasets.phantom_lesions import LesionLayers
-from melanoma_tf.datasets.phantom_structures import network
+from melanoma_tf.datasets.phantom_structures import furrows
 
 Colours = npt.NDArray[np.float32]
-"""RGB per pixel, (height, width, 3) float32, about [0, 1]."""
+"""R, G and B per pixel, (3, height, width) float32, about [0, 1].
+
+Channels come first because NumPy's inner loops then run over whole planes, several times faster.
+"""
 
 # Absorption of red, green and blue light by one unit of each pigment, rough shapes of the
 # measured spectra: melanin takes blue most, haemoglobin green.
-_MELANIN = np.array([0.72, 1.2, 1.75], np.float32)
-_BLOOD = np.array([0.22, 1.15, 0.85], np.float32)
-_VEIL = np.array([0.42, 0.47, 0.6], np.float32)
+_MELANIN = np.array([0.76, 1.14, 1.65], np.float32)
+_BLOOD = np.array([0.2, 1.15, 0.85], np.float32)
+# Pigment near the surface looks more yellow-brown, deeper more grey; by up to this much.
+_MELANIN_DEPTH = np.array([0.12, 0.0, -0.3], np.float32)
+_TONE = np.array([0.98, 0.86, 0.78], np.float32)
+_VEIL = np.array([0.44, 0.49, 0.6], np.float32)
 _WHITE = np.array([0.97, 0.92, 0.84], np.float32)
 
 
@@ -29,7 +35,7 @@ class Light:
 
     Attributes:
         brightness: factor per pixel, (height, width); 0 in dark corners.
-        noise: sensor noise to add, (height, width).
+        noise: sensor noise to add, (height, width), in units of full brightness.
         gains: factor per channel (white balance), (3,).
     """
 
@@ -39,9 +45,11 @@ class Light:
 
     def photograph(self, scene: Colours) -> npt.NDArray[np.uint8]:
         """The picture of a scene, (height, width, 3) uint8 RGB."""
-        lit = scene * (self.brightness[..., None] * (self.gains * np.float32(255)))
-        lit += self.noise[..., None]
-        picture: npt.NDArray[np.uint8] = np.clip(lit, 0, 255).astype(np.uint8)
+        planes = [
+            cv2.convertScaleAbs(np.maximum(plane * self.brightness + self.noise, 0), None, gain)
+            for plane, gain in zip(scene, (self.gains * 255).tolist())
+        ]
+        picture: npt.NDArray[np.uint8] = cv2.merge(planes)
         return picture
 
 
@@ -49,7 +57,7 @@ def draw_light(canvas: Canvas, rng: np.random.Generator, *, dark_corners: bool) 
     """Uneven light, a vignette, white balance, sensor noise; and dark corners where asked."""
     x, y = canvas.coordinates()
     radius = cv2.magnitude(x, y)
-    brightness = np.float32(rng.uniform(0.86, 1.02)) + np.float32(0.05) * canvas.noise(rng, 1.5)
+    brightness = np.float32(rng.uniform(0.88, 1.05)) + np.float32(0.05) * canvas.noise(rng, 1.5)
     brightness += (
         np.float32(rng.uniform(-0.08, 0.08)) * x + np.float32(rng.uniform(-0.08, 0.08)) * y
     )
@@ -62,38 +70,53 @@ def draw_light(canvas: Canvas, rng: np.random.Generator, *, dark_corners: bool) 
             off_centre, edge + blur, edge - blur
         )
     gains = np.array([1.0, rng.uniform(0.93, 1.06), rng.uniform(0.86, 1.2)], np.float32)
-    noise = np.float32(rng.uniform(1, 3)) * canvas.noise(rng, 220)
+    noise = np.float32(rng.uniform(0.004, 0.012)) * canvas.noise(rng, 220)
     return Light(brightness, noise, gains)
 
 
 def draw_skin(canvas: Canvas, rng: np.random.Generator) -> Colours:
     """Skin of one patient: tone, mottling, skin lines, and a few freckles on some."""
-    tone = np.array([0.97, 0.83, 0.74], np.float32)
-    melanin = rng.beta(1.2, 4.0) * 0.7 + np.float32(0.02) * canvas.noise(rng, 7, octaves=3)
-    blood = rng.uniform(0.0, 0.28) + np.float32(rng.uniform(0.02, 0.07)) * canvas.noise(
-        rng, rng.uniform(5, 12), octaves=3
+    melanin = np.float32(0.5 * rng.beta(1.3, 4.0)) + np.float32(0.03) * canvas.noise(rng, 6, 4)
+    blood = np.float32(rng.uniform(0.0, 0.24)) + np.float32(rng.uniform(0.03, 0.07)) * canvas.noise(
+        rng, rng.uniform(6, 14), octaves=3
     )
-    lines = network(canvas, rng, spacing=rng.uniform(0.022, 0.04), irregularity=1.3, thickness=0.35)
-    strength = rng.uniform(0.0, 0.05) * (1 + 0.6 * canvas.noise(rng, 3))
-    melanin += lines * np.float32(strength)
-    count = int(rng.integers(0, 9)) if rng.random() < 0.4 else 0
+    count = int(rng.integers(1, 9)) if rng.random() < 0.4 else 0
     places = rng.uniform(-0.5, 0.5, (count, 2)) * np.array(canvas.half) * 2
     freckles = canvas.discs(places, rng.uniform(0.008, 0.022, count), rng.uniform(0.3, 1, count))
-    melanin += canvas.blur(freckles, 0.006) * np.float32(0.22)
-    return tone * _absorb(melanin, blood)
+    if count:
+        melanin += canvas.blur(freckles, 0.007) * np.float32(0.25)
+    skin = _absorb(melanin, blood, _MELANIN)
+    skin *= skin_lines(canvas, rng, rng.uniform(0.015, 0.06))
+    skin *= _TONE[:, None, None]
+    return skin
+
+
+def skin_lines(canvas: Canvas, rng: np.random.Generator, depth: float) -> Field:
+    """Brightness of the skin's fine furrows, lit from one side; 1 is flat, `depth` the change."""
+    height = canvas.noise(rng, rng.uniform(34, 48), octaves=2)
+    lines = furrows(canvas, rng, cells=rng.uniform(30, 42), width=0.25)
+    height -= lines
+    turn = rng.uniform(0, 2 * np.pi)
+    # Slopes per scene unit, so that the relief is as deep at every size.
+    scale = np.float32(canvas.unit / 8 / 70)
+    slope = np.float32(np.cos(turn)) * cv2.Sobel(height, cv2.CV_32F, 1, 0) * scale
+    slope += np.float32(np.sin(turn)) * cv2.Sobel(height, cv2.CV_32F, 0, 1) * scale
+    brightness: Field = 1 + np.float32(depth) * (np.tanh(slope) - np.float32(0.5) * lines)
+    return brightness
 
 
 def add_lesion(skin: Colours, lesion: LesionLayers) -> Colours:
     """The skin with a lesion in it."""
-    scene = skin * _absorb(lesion.melanin, lesion.blood)
-    scene += lesion.veil[..., None] * (_VEIL - scene)
-    scene += lesion.white[..., None] * (_WHITE - scene)
-    scene *= lesion.relief[..., None]
+    scene = skin * _absorb(lesion.melanin, lesion.blood, _MELANIN + lesion.depth * _MELANIN_DEPTH)
+    for opacity, colour in ((lesion.veil, _VEIL), (lesion.white, _WHITE)):
+        scene *= 1 - opacity
+        scene += opacity * colour[:, None, None]
+    scene *= lesion.relief
     return scene
 
 
-def _absorb(melanin: Field, blood: Field) -> Colours:
+def _absorb(melanin: Field, blood: Field, melanin_spectrum: npt.NDArray[np.float32]) -> Colours:
     """The share of each colour's light that comes back (Beer and Lambert)."""
-    depth = melanin[..., None] * -_MELANIN
-    depth -= blood[..., None] * _BLOOD
+    depth = melanin * -melanin_spectrum[:, None, None]
+    depth -= blood * _BLOOD[:, None, None]
     return np.exp(depth, out=depth)

@@ -83,9 +83,10 @@ def draw_outline(
     level += roughness * canvas.noise(rng, 2.2 / size, octaves=3)
     edge = np.minimum(canvas.half[0] - np.abs(x), canvas.half[1] - np.abs(y)) - _MARGIN
     level = np.minimum(level, edge / size)
-    mask, contour = _largest_piece(level)
-    # Islands outside the mask fade until nobody would call them lesion.
-    level = np.where(mask > 0, np.maximum(level, 0.01), np.minimum(level, -0.01))
+    mask, contour = largest_piece(level > 0)
+    # Islands outside the mask vanish, holes inside it close: the mask tells the whole truth.
+    away = cv2.distanceTransform(255 - mask, cv2.DIST_L2, 3) * np.float32(1 / (size * canvas.unit))
+    level = np.where(mask > 0, np.maximum(level, 0.01), np.minimum(level, -away))
     rho = cv2.magnitude(x - np.float32(centre[0]), y - np.float32(centre[1])) / np.float32(size)
     return Outline(
         level.astype(np.float32),
@@ -116,11 +117,23 @@ def _blob_level(
     return level
 
 
-def _largest_piece(level: Field) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    inside = (level > 0).astype(np.uint8)
-    contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+def largest_piece(
+    inside: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """The largest connected piece, holes filled.
+
+    Args:
+        inside: (height, width), with at least one true pixel.
+
+    Returns:
+        Its mask, (height, width) uint8 of 0 and 255, and (720, 2) pixel coordinates (column, row)
+        along its border.
+    """
+    contours, _ = cv2.findContours(
+        inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
     largest = max(contours, key=cv2.contourArea)
-    mask = np.zeros(level.shape, np.uint8)
+    mask = np.zeros(inside.shape, np.uint8)
     cv2.drawContours(mask, [largest], -1, 255, -1)
     # As many points at every size, so that chance picks the same ones.
     picks = np.linspace(0, len(largest) - 1, _CONTOUR_POINTS).round().astype(int)
@@ -200,8 +213,8 @@ def packed(
     spacing: float,
     *,
     depth: float = 0.08,
-) -> npt.NDArray[np.float64]:
-    """Points of a jittered hexagonal lattice that fill a lesion, (n, 2) scene coordinates.
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Points of a jittered hexagonal lattice that fill a lesion.
 
     Args:
         canvas: the picture.
@@ -209,38 +222,47 @@ def packed(
         outline: the lesion.
         spacing: between neighbours, in scene units.
         depth: least level of the lesion at a point, which keeps points off the border.
+
+    Returns:
+        (n, 2) scene coordinates, and (3, n) numbers within [0, 1) that belong to the points: drawn
+        here, so that a point more at another size does not change what its neighbours get.
     """
     steps = np.arange(-25, 26)
     columns, rows = np.meshgrid(steps, steps)
     lattice = np.stack([columns + 0.5 * (rows % 2), rows * 0.87], axis=-1).reshape(-1, 2) * spacing
     lattice = lattice + rng.uniform(-0.22, 0.22, lattice.shape) * spacing
+    chance = rng.random((3, len(lattice)))
     turn = rng.uniform(0, np.pi)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     points: npt.NDArray[np.float64] = lattice @ rotation + np.array(outline.centre)
     column, row = np.round(canvas.to_pixels(points)).astype(int).T
     framed = (column >= 0) & (column < canvas.width) & (row >= 0) & (row < canvas.height)
-    points = points[framed]
-    return points[outline.level[row[framed], column[framed]] > depth]
+    kept = np.zeros(len(points), bool)
+    kept[framed] = outline.level[row[framed], column[framed]] > depth
+    return points[kept], chance[:, kept]
 
 
 def streaks(canvas: Canvas, rng: np.random.Generator, outline: Outline, count: int) -> Field:
     """Radial streaks and pseudopods over one part of the border."""
-    start = rng.integers(0, len(outline.contour))
-    part = len(outline.contour) * rng.uniform(0.2, 0.45)
-    where = (start + rng.uniform(0, part, count).astype(int)) % len(outline.contour)
+    start = rng.integers(0, _CONTOUR_POINTS)
+    part = _CONTOUR_POINTS * rng.uniform(0.2, 0.45)
+    where = (start + rng.uniform(0, part, count).astype(int)) % _CONTOUR_POINTS
     tip = outline.contour[where]
-    outward = tip - np.array(outline.centre)
+    tangent = outline.contour[(where + 9) % _CONTOUR_POINTS] - outline.contour[where - 9]
+    outward = tangent[:, ::-1] * np.array([1, -1])
+    # OpenCV walks an outer border one way; the centre tells on which side the skin lies.
+    outward *= np.sign((outward * (tip - np.array(outline.centre))).sum())
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
-    outward += rng.normal(0, 0.15, outward.shape)
-    root = tip - outward * rng.uniform(0.03, 0.07, (count, 1))
-    end = tip + outward * rng.uniform(0.012, 0.035, (count, 1))
+    outward += rng.normal(0, 0.25, outward.shape)
+    root = tip - outward * rng.uniform(0.02, 0.07, (count, 1))
+    end = tip + outward * rng.uniform(0.004, 0.034, (count, 1))
     t = np.linspace(0, 1, 6)[None, :, None]
     curves = root[:, None] * (1 - t) + end[:, None] * t
-    thick = rng.uniform(0.008, 0.015, (count, 1))
+    thick = rng.uniform(0.007, 0.016, (count, 1))
     # Some streaks end in a bulb, as pseudopods do.
     bulb = rng.random((count, 1)) < 0.4
     taper = np.where(bulb, np.array([0.6, 0.6, 0.6, 0.8, 1.3, 0.9]), np.linspace(1, 0.4, 6))
-    return canvas.strokes(curves, thick * taper)
+    return canvas.blur(canvas.strokes(curves, thick * taper), 0.0025)
 
 
 def branching_vessels(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from melanoma_tf.datasets.lesion import SPLITS, Lesion
@@ -16,7 +17,8 @@ _ARCHIVE_SOURCES = frozenset(
     {"isic2016", "isic2017", "isic2018", "isic2019", "isic2020", "isic2024", "ham10000"}
     | {"isic-archive"}
 )
-_DOWNSAMPLED = "_downsampled"
+# The archive's ids name the same picture wherever they appear, in a folder of one's own too.
+_ISIC_ID = re.compile(r"(ISIC_\d{7})(?:_downsampled)?")
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,22 @@ def image_name(lesion: Lesion) -> str:
     ISIC 2019 holds images of earlier years as `ISIC_0012345_downsampled`, which is the same
     picture.
     """
-    space = namespace(lesion.source)
-    key = lesion.key
-    if space == _ARCHIVE and key.endswith(_DOWNSAMPLED):
-        key = key[: -len(_DOWNSAMPLED)]
-    return f"{space}/{key}"
+    match = _ISIC_ID.fullmatch(lesion.key)
+    return f"{_ARCHIVE}/{match[1]}" if match else f"{namespace(lesion.source)}/{lesion.key}"
+
+
+def same_pictures(lesions: Iterable[Lesion]) -> Iterator[tuple[str, str]]:
+    """Pairs of keys that name the same picture; the first key of each picture is in all its pairs.
+
+    One key in two sources gives the pair of that key with itself.
+    """
+    first: dict[str, str] = {}
+    for lesion in lesions:
+        name = image_name(lesion)
+        if name in first:
+            yield first[name], lesion.key
+        else:
+            first[name] = lesion.key
 
 
 def group_lesions(lesions: Sequence[Lesion], links: Iterable[tuple[str, str]] = ()) -> list[str]:

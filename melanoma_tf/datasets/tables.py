@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class Row:
         return f"{self.path} line {self.line}"
 
     def text(self, *columns: str) -> str:
-        """The first of the columns that has a value, else ""."""
-        return next((self.cells[name] for name in columns if self.cells.get(name)), "")
+        """The first of the columns that has a value, else ""; a column without a name is none."""
+        return next((self.cells[name] for name in columns if name and self.cells.get(name)), "")
 
     def number(self, *columns: str) -> float | None:
         """The first of the columns that has a value, as a number; None where there is none.
@@ -73,8 +74,8 @@ def checked_key(key: str, place: str) -> str:
     return key
 
 
-def read_table(path: Path, required: Iterable[str] = ()) -> list[Row]:
-    """The rows of a CSV file with a header line; blank lines are passed over.
+def read_table(path: Path, required: Iterable[str] = ()) -> Iterator[Row]:
+    """The rows of a CSV file with a header line, one by one; blank lines are passed over.
 
     Fields are parted by commas; where the header has none, by semicolons or tabs.
 
@@ -82,71 +83,77 @@ def read_table(path: Path, required: Iterable[str] = ()) -> list[Row]:
         MelanomaError: the file is absent, empty, no UTF-8, names a column twice, lacks a required
             one, or has a row of another length than the header.
     """
-    lines = _records(path)
-    header = _header(path, lines)
-    absent = [name for name in required if name not in header]
-    if absent:
-        raise MelanomaError(
-            f"{path}: expected the column {', '.join(absent)}; found {', '.join(header)}"
-        )
-    return [_row(path, number, header, values) for number, values in lines[1:]]
+    with contextlib.closing(_records(path)) as records:
+        header = _header(path, next(records)[1])
+        absent = [name for name in required if name not in header]
+        if absent:
+            raise MelanomaError(
+                f"{path}: expected the column {', '.join(absent)}; found {', '.join(header)}"
+            )
+        for line, values in records:
+            yield _row(path, line, header, values)
 
 
 def read_header(path: Path) -> tuple[str, ...]:
     """The names in the first line of a CSV file."""
-    return _header(path, _records(path))
+    with contextlib.closing(_records(path)) as records:
+        return _header(path, next(records)[1])
 
 
-def read_cells(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_cells(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """The rows of a CSV file without a header line, under the given column names.
 
     Raises:
         MelanomaError: as `read_table`.
     """
-    return [_row(path, number, columns, values) for number, values in _records(path)]
+    for line, values in _records(path):
+        yield _row(path, line, columns, values)
 
 
-def unique(rows: Iterable[Row], column: str) -> dict[str, Row]:
-    """Rows by their image id, in the file's order.
+def unique(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Row]]:
+    """Image id and row, in the file's order.
 
     Raises:
         MelanomaError: an id stands twice, or would leave the source's folder.
     """
-    found: dict[str, Row] = {}
+    lines: dict[str, int] = {}
     for row in rows:
         key = row.image_key(column)
-        if key in found:
+        if key in lines:
             raise MelanomaError(
                 f"{row.path}: expected each image once, found {key} on lines "
-                f"{found[key].line} and {row.line}"
+                f"{lines[key]} and {row.line}"
             )
-        found[key] = row
-    return found
+        lines[key] = row.line
+        yield key, row
 
 
-def _records(path: Path) -> list[tuple[int, list[str]]]:
+def _records(path: Path) -> Generator[tuple[int, list[str]], None, None]:
+    """Line number and fields of each line that is not blank; at least one."""
+    empty = True
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
+            delimiter = _delimiter(stream.readline())
             stream.seek(0)
-            reader = csv.reader(stream, delimiter=_delimiter(first), strict=True)
-            found = [(reader.line_num, values) for values in reader]
+            reader = csv.reader(stream, delimiter=delimiter, strict=True)
+            for values in reader:
+                if any(map(str.strip, values)):
+                    empty = False
+                    yield reader.line_num, values
     except FileNotFoundError:
         raise MelanomaError(f"expected the label file {path}; it does not exist") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MelanomaError(f"{path}: expected a CSV file in UTF-8, found {error}") from None
-    found = [(number, values) for number, values in found if any(map(str.strip, values))]
-    if not found:
+    if empty:
         raise MelanomaError(f"{path}: expected a label file, found an empty one")
-    return found
 
 
 def _delimiter(first_line: str) -> str:
     return next((mark for mark in ",;\t" if mark in first_line), ",")
 
 
-def _header(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in lines[0][1])
+def _header(path: Path, values: list[str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in values)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise MelanomaError(f"{path}: expected each column once, found {twice[0]!r} twice")

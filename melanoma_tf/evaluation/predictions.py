@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,21 @@ from melanoma_tf.files import write_atomically
 IMAGE_COLUMN, LABEL_COLUMN, GROUP_COLUMN = "image_id", "label", "patient_id"
 
 UNKNOWN = -1
+
+# The names that the ISIC challenges give to the image column and to the classes.
+IMAGE_ALIASES = (IMAGE_COLUMN, "image", "image_name")
+CLASS_CODES = {
+    "MEL": "melanoma",
+    "NV": "nevus",
+    "BCC": "basal_cell_carcinoma",
+    "AK": "actinic_keratosis",
+    "AKIEC": "actinic_keratosis",
+    "BKL": "benign_keratosis",
+    "DF": "dermatofibroma",
+    "VASC": "vascular_lesion",
+    "SCC": "squamous_cell_carcinoma",
+    "UNK": "unknown",
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +67,8 @@ class Predictions:
             raise MelanomaError(f"expected labels from -1 to {n_classes - 1}; found others")
         if self.groups is not None and len(self.groups) != n_images:
             raise MelanomaError(f"expected {n_images} groups, found {len(self.groups)}")
-        _refuse_duplicates("image ids", self.image_ids)
-        _refuse_duplicates("classes", self.class_names)
+        refuse_duplicates("image ids", self.image_ids)
+        refuse_duplicates("classes", self.class_names)
         _refuse_non_finite(self.image_ids, self.scores)
 
 
@@ -82,6 +98,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Predictions:
     """Read what `write_predictions` wrote, or a file of that form.
 
+    A challenge submission is one too: `image` for `image_id`, `MEL` for `melanoma`.
+
     Args:
         path: the CSV.
         class_names: the classes expected, in the order wanted; None takes the file's own.
@@ -90,18 +108,18 @@ def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Pr
         MelanomaError: a column is missing, unknown or there twice; an image is listed twice; a
             score is empty, no number, NaN or infinite; a label is no class.
     """
-    header, rows = read_table(path)
+    header, rows = read_named_table(path)
     extras = {LABEL_COLUMN, GROUP_COLUMN}
     found = tuple(name for name in header if name != IMAGE_COLUMN and name not in extras)
     if header.count(IMAGE_COLUMN) == 0:
-        raise MelanomaError(f"{path}: expected a column {IMAGE_COLUMN!r}; found {_listed(header)}")
+        raise MelanomaError(f"{path}: expected a column {IMAGE_COLUMN!r}; found {listed(header)}")
     names = found if class_names is None else tuple(class_names)
     missing = [name for name in names if name not in found]
     unknown = [name for name in found if name not in names]
     if missing or unknown or not names:
         raise MelanomaError(
-            f"{path}: expected the classes {_listed(names)}; "
-            f"missing: {_listed(missing)}; unknown: {_listed(unknown)}"
+            f"{path}: expected the classes {listed(names)}; "
+            f"missing: {listed(missing)}; unknown: {listed(unknown)}"
         )
     column = {name: index for index, name in enumerate(header)}
     image_ids = tuple(row[column[IMAGE_COLUMN]] for row in rows)
@@ -114,7 +132,7 @@ def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Pr
         labels = _labels(path, image_ids, texts, names)
     if GROUP_COLUMN in column:
         groups = tuple(row[column[GROUP_COLUMN]] for row in rows)
-    scores = _numbers(path, image_ids, cells, names)
+    scores = numbers(path, image_ids, cells, names)
     try:
         return Predictions(image_ids, scores, names, labels, groups)
     except MelanomaError as error:
@@ -138,10 +156,12 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     except csv.Error as error:
         raise MelanomaError(f"{path}: expected a CSV file, found {error}") from None
     if len(lines) < 2:
-        raise MelanomaError(f"{path}: expected a header and at least one row, found neither or one")
+        raise MelanomaError(
+            f"{path}: expected a header and at least one row, found {len(lines)} line(s)"
+        )
     header = [name.strip() for name in lines[0]]
     try:
-        _refuse_duplicates("columns", header)
+        refuse_duplicates("columns", header)
     except MelanomaError as error:
         raise MelanomaError(f"{path}: {error}") from None
     for number, row in enumerate(lines[1:], start=2):
@@ -152,9 +172,26 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [[cell.strip() for cell in row] for row in lines[1:]]
 
 
-def _numbers(
+def read_named_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """`read_table` with the challenges' column names put into ours.
+
+    Raises:
+        MelanomaError: as `read_table`; two columns have one meaning.
+    """
+    header, rows = read_table(path)
+    names = [IMAGE_COLUMN if name in IMAGE_ALIASES else name for name in header]
+    names = [CLASS_CODES.get(name, name) for name in names]
+    try:
+        refuse_duplicates("columns", names)
+    except MelanomaError as error:
+        raise MelanomaError(f"{path}: {error}") from None
+    return names, rows
+
+
+def numbers(
     path: Path, image_ids: Sequence[str], cells: list[list[str]], names: Sequence[str]
 ) -> np.ndarray:
+    """Cells as float64 `(rows, columns)`; one that is no number is an error that names it."""
     try:
         return np.array(cells, dtype=np.float64).reshape(len(cells), len(names))
     except ValueError:
@@ -177,26 +214,26 @@ def _labels(
     for image_id, text in zip(image_ids, texts):
         if text not in index:
             raise MelanomaError(
-                f"{path}: expected the label of {image_id} out of {_listed(names)}, found {text!r}"
+                f"{path}: expected the label of {image_id} out of {listed(names)}, found {text!r}"
             )
     return np.array([index[text] for text in texts], dtype=np.int64)
 
 
-def _refuse_duplicates(what: str, values: Sequence[str]) -> None:
-    seen: set[str] = set()
-    twice = sorted({value for value in values if value in seen or seen.add(value)})  # type: ignore[func-returns-value]
+def refuse_duplicates(what: str, values: Sequence[str]) -> None:
+    """Raise `MelanomaError` with the values that are there more than once."""
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
-        raise MelanomaError(f"expected different {what}; found more than once: {_listed(twice)}")
+        raise MelanomaError(f"expected different {what}; found more than once: {listed(twice)}")
 
 
 def _refuse_non_finite(image_ids: Sequence[str], scores: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if bad.size:
-        named = _listed([image_ids[index] for index in bad])
+        named = listed([image_ids[index] for index in bad])
         raise MelanomaError(f"expected finite scores; found NaN or infinity for {named}")
 
 
-def _listed(names: Sequence[str], limit: int = 5) -> str:
+def listed(names: Sequence[str], limit: int = 5) -> str:
     """The first few names, and how many more there are."""
     if not names:
         return "none"

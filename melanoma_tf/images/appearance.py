@@ -101,9 +101,7 @@ def _recolour(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
     return tf.pow(tf.maximum(image, 1e-4), gamma) + level * noise
 
 
-def _refocus(
-    image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _refocus(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Towards, or away from, an average over 5x5 pixels."""
     soft = tf.nn.avg_pool2d(image[tf.newaxis], 3, 1, "SAME")
     soft = tf.nn.avg_pool2d(soft, 3, 1, "SAME")[0]

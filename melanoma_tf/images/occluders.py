@@ -23,9 +23,7 @@ def coordinates(size_px: int) -> tuple[tf.Tensor, tf.Tensor]:
     return rows[..., tf.newaxis], columns[..., tf.newaxis]
 
 
-def draw_hairs(
-    image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def draw_hairs(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Up to 14 arcs, dark or light; the lesion under a hair stays lesion."""
     rows, columns = coordinates(image.shape[0])
     drawn = tf.random.stateless_uniform([7, _HAIRS], seed)
@@ -41,9 +39,7 @@ def draw_hairs(
     return _over(image, tf.reduce_max(ink, -1, keepdims=True), _either(light, 0.85, colour)), mask
 
 
-def draw_ruler(
-    image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def draw_ruler(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A scale's line and ticks, away from the middle, as some lenses have engraved."""
     rows, columns = coordinates(image.shape[0])
     drawn = tf.random.stateless_uniform([7], seed)
@@ -60,27 +56,27 @@ def draw_ruler(
     return _over(image, 0.8 * tf.cast(marked, tf.float32)[..., tf.newaxis], colour), mask
 
 
-def draw_ink(
-    image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def draw_ink(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A surgical marker's violet, broken ring around the middle."""
     rows, columns = coordinates(image.shape[0])
     drawn = tf.random.stateless_uniform([8], seed)
     rows, columns = rows - (drawn[0] - 0.5) * 0.4, columns - (drawn[1] - 0.5) * 0.4
     angle = tf.atan2(rows, columns)
-    wobble = 0.12 * tf.sin(2.0 * angle + 6.3 * drawn[2]) + 0.06 * tf.sin(5.0 * angle + 9.0 * drawn[3])
+    wobble = 0.12 * tf.sin(2.0 * angle + 6.3 * drawn[2]) + 0.06 * tf.sin(
+        5.0 * angle + 9.0 * drawn[3]
+    )
     distance = tf.abs(tf.sqrt(rows * rows + columns * columns) - 0.45 - 0.4 * drawn[4] - wobble)
     grain = tf.random.stateless_uniform([12, 12, 1], seed + [0, 1])
     grain = tf.image.resize(grain, image.shape[:2], method="bicubic")
-    inked = tf.cast((distance < 0.02 + 0.08 * drawn[5]) & (grain > 0.1 + 0.6 * drawn[6]), tf.float32)
+    inked = tf.cast(
+        (distance < 0.02 + 0.08 * drawn[5]) & (grain > 0.1 + 0.6 * drawn[6]), tf.float32
+    )
     colour = tf.stack([0.25 + 0.3 * drawn[7], 0.15 + 0.2 * drawn[6], 0.45 + 0.3 * drawn[5]])
     # Multiplied rather than painted over: ink is transparent, and a lesion shows through it.
     return image * (1.0 - 0.8 * inked * (1.0 - colour)), mask
 
 
-def draw_sticker(
-    image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def draw_sticker(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A plain coloured disc, of which a part reaches in over the border."""
     rows, columns = coordinates(image.shape[0])
     drawn = tf.random.stateless_uniform([7], seed)

@@ -144,6 +144,7 @@ def _small(size_px: int, weights: str | None) -> keras.Model:
     images = keras.Input((size_px, size_px, 3))
     features = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)
     features = _convolution(features, _SMALL_FILTERS, kernel=5, strides=2)
+    features = keras.layers.MaxPooling2D(3, 2, padding="same")(features)
     for stage in range(_SMALL_STAGES):
         for block in range(_BLOCKS_PER_STAGE):
             strides = 2 if stage and not block else 1
@@ -166,9 +167,11 @@ def _convolution(
     features = keras.layers.Conv2D(
         filters, kernel, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
     )(inputs)
-    # Synchronised: the statistics are those of the global batch, however many replicas share it.
-    # A short memory, since a small data set has few steps in an epoch.
-    features = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(features)
+    # Over several replicas the statistics are those of the global batch, so that their number does
+    # not change the training; on one, the fused kernel is several times as fast. The momentum is
+    # short since a small data set has few steps in an epoch.
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    features = keras.layers.BatchNormalization(momentum=0.9, synchronized=several)(features)
     return keras.layers.ReLU()(features) if activate else features
 
 

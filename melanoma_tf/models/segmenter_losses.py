@@ -33,7 +33,9 @@ class SegmentationLoss(keras.losses.Loss):
     def __init__(self, overlap: str = "none", label_smoothing: float = 0.0, **options: Any):
         super().__init__(**{"name": "segmentation_loss", **options})
         if overlap not in OVERLAPS:
-            raise MelanomaError(f"expected an overlap out of {', '.join(OVERLAPS)}; found {overlap}")
+            raise MelanomaError(
+                f"expected an overlap out of {', '.join(OVERLAPS)}; found {overlap}"
+            )
         self.overlap, self.label_smoothing = overlap, label_smoothing
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:

@@ -87,10 +87,7 @@ def train_classifier(
     present = _present_classes(records, manifest, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, manifest))
     inputs = pipeline.ClassifierInputs(
-        image_size_px=settings.image_size_px,
-        batch_size=settings.batch_size,
-        augment=settings.augment,
-        seed=settings.seed,
+        settings.image_size_px, settings.batch_size, settings.augment, seed=settings.seed
     )
     schedule = training.TrainingSettings(
         epochs=settings.epochs,
@@ -107,8 +104,6 @@ def train_classifier(
             weights=settings.weights,
         )
 
-    config = _config(records, manifest, settings)
-    training.prepare_run(run_dir, config, resume=resume, overwrite=overwrite)
     return training.fit(
         build,
         lambda model: compile_classifier(model, settings.learning_rate, present),
@@ -116,7 +111,7 @@ def train_classifier(
         validation=_validation(records, manifest, inputs, report),
         strategy=strategy,
         settings=schedule,
-        run_dir=run_dir,
+        run=training.Run(run_dir, _config(records, manifest, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         report=report,
     )

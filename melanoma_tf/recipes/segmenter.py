@@ -133,9 +133,6 @@ def train_segmenter(
     inputs = segmenter_inputs(settings)
     validation = _validation(records, manifest, inputs, report)
     steps = math.ceil(count / settings.batch_size)
-    training.prepare_run(
-        run_dir, _config(records, manifest, settings), resume=resume, overwrite=overwrite
-    )
     history = training.fit(
         lambda: _build(settings),
         lambda model: compile_segmenter(
@@ -145,9 +142,7 @@ def train_segmenter(
             label_smoothing=settings.label_smoothing,
             threshold=settings.threshold or 0.5,
         ),
-        training=lambda done: pipeline.training_batches(
-            records, inputs, count, first_example=done
-        ),
+        training=lambda done: pipeline.training_batches(records, inputs, count, first_example=done),
         validation=validation,
         strategy=strategy,
         settings=training.TrainingSettings(
@@ -158,7 +153,7 @@ def train_segmenter(
             seed=settings.seed,
             average_momentum=settings.average_momentum,
         ),
-        run_dir=run_dir,
+        run=training.Run(run_dir, _config(records, manifest, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         callbacks=[] if validation is None else [Overlays(validation, run_dir / "logs")],
         report=report,

@@ -34,14 +34,11 @@ def contact_sheet(folder: Path, *, per_class: int = 8, tile_px: int = 128) -> by
     manifest = read_manifest(folder)
     chosen = _first_of_each_class(read_examples(folder), manifest, per_class)
     width = per_class * (tile_px + _GAP_PX) + _GAP_PX
-    rows = [
-        part
-        for name in manifest.class_names
-        for part in (
-            _heading(f"{name}: {manifest.count(class_name=name):,}", width),
-            _row_of_tiles(chosen[name], width, tile_px),
-        )
-    ]
+    rows = []
+    for name in manifest.class_names:
+        rows.append(_heading(f"{name}: {manifest.count(class_name=name):,}", width))
+        if chosen[name]:
+            rows.append(_row_of_tiles(chosen[name], width, tile_px))
     sheet = np.concatenate(rows)
     return cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes()
 

@@ -29,16 +29,16 @@ def check_source(folder_of):
     Listing reads names and tables only, so empty files serve as images.
     """
 
-    def check(source, files, *, diagnoses, splits, missing=(), masks=()):
+    def check(source, files, *, diagnoses, splits, missing=(), masks=(), **options):
         folder = folder_of(files)
-        listing = list_source(source, folder)
+        listing = list_source(source, folder, options)
         assert {lesion.key: lesion.diagnosis for lesion in listing.lesions} == diagnoses
         assert dict(Counter(lesion.split for lesion in listing.lesions)) == splits
         assert listing.missing == tuple(missing)
         assert {lesion.key for lesion in listing.lesions if lesion.mask_path} == set(masks)
         for lesion in listing.lesions:
             assert lesion.source == listing.name
-            assert lesion.image_path.is_file()
+            assert lesion.image_path.is_file() or lesion.image_path.parent.suffix == ".hdf5"
             assert lesion.mask_path is None or lesion.mask_path.is_file()
             assert folder in lesion.image_path.parents
         assert listing.licence

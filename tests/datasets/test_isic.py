@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 
 from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
 from melanoma_tf.errors import MelanomaError
 
 HEADER = "image_id,melanoma,seborrheic_keratosis\r\n"
@@ -122,3 +123,202 @@ def test_the_real_validation_part_of_isic2017(real_data):
     assert (len(listing.lesions), len(listing.missing)) == (49, 101)
     assert sum(lesion.diagnosis == "seborrheic_keratosis" for lesion in listing.lesions) == 17
     assert {lesion.split for lesion in listing.lesions} == {"validation"}
+
+
+def test_isic2017_metadata_among_the_images(check_source):
+    files = isic2017_part("Training", ["ISIC_1,0,0", "ISIC_2,0,0"], ["ISIC_1", "ISIC_2"])
+    table = "image_id,age_approximate,sex\r\nISIC_1,55,female\r\nISIC_2,unknown,unknown\r\n"
+    listing = check_source(
+        "isic2017",
+        {**files, "ISIC-2017_Training_Data/ISIC-2017_Training_Data_metadata.csv": table},
+        diagnoses={"ISIC_1": "nevus", "ISIC_2": "nevus"},
+        splits={"train": 2},
+    )
+    assert [(lesion.age, lesion.sex) for lesion in listing.lesions] == [
+        (55, "female"),
+        (None, None),
+    ]
+
+
+def test_isic2016_in_both_forms_of_its_labels(check_source):
+    prefix = "ISBI2016_ISIC_Part"
+    check_source(
+        "isic2016",
+        {
+            f"{prefix}3_Training_GroundTruth.csv": "ISIC_0000001,benign\nISIC_0000002,malignant\n",
+            f"{prefix}3_Training_Data/ISIC_0000001.jpg": None,
+            f"{prefix}3_Training_Data/ISIC_0000002.jpg": None,
+            f"{prefix}1_Training_GroundTruth/ISIC_0000001_Segmentation.png": None,
+            f"{prefix}3B_Test_GroundTruth.csv": "ISIC_0000003,0.0\nISIC_0000004,1.0\n",
+            f"{prefix}3B_Test_Data/ISIC_0000003.jpg": None,
+            f"{prefix}3B_Test_Data/ISIC_0000003_Segmentation.png": None,
+        },
+        diagnoses={
+            "ISIC_0000001": "benign",
+            "ISIC_0000002": "melanoma",
+            "ISIC_0000003": "benign",
+        },
+        splits={"train": 2, "test": 1},
+        missing=["ISIC_0000004"],
+        masks=["ISIC_0000001", "ISIC_0000003"],
+    )
+
+
+def test_isic2018_of_tasks_1_and_3(check_source):
+    task3 = "ISIC2018_Task3_Training"
+    listing = check_source(
+        "isic2018",
+        {
+            f"{task3}_GroundTruth/{task3}_GroundTruth.csv": (
+                "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\n"
+                "ISIC_0024306,0.0,1.0,0.0,0.0,0.0,0.0,0.0\n"
+                "ISIC_0024307,0.0,0.0,0.0,1.0,0.0,0.0,0.0\n"
+            ),
+            f"{task3}_LesionGroupings.csv": "image,lesion_id,diagnosis_confirm_type\n"
+            "ISIC_0024306,HAM_0000550,follow up\n",
+            f"{task3}_Input/ISIC_0024306.jpg": None,
+            f"{task3}_Input/ISIC_0024307.jpg": None,
+            f"{task3}_Input/ATTRIBUTION.txt": None,
+            "ISIC2018_Task1-2_Validation_Input/ISIC_0012255.jpg": None,
+            "ISIC2018_Task1_Validation_GroundTruth/ISIC_0012255_segmentation.png": None,
+        },
+        diagnoses={
+            "ISIC_0024306": "nevus",
+            "ISIC_0024307": "actinic_keratosis_or_intraepithelial_carcinoma",
+            "ISIC_0012255": "unknown",
+        },
+        splits={"train": 2, "validation": 1},
+        masks=["ISIC_0012255"],
+    )
+    assert [lesion.lesion_id for lesion in listing.lesions] == ["HAM_0000550", None, None]
+
+
+def test_isic2019_with_downsampled_images_nan_cells_and_weights(check_source):
+    classes = "MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK"
+    listing = check_source(
+        "isic2019",
+        {
+            "ISIC_2019_Training_GroundTruth.csv": f"image,{classes}\r\n"
+            "ISIC_0000017_downsampled,1,0,0,0,0,0,0,0,0\r\nISIC_0000001,0,0,0,0,0,0,0,1,0\r\n",
+            "ISIC_2019_Training_Metadata.csv": (
+                "image,age_approx,anatom_site_general,lesion_id,sex\n"
+                "ISIC_0000017_downsampled,NaN,,,\n"
+                "ISIC_0000001,30,anterior torso,BCN_0000001,female\n"
+            ),
+            "ISIC_2019_Training_Input/ISIC_2019_Training_Input/ISIC_0000017_downsampled.jpg": None,
+            "ISIC_2019_Training_Input/ISIC_0000001.jpg": None,
+            "ISIC_2019_Test_GroundTruth.csv": f"image,{classes},score_weight,validation_weight\n"
+            "ISIC_0034321,0,0,0,0,0,0,0,0,1,1,0\n",
+            "ISIC_2019_Test_Input/ISIC_0034321.jpg": None,
+        },
+        diagnoses={
+            "ISIC_0000017_downsampled": "melanoma",
+            "ISIC_0000001": "squamous_cell_carcinoma",
+            "ISIC_0034321": "unknown",
+        },
+        splits={"train": 2, "test": 1},
+    )
+    assert listing.lesions[0].age is None
+    assert listing.lesions[0].lesion_id is None
+    assert listing.lesions[1].site == "anterior torso"
+    assert listing.lesions[1].lesion_id == "BCN_0000001"
+
+
+ISIC2020 = (
+    "image_name,patient_id,lesion_id,sex,age_approx,anatom_site_general_challenge,diagnosis,"
+    "benign_malignant,target\n"
+    "ISIC_1,IP_1,IL_1,male,45.0,head/neck,unknown,benign,0\n"
+    "ISIC_2,IP_1,IL_2,,,,melanoma,malignant,1\n"
+)
+
+
+def test_isic2020_takes_jpeg_before_dicom_and_brings_its_duplicates(check_source):
+    listing = check_source(
+        "isic2020",
+        {
+            "ISIC_2020_Training_GroundTruth_v2.csv": ISIC2020,
+            "train/ISIC_1.jpg": None,
+            "ISIC_2020_Training_Dicom/ISIC_1.dcm": None,
+            "ISIC_2020_Training_Dicom/ISIC_2.dcm": None,
+            "ISIC_2020_Training_Duplicates.csv": "image_name_1,image_name_2\r\nISIC_1,ISIC_9\r\n",
+        },
+        diagnoses={"ISIC_1": "benign", "ISIC_2": "melanoma"},
+        splits={"train": 2},
+    )
+    assert [lesion.image_path.name for lesion in listing.lesions] == ["ISIC_1.jpg", "ISIC_2.dcm"]
+    assert [lesion.patient_id for lesion in listing.lesions] == ["IP_1", "IP_1"]
+    assert listing.links == (("ISIC_1", "ISIC_9"),)
+
+
+def test_isic2020_labels_that_contradict_themselves_are_refused(folder_of):
+    folder = folder_of({"train.csv": ISIC2020.replace("melanoma,malignant,1", "melanoma,benign,0")})
+    with pytest.raises(MelanomaError, match="line 3: expected target 1 for melanoma, found 0"):
+        list_source("isic2020", folder)
+
+
+HAM10000 = (
+    "lesion_id,image_id,dx,dx_type,age,sex,localization\n"
+    "HAM_0000118,ISIC_0027419,bkl,histo,80.0,male,scalp\n"
+    "HAM_0000118,ISIC_0025030,bkl,histo,,unknown,unknown\n"
+    "HAM_0001466,ISIC_0031633,nv,histo,75.0,female,ear\n"
+)
+
+
+def test_ham10000_in_two_folders_with_masks(check_source):
+    listing = check_source(
+        "ham10000",
+        {
+            "HAM10000_metadata.csv": HAM10000,
+            "HAM10000_images_part_1/ISIC_0027419.jpg": None,
+            "HAM10000_images_part_2/ISIC_0025030.jpg": None,
+            "HAM10000_segmentations_lesion_tschandl/ISIC_0025030_segmentation.png": None,
+        },
+        diagnoses={"ISIC_0027419": "benign_keratosis", "ISIC_0025030": "benign_keratosis"},
+        splits={"train": 2},
+        missing=["ISIC_0031633"],
+        masks=["ISIC_0025030"],
+    )
+    assert {lesion.lesion_id for lesion in listing.lesions} == {"HAM_0000118"}
+    first, second = listing.lesions
+    assert (first.age, first.sex, first.site) == (80, "male", "scalp")
+    assert (second.age, second.sex, second.site) == (None, None, None)
+
+
+def test_ham10000_as_the_dataverse_converts_it(check_source):
+    rows = HAM10000.replace("scalp", '"scalp"').replace(",", "\t")
+    check_source(
+        "ham10000",
+        {"HAM10000_metadata.tab": rows, "HAM10000_images/ISIC_0031633.jpg": None},
+        diagnoses={"ISIC_0031633": "nevus"},
+        splits={"train": 1},
+        missing=["ISIC_0027419", "ISIC_0025030"],
+    )
+
+
+def test_a_new_word_in_a_closed_vocabulary_is_an_error(folder_of):
+    folder = folder_of({"HAM10000_metadata.csv": HAM10000.replace("bkl", "wart")})
+    with pytest.raises(MelanomaError, match=r"line 2: expected dx out of mel, nv.* found 'wart'"):
+        list_source("ham10000", folder)
+
+
+def test_the_real_ham10000(real_data):
+    listing = list_source("ham10000", real_data / "ham10000")
+    assert len(listing.lesions) + len(listing.missing) == 10015
+    assert Counter(lesion.diagnosis for lesion in listing.lesions) == {
+        "nevus": 600,
+        "melanoma": 300,
+        "benign_keratosis": 300,
+        "basal_cell_carcinoma": 200,
+        "actinic_keratosis_or_intraepithelial_carcinoma": 150,
+        "vascular_lesion": 80,
+        "dermatofibroma": 60,
+    }
+
+
+def test_phantoms_in_the_layout_of_isic2018_keep_their_masks(tmp_path):
+    folder = write_phantoms(
+        tmp_path / "phantoms", 7, settings=PhantomSettings(size_px=16), taxonomy="isic2018"
+    )
+    listing = list_source("isic2018", folder)
+    assert len({lesion.diagnosis for lesion in listing.lesions}) == 7
+    assert all(lesion.mask_path for lesion in listing.lesions)

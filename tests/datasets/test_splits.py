@@ -78,7 +78,9 @@ def test_groups_reach_through_patients_lesions_and_links():
 
 
 def test_ids_hold_over_all_sources_of_the_archive_and_nowhere_else():
-    assert same_group(lesion("ISIC_1", "isic2017"), lesion("ISIC_1_downsampled", "isic2019"))
+    name = "ISIC_0000017"
+    assert same_group(lesion(name, "isic2017"), lesion(f"{name}_downsampled", "isic2019"))
+    assert same_group(lesion(name, "isic2017"), lesion(name, "folder"))
     assert same_group(
         lesion("x", "ham10000", lesion_id="HAM_1"), lesion("y", "isic2019", lesion_id="HAM_1")
     )

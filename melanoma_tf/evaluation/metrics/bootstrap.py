@@ -9,9 +9,9 @@ import numpy as np
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_figures
 
-# Weights held at once. A row of 100,000 float64 fits the second-level cache; many short rows
+# Weights held at once. A row of 100,000 counts fits the second-level cache; many short rows
 # together keep NumPy's cost per call small.
-_WEIGHTS_AT_ONCE = 200_000
+_WEIGHTS_AT_ONCE = 100_000
 
 
 def group_indices(groups: Sequence[str] | None, n_images: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def resamples(
         base: float64 `(images,)`, weight of the images themselves; None is 1 for each.
 
     Yields:
-        Float64 `(some rounds, images)`.
+        `(some rounds, images)`: int32 counts, or float64 where there is a `base`.
     """
     n_images = len(groups)
     if n_images == 0:
@@ -44,7 +44,7 @@ def resamples(
     generator = np.random.default_rng(seed)
     rows = max(1, _WEIGHTS_AT_ONCE // n_images)
     for start in range(0, rounds, rows):
-        block = np.empty((min(rows, rounds - start), n_images))
+        block = np.empty((min(rows, rounds - start), n_images), dtype=np.int32)
         for row in block:
             drawn = np.bincount(generator.integers(0, n_groups, n_groups), minlength=n_groups)
             row[:] = drawn if each_its_own else drawn[groups]

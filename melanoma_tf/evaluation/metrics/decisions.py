@@ -45,9 +45,9 @@ class Calibration:
 
 
 def look_like_probabilities(scores: np.ndarray) -> bool:
-    """Whether every row lies in [0, 1] and sums to 1 within 1e-3 (float32 and rounded files)."""
+    """Whether every row lies in [0, 1] and sums to 1 within 0.02 (files rounded to two digits)."""
     in_range = bool(np.all((scores >= 0) & (scores <= 1)))
-    return in_range and bool(np.all(np.abs(scores.sum(axis=1) - 1) <= 1e-3))
+    return in_range and bool(np.all(np.abs(scores.sum(axis=1) - 1) <= 0.02))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -89,10 +89,11 @@ def confusion(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
 
     Args:
         decisions: of the images.
-        weights: float64 `(rounds, images)`.
+        weights: int or float `(rounds, images)`, not negative.
     """
     n_classes = decisions.n_classes
-    counts = _sums(decisions.cells, weights[:, decisions.images], n_classes * (n_classes + 1))
+    drawn = np.take(weights, decisions.images, axis=1, mode="clip")
+    counts = _sums(decisions.cells, drawn, n_classes * (n_classes + 1))
     return counts.reshape(len(weights), n_classes, n_classes + 1)
 
 
@@ -101,7 +102,7 @@ def decision_figures(decisions: Decisions, weights: np.ndarray) -> dict[str, np.
 
     Args:
         decisions: of the images.
-        weights: float64 `(rounds, images)`.
+        weights: int or float `(rounds, images)`, not negative.
 
     Returns:
         Float64 `(rounds,)` by name, NaN where a round does not define the figure: `accuracy`;
@@ -122,7 +123,7 @@ def decision_figures(decisions: Decisions, weights: np.ndarray) -> dict[str, np.
             "balanced_accuracy": recalls.sum(axis=1) / present.sum(axis=1),
         }
         if decisions.calibration is not None:
-            drawn = weights[:, decisions.images]
+            drawn = np.take(weights, decisions.images, axis=1, mode="clip")
             gaps = _sums(
                 decisions.calibration.bins, drawn * decisions.calibration.gaps, CALIBRATION_BINS
             )

@@ -84,8 +84,9 @@ def difference_p_value(difference: float, variance: float) -> float:
 
 
 def _components(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each positive the share of negatives below it, for each negative that of positives
-    above it; ties count one half.
+    """Per positive the share of negatives below it, per negative that of positives above it.
+
+    Ties count one half.
     """
     positives, negatives = scores[is_positive], scores[~is_positive]
     rising_positives, rising_negatives = np.sort(positives), np.sort(negatives)

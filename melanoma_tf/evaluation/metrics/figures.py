@@ -96,7 +96,7 @@ def all_figures(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]
 
     Args:
         task: the images.
-        weights: float64 `(rounds, images)`, not negative.
+        weights: int or float `(rounds, images)`, not negative.
 
     Returns:
         Float64 `(rounds,)` by path, `("auc", "melanoma")`, NaN where undefined. `mean_auc` is

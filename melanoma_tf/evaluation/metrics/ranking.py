@@ -79,7 +79,7 @@ def ranking_figures(
 
     Args:
         ranked: the images, sorted.
-        weights: float64 `(rounds, images)`, not negative: how often each image counts.
+        weights: int or float `(rounds, images)`, not negative: how often each image counts.
         sensitivities: for `specificity_at_sensitivity`, in (0, 1].
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
 
@@ -118,8 +118,9 @@ def ranking_figures(
 
 @dataclass(frozen=True)
 class _Curve:
-    """ROC curves by step, each array `(rounds, steps)`; step k is a segment from
-    (left, bottom) to (right, top), reached horizontally from the step before.
+    """ROC curves by step, each array `(rounds, steps)`.
+
+    A step is a segment from (left, bottom) to (right, top), reached horizontally.
     """
 
     left: np.ndarray  # false positive rate
@@ -132,9 +133,15 @@ class _Curve:
 
 
 def _running(weights: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Cumulative weight of the images in their order, with a zero before: `(rounds, n + 1)`."""
-    sums = np.zeros((len(weights), len(images) + 1))
-    np.cumsum(weights[:, images], axis=1, out=sums[:, 1:])
+    """Cumulative weight of the images in their order, with a zero before: `(rounds, n + 1)`.
+
+    Counts stay integers: their sums take a third of the time of floats.
+    """
+    whole = np.issubdtype(weights.dtype, np.integer)
+    sums = np.zeros((len(weights), len(images) + 1), dtype=np.int64 if whole else np.float64)
+    # "clip" spares the check of every index; they are in range by construction.
+    drawn = np.take(weights, images, axis=1, mode="clip")
+    np.cumsum(drawn, axis=1, out=sums[:, 1:])
     return sums
 
 

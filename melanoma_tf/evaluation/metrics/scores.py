@@ -49,7 +49,8 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
         weights: float64 `(images,)`, not negative.
 
     Returns:
-        `n`, `classes`, `n_per_class`, `min_tpr`, `are_probabilities`; `confusion_matrix` (rows
+        `n` (images of which something is known), `n_class_known` (in one of the classes for
+        certain), `classes`, `n_per_class`, `min_tpr`, `are_probabilities`; `confusion_matrix` (rows
         true, columns decided) and `undecided` (by true class: ties for the largest score, which
         stand in no column and are wrong); each figure of `all_figures`, nested by class:
         `auc.melanoma`; and `undefined`: the figures that the examples do not define, as
@@ -57,9 +58,11 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
     """
     figures = {path: float(values[0]) for path, values in all_figures(task, weights[None]).items()}
     known = (task.membership >= 0).any(axis=1) & (weights > 0)
+    n_class_known = int(((task.membership == 1).any(axis=1) & (weights > 0)).sum())
     members = (task.membership == 1).T @ weights
     result: dict[str, Any] = {
         "n": int(known.sum()),
+        "n_class_known": n_class_known,
         "classes": list(task.class_names),
         "n_per_class": {
             name: _number(count) for name, count in zip(task.class_names, members.tolist())

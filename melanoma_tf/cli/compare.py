@@ -1,0 +1,110 @@
+"""`compare`: do two classifiers differ on the same images?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from melanoma_tf.cli.score import FILE, rounds_bar
+
+# The figures shown on the screen; the JSON file has all.
+SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_auc_isic2024",
+         "specificity_at_sensitivity", "balanced_accuracy", "accuracy",
+         "expected_calibration_error", "brier_score")  # fmt: skip
+
+
+@click.command()
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@click.option("--truth", type=FILE, help="Official label file (ISIC 2017-2020) or image_id,label.")
+@click.option("--taxonomy", help="Expect exactly its classes, as isic2017 or isic2018.")
+@click.option("--softmax", "use_softmax", is_flag=True, help="The columns are logits.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=2),
+    default=1000,
+    show_default=True,
+    help="Rounds of the paired bootstrap.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--min-tpr",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.8,
+    show_default=True,
+    help="Sensitivity above which ISIC 2024's partial AUC is taken.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every difference there.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")  # fmt: skip
+def compare(
+    first: Path,
+    second: Path,
+    truth: Path | None,
+    taxonomy: str | None,
+    use_softmax: bool,
+    rounds: int,
+    seed: int,
+    min_tpr: float,
+    json_path: Path | None,
+    overwrite: bool,
+) -> None:
+    """Compare the predictions FIRST (the baseline) and SECOND of the same images.
+
+    Differences are SECOND less FIRST, with 95 % intervals and two-sided p-values: DeLong's for
+    AUC, a paired bootstrap for the rest, by patient where a `patient_id` is known.
+
+    \b
+    Example:
+      melanoma-tf compare runs/raw/predictions.csv runs/purified/predictions.csv
+    """
+    from melanoma_tf.cli.console import table
+    from melanoma_tf.datasets.lesion import taxonomy_named
+    from melanoma_tf.evaluation.compare import compare_predictions
+    from melanoma_tf.evaluation.predictions import read_predictions
+    from melanoma_tf.evaluation.score import with_softmax
+    from melanoma_tf.evaluation.truth import read_truth
+    from melanoma_tf.files import refuse_existing, write_json
+
+    if json_path is not None:
+        refuse_existing(json_path, overwrite)
+    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
+    baseline, candidate = (read_predictions(path, names) for path in (first, second))
+    if use_softmax:
+        baseline, candidate = with_softmax(baseline), with_softmax(candidate)
+    result = compare_predictions(
+        baseline,
+        candidate,
+        None if truth is None else read_truth(truth),
+        rounds=rounds,
+        seed=seed,
+        min_tpr=min_tpr,
+        watch=rounds_bar(rounds),
+    )
+    rows = [
+        (row["figure"], *(_number(row[key]) for key in ("first", "second", "difference")),
+         f"[{_number(row['low'])}, {_number(row['high'])}]", _number(row["p_value"]),
+         row["method"] or "undefined")
+        for row in result["figures"] if row["figure"].split(".")[0] in SHOWN
+    ]  # fmt: skip
+    columns = ("figure", "first", "second", "difference", "95 % interval", "p", "method")
+    table(f"Second less first ({result['n']:,} images)", columns, rows)
+    drawn = result["bootstrap"]
+    click.echo(
+        f"Bootstrap: {drawn['rounds']:,} paired rounds over {drawn['units']:,} {drawn['unit']}s. "
+        "P-values are two-sided and not corrected for the number of figures."
+    )
+    if json_path is not None:
+        write_json(json_path, result)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if abs(value) >= 0.0005 else f"{value:.1g}"
+
+
+COMMANDS: tuple[click.Command, ...] = (compare,)

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sets up .venv, then lints, checks types and runs the tests. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/environment.sh
+prepare_environment "[dev]"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+# Two processes, each file in one of them, so that TensorFlow is started twice and no more.
+.venv/bin/python -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from melanoma_tf.datasets.diagnoses import CLASSES, CODES, TARGETS, diagnosis_of, slug
+from melanoma_tf.datasets.lesion import TAXONOMIES, taxonomy_named
+from melanoma_tf.errors import MelanomaError
+
+
+def test_every_word_leads_to_a_diagnosis_of_the_table():
+    assert {name for table in CODES.values() for name in table.values()} <= TARGETS.keys()
+
+
+def test_words_are_keyed_as_they_are_looked_up():
+    assert all(word == slug(word) for table in CODES.values() for word in table)
+
+
+def test_no_word_of_ones_own_falls_into_another_class_than_the_source_s():
+    for source in ("dermofit", "isic-archive", "ham10000", "isic2018"):
+        for word, diagnosis in CODES[source].items():
+            assert TARGETS[CODES["words"][word]] == TARGETS[diagnosis], word
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_each_class_has_a_diagnosis_and_each_target_is_a_class(name):
+    assert set(TAXONOMIES[name].targets.values()) == set(CLASSES[name])
+
+
+@pytest.mark.parametrize("name", ["isic2017", "isic2018", "isic2019"])
+def test_a_diagnosis_called_after_a_class_is_in_it(name):
+    taxonomy = taxonomy_named(name)
+    assert [taxonomy.label(diagnosis) for diagnosis in taxonomy.classes] == list(
+        range(len(taxonomy.classes))
+    )
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "words", "diagnosis"),
+    [
+        ("isic-archive", "Café-au-lait  Macule", "cafe_au_lait_macule"),
+        ("isic-archive", "Squamous cell carcinoma, Invasive", "squamous_cell_carcinoma"),
+        ("isic-archive", "Malignant melanocytic proliferations (Melanoma)", "melanoma"),
+        ("dermofit", "Seborrhoeic Keratosis", "seborrheic_keratosis"),
+        ("words", "NV", "nevus"),
+        ("words", "wart", None),
+    ],
+)
+def test_words_of_the_sources(vocabulary, words, diagnosis):
+    assert diagnosis_of(vocabulary, words) == diagnosis
+
+
+@given(st.text())
+def test_a_slug_is_its_own_slug_and_safe_as_a_name(words):
+    assert slug(slug(words)) == slug(words)
+    assert set(slug(words)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+def test_an_unknown_taxonomy_is_answered_with_the_known_ones():
+    with pytest.raises(MelanomaError, match="isic2017, isic2018, isic2019, melanoma"):
+        taxonomy_named("isic1999")

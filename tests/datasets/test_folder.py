@@ -1,0 +1,85 @@
+import pytest
+
+from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.errors import MelanomaError
+
+
+def test_dermofit_by_names_and_short_names(check_source):
+    # Layout and counts per class: homepages.inf.ed.ac.uk/rbf/DERMOFIT/datasets.htm
+    check_source(
+        "dermofit",
+        {
+            "Malignant Melanoma/A1.png": None,
+            "Malignant Melanoma/A1mask.png": None,
+            "SK/B20/B20.png": None,
+            "SK/B20/B20mask.png": None,
+            "IEC/D3.png": None,
+            "Melanocytic Nevus (mole)/P9.png": None,
+        },
+        diagnoses={
+            "A1": "melanoma",
+            "B20": "seborrheic_keratosis",
+            "D3": "intraepithelial_carcinoma",
+            "P9": "nevus",
+        },
+        splits={"train": 4},
+        masks=["A1", "B20"],
+    )
+
+
+def test_dermofit_with_a_folder_that_is_no_class(folder_of):
+    with pytest.raises(MelanomaError, match="expected one folder per class"):
+        list_source("dermofit", folder_of({"holidays/A1.png": None}))
+    with pytest.raises(MelanomaError, match="expected images in one folder per class"):
+        list_source("dermofit", folder_of({"BCC/readme.txt": None}, "empty"))
+
+
+def test_class_folders_with_masks_in_every_place(check_source):
+    check_source(
+        "folder",
+        {
+            "Melanoma/one.jpg": None,
+            "Melanoma/one_segmentation.png": None,
+            "NV/two.JPG": None,
+            "masks/two_mask.png": None,
+            "wart/three.png": None,
+            "masks/wart/three.png": None,
+            "wart/four.tif": None,
+        },
+        diagnoses={"one": "melanoma", "two": "nevus", "three": "wart", "four": "wart"},
+        splits={"train": 4},
+        masks=["one", "two", "three"],
+    )
+
+
+def test_class_folders_in_split_folders_tell_equal_names_apart(check_source):
+    listing = check_source(
+        "folder",
+        {
+            "train/melanoma/a.jpg": None,
+            "train/nevus/a.jpg": None,
+            "Val/nevus/b.jpg": None,
+            "test/melanoma/a.jpg": None,
+            "masks/a.png": None,
+            "masks/b.png": None,
+        },
+        diagnoses={
+            "train_melanoma_a": "melanoma",
+            "train_nevus_a": "nevus",
+            "b": "nevus",
+            "test_melanoma_a": "melanoma",
+        },
+        splits={"train": 2, "validation": 1, "test": 1},
+        masks=["b"],
+        name="clinic",
+        licence="CC-BY-4.0",
+        attribution="Smith et al.",
+    )
+    assert (listing.name, listing.licence) == ("clinic", "CC-BY-4.0")
+
+
+def test_folders_without_images(folder_of):
+    with pytest.raises(MelanomaError, match="folder: expected images in one folder per class"):
+        list_source("folder", folder_of({"melanoma/readme.txt": None}))
+    with pytest.raises(MelanomaError, match=r"found a.jpg"):
+        list_source("folder", folder_of({"a.jpg": None}, "flat"))

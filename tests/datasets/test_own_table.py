@@ -1,0 +1,80 @@
+import pytest
+
+from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.errors import MelanomaError
+
+
+def test_a_table_with_every_column(check_source):
+    listing = check_source(
+        "csv",
+        {
+            # A nameless first column is what pandas leaves of its index.
+            "cases.csv": ";file;dx;case;spot;part;years;gender;where;outline\r\n"
+            "0;images/a.jpg;Melanoma;7;7b;Training;61,5;F;back;outlines/a.png\r\n"
+            "1;images/b;nv;7;7c;val;NaN;m;;outlines/b.png\r\n"
+            "2;images/gone.jpg;wart;8;8a;test;40;male;;\r\n".replace("61,5", "61.5"),
+            "images/a.jpg": None,
+            "images/b.png": None,
+            "outlines/a.png": None,
+        },
+        diagnoses={"images_a": "melanoma", "images_b": "nevus"},
+        splits={"train": 1, "validation": 1},
+        missing=["images_gone"],
+        masks=["images_a"],
+        image="file",
+        diagnosis="dx",
+        patient="case",
+        lesion="spot",
+        split="part",
+        age="years",
+        sex="gender",
+        site="where",
+        mask="outline",
+        name="clinic",
+    )
+    first, second = listing.lesions
+    assert (first.patient_id, first.lesion_id, first.age) == ("7", "7b", 61.5)
+    assert (first.sex, first.site) == ("female", "back")
+    assert (second.age, second.sex, second.site) == (None, "male", None)
+
+
+def test_a_table_with_the_least(check_source):
+    check_source(
+        "csv",
+        {"a.csv": "image,diagnosis\nx.1,wart\ny,\n", "x.1.jpg": None, "y.png": None},
+        diagnoses={"x.1": "wart", "y": "unknown"},
+        splits={"train": 2},
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("image\na\n", {}, "expected the column diagnosis; found image"),
+        ("image,diagnosis\n../a,nv\n", {}, r"line 2: expected an image id .* found '\.\.'"),
+        ("image,diagnosis\n/etc/a,nv\n", {}, "expected an image id"),
+        ("image,diagnosis\n,nv\n", {}, "expected an image id"),
+        ("image,diagnosis\nlink/a.jpg,nv\n", {}, "expected a path inside .* found 'link/a.jpg'"),
+        ("image,diagnosis\nlink/a,nv\n", {}, "expected a path inside"),
+        ("image,diagnosis\na,nv\na.jpg,nv\n", {}, "line 3: expected each image once, found a"),
+        ("image,diagnosis,s\na,nv,dev\n", {"split": "s"}, "expected train, validation or test"),
+        ("image,diagnosis,m\na,nv,../x\n", {"mask": "m"}, "expected a path inside"),
+        ("image,diagnosis\na,nv\n", {"labels": "../t.csv"}, "expected a path inside"),
+        ("image,diagnosis\na,nv\n", {"labels": "other.csv"}, "expected the label file"),
+        ("image,diagnosis\na,nv\n", {"colour": "c"}, "expected options out of: labels, image"),
+        ("image,diagnosis\na,nv\n", {"name": "isic2019"}, "expected a name of its own"),
+        ("image,diagnosis\na,nv\n", {"name": "a/b"}, "expected a name of letters and digits"),
+    ],
+)
+def test_faulty_tables_and_options(folder_of, table, options, message):
+    outside = folder_of({"a.jpg": None}, "outside")
+    folder = folder_of({"table.csv": table, "a.jpg": None})
+    (folder / "link").symlink_to(outside)
+    with pytest.raises(MelanomaError, match=message):
+        list_source("csv", folder, options)
+
+
+def test_which_table_must_be_clear(folder_of):
+    two = folder_of({"a.csv": "image,diagnosis\n", "b.csv": "image,diagnosis\n"})
+    with pytest.raises(MelanomaError, match=r"expected one table \*.csv .* found a.csv, b.csv"):
+        list_source("csv", two)
