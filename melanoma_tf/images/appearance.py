@@ -88,12 +88,12 @@ def _illuminate(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor
 
 def _recolour(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
     normal = strength * tf.random.stateless_normal([7], seed)
-    image = tf.image.adjust_hue(image, tf.clip_by_value(0.03 * normal[0], -0.5, 0.5))
+    image = tf.image.adjust_hue(image, tf.clip_by_value(0.02 * normal[0], -0.5, 0.5))
     grey = tf.reduce_mean(image, -1, keepdims=True)
     image = grey + (image - grey) * tf.exp(0.25 * normal[1])
     average = tf.reduce_mean(image)
     image = average + (image - average) * tf.exp(0.2 * normal[2])
-    gains = tf.exp(0.12 * normal[3:6] + 0.15 * normal[6])
+    gains = tf.exp(0.1 * normal[3:6] + 0.15 * normal[6])
     image = tf.clip_by_value(image * gains, 0.0, 1.0)
     gamma = tf.exp(0.25 * strength * tf.random.stateless_normal([], seed + [0, 1]))
     noise = tf.random.stateless_normal(image.shape, seed + [0, 2])
