@@ -30,7 +30,8 @@ def restore(probability: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.T
 
     Args:
         probability: float32 `(size, size, 1)`.
-        height, width: of the original image in pixels.
+        height: of the original image in pixels.
+        width: of the original image in pixels.
 
     Returns:
         float32 `(height, width, 1)`, linear between the network's pixels.
@@ -38,9 +39,7 @@ def restore(probability: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.T
     return tf.image.resize(probability, tf.stack([height, width]), method="bilinear")
 
 
-def finish(
-    probability: tf.Tensor, threshold: float, *, largest_only: bool = False
-) -> tf.Tensor:
+def finish(probability: tf.Tensor, threshold: float, *, largest_only: bool = False) -> tf.Tensor:
     """Fill the holes of the thresholded map, and optionally keep its largest piece only.
 
     The map itself is changed, to 1 in the holes and to 0 in the pieces dropped, so that it can
@@ -145,7 +144,11 @@ def _along_runs(region: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def draw_outline(
-    images: tf.Tensor, masks: tf.Tensor, colour: tuple[int, int, int], *, width_px: int = 1
+    images: tf.Tensor,
+    masks: tf.Tensor,
+    colour: tuple[int, int, int],
+    *,
+    width_px: int | tf.Tensor = 1,
 ) -> tf.Tensor:
     """Draw the inner borders of masks on images.
 
@@ -158,9 +161,12 @@ def draw_outline(
     Returns:
         uint8 `(batch, height, width, 3)`.
     """
-    outside = 1.0 - tf.cast(masks, tf.float32)
-    around = [[0, 0], [width_px, width_px], [width_px, width_px], [0, 0]]
-    padded = tf.pad(outside, around, constant_values=1.0)
-    near = tf.nn.max_pool2d(padded, 2 * width_px + 1, 1, "VALID")
-    line = masks & (near > 0.5)
-    return tf.where(line, tf.constant(colour, tf.uint8), images)
+
+    # A line is what is lost when the mask shrinks once for each pixel of its width.
+    def shrink(step: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        outside = tf.pad(1.0 - kept, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=1.0)
+        return step + 1, 1.0 - tf.nn.max_pool2d(outside, 3, 1, "VALID")
+
+    whole = tf.cast(masks, tf.float32)
+    _, kept = tf.while_loop(lambda step, _kept: step < width_px, shrink, (tf.constant(0), whole))
+    return tf.where(masks & (kept < 0.5), tf.constant(colour, tf.uint8), images)

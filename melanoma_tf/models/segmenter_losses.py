@@ -110,7 +110,8 @@ def compile_segmenter(
     Args:
         model: what `build_segmenter` returns.
         learning_rate: of Adam; 1e-4 in the paper.
-        overlap, label_smoothing: see `SegmentationLoss`.
+        overlap: see `SegmentationLoss`.
+        label_smoothing: see `SegmentationLoss`.
         threshold: see `MeanOverlap`.
     """
     model.compile(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images import appearance as looks
 from melanoma_tf.images import augment
+from melanoma_tf.images.masks import squeeze
 from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
 from melanoma_tf.records.manifest import read_manifest, shard_paths
@@ -123,20 +124,6 @@ def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.
     records = stream.read_shards(paths).filter(_has_mask)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
-
-
-def squeeze(image: tf.Tensor, size_px: int) -> tf.Tensor:
-    """A whole image as a square, anti-aliased: what the network sees.
-
-    Args:
-        image: `(height, width, 3)` in [0, 255].
-        size_px: side of the square.
-
-    Returns:
-        float32 `(size_px, size_px, 3)` in [0, 255].
-    """
-    squeezed = tf.image.resize(image, [size_px, size_px], method="bilinear", antialias=True)
-    return tf.clip_by_value(squeezed, 0.0, 255.0)
 
 
 def _has_mask(serialized: tf.Tensor) -> tf.Tensor:
