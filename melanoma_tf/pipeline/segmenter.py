@@ -17,9 +17,6 @@ from melanoma_tf.records import schema
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 _PNG_SIZE_AT = 16  # Width and height, big-endian, after the signature and the first chunk's head.
-# Images are squeezed to this multiple of the network's input before they are moved about: enough
-# to show no blur where they are enlarged, and little enough to show no steps where reduced.
-_RESERVE = 1.25
 _MASK_LEVEL = 128  # The challenge binarises masks at > 128.
 
 
@@ -149,7 +146,7 @@ def _view(
         image, mask = _squeezed(record, size_px)
         image /= 255.0
     else:
-        image, mask = _squeezed(record, round(size_px * _RESERVE))
+        image, mask = _squeezed(record, size_px)
         moved = augment.move(image / 255.0, mask, size_px, inputs.movement, seed)
         image, mask = moved[..., :3], moved[..., 3:]
     if inputs.appearance is not None:

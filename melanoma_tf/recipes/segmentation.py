@@ -167,7 +167,8 @@ def _preparation(size_px: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tens
         image = tf.ensure_shape(image, [None, None, 3])
         return image, masks.squeeze(image, size_px)
 
-    return prepare
+    # Traced once, here: each thread would trace it again.
+    return prepare.get_concrete_function()
 
 
 def _completion(
@@ -190,7 +191,7 @@ def _completion(
         drawn = masks.draw_outline(image[tf.newaxis], found[tf.newaxis], _OUTLINE, width_px=width)
         return mask, tf.io.encode_jpeg(drawn[0], quality=92)
 
-    return complete
+    return complete.get_concrete_function()
 
 
 def segment_records(

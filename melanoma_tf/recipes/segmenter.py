@@ -34,7 +34,13 @@ _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
 AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
     "none": (None, None),
     "mild": (
-        Movement(rotation_degrees=15.0, smallest_scale=0.9, largest_scale=1.1, elastic=0.0),
+        Movement(
+            rotation_degrees=15.0,
+            smallest_scale=0.9,
+            largest_scale=1.1,
+            smallest_lesion=1.0,
+            elastic=0.0,
+        ),
         Appearance(
             colour=0.2,
             illumination=0.0,
