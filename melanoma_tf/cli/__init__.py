@@ -19,9 +19,12 @@ from melanoma_tf.cli import (
     purify,
     records,
     score,
+    score_segmenter,
+    segment,
     serve,
     taxonomies,
     train,
+    train_segmenter,
 )
 from melanoma_tf.errors import MelanomaError
 
@@ -62,8 +65,11 @@ _MODULES = (
     records,
     purify,
     train,
+    train_segmenter,
     evaluate,
     score,
+    score_segmenter,
+    segment,
     compare,
     serve,
     taxonomies,
