@@ -20,8 +20,8 @@ from melanoma_tf.records.thumbnails import ThumbnailFile, Thumbnails, fingerprin
 
 TREATMENTS = ("drop", "group", "keep")
 
-# Of 2,195 real images no two reached 0.74; copies at half the size, cropped by 2 %,
-# mirrored or at JPEG quality 60 lie above 0.92, at quality 30 above 0.88 (`scripts/benchmarks/duplicates.py`).
+# Of 2,195 real images no two reached 0.74; copies at half the size, cropped by 2 %, mirrored or at
+# JPEG quality 60 lie above 0.92, at quality 30 above 0.88 (`scripts/benchmarks/duplicates.py`).
 SAME_PICTURE = 0.87
 # Records are coded anew and scaled, which moves the figure a little: a folder that was built
 # without its doubtful pairs must not be refused for one that has crossed the line since.
