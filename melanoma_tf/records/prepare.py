@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
@@ -26,8 +27,10 @@ from melanoma_tf.records.header import UnreadableImageError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Enough to keep every worker busy while the parent writes; memory is bounded by it.
-_LOOK_AHEAD_PER_WORKER = 8
+# A small image takes about as long as its way between two processes, so they go in bundles; three
+# bundles keep a worker busy while the parent writes. Memory is bounded by both.
+_BUNDLE = 4
+_BUNDLES_PER_WORKER = 3
 
 
 @dataclass(frozen=True)
@@ -136,20 +139,25 @@ def map_in_workers(
     executor = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker
     )
-    pending: deque[Future[Result]] = deque()
+    pending: deque[Future[list[Result]]] = deque()
+    remaining = iter(items)
     try:
-        for item in items:
-            pending.append(executor.submit(function, item))
-            if len(pending) >= workers * _LOOK_AHEAD_PER_WORKER:
-                yield pending.popleft().result()
+        while bundle := list(itertools.islice(remaining, _BUNDLE)):
+            pending.append(executor.submit(_apply_to_each, function, bundle))
+            if len(pending) >= workers * _BUNDLES_PER_WORKER:
+                yield from pending.popleft().result()
         while pending:
-            yield pending.popleft().result()
+            yield from pending.popleft().result()
     except BrokenProcessPool:
         raise MelanomaError(
             "a worker process died (out of memory?); expected it to finish: try fewer --workers"
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _apply_to_each(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    return [function(item) for item in items]
 
 
 def available_cores() -> int:

@@ -21,12 +21,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-_DISTINCT = 500
 
-
-def make_images(folder: Path) -> None:
+def make_images(folder: Path, count: int) -> None:
+    """Distinct ones: the search for duplicates is part of a build."""
     generator = np.random.default_rng(0)
-    for index in range(_DISTINCT):
+    for index in range(count):
         image = cv2.resize(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8), (48, 32))
         cv2.imwrite(str(folder / f"{index}.jpg"), image)
 
@@ -38,7 +37,7 @@ def build(images: Path, rows: int, output: Path) -> None:
     lesions = tuple(
         Lesion(
             key=f"IMG_{index:07d}",
-            image_path=images / f"{index % _DISTINCT}.jpg",
+            image_path=images / f"{index}.jpg",
             mask_path=None,
             diagnosis="nevus",
             source="made",
@@ -85,7 +84,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder) / "images"
         images.mkdir()
-        make_images(images)
+        make_images(images, max(options.rows))
         for rows in sorted(options.rows):
             output = Path(folder) / str(rows)
             command = [sys.executable, __file__, "--build", images, rows, output]
