@@ -152,17 +152,26 @@ def _require_same_settings(
             )
 
 
+def run_kind(run_dir: Path) -> str:
+    """What a run trains, as `classifier`.
+
+    Raises:
+        MelanomaError: there is no run.
+    """
+    if not (Path(run_dir) / CONFIG).is_file():
+        raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
+    return str(read_json(Path(run_dir) / CONFIG).get("kind"))
+
+
 def read_config(run_dir: Path, kind: str) -> dict[str, Any]:
     """The settings of a finished run.
 
     Raises:
         MelanomaError: there is no run, it trains another kind of model, or it has not finished.
     """
-    if not (Path(run_dir) / CONFIG).is_file():
-        raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
+    if run_kind(run_dir) != kind:
+        raise MelanomaError(f"{run_dir}: expected a {kind} run, found {run_kind(run_dir)}")
     config = read_json(Path(run_dir) / CONFIG)
-    if config.get("kind") != kind:
-        raise MelanomaError(f"{run_dir}: expected a {kind} run, found {config.get('kind')}")
     if not (Path(run_dir) / MODEL).is_file():
         raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
     return config

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     help="Average over mirror images: better and slower.  [default: --flips]",
 )
 @click.option(
+    "--refine/--no-refine",
+    default=None,
+    help="Look a second time, at the lesion's surroundings only.  [default: --refine]",
+)
+@click.option(
     "--largest-only/--all-pieces",
     default=None,
     help="Keep the largest piece only.  [default: --largest-only]",
@@ -37,6 +42,7 @@ def segment(
     run_dir: Path | None,
     overlay: bool,
     flips: bool | None,
+    refine: bool | None,
     largest_only: bool | None,
     batch_size: int,
     overwrite: bool,
@@ -58,7 +64,7 @@ def segment(
     from melanoma_tf.recipes.segmentation import load_finder, segment_records
 
     refuse_existing(output, overwrite)
-    finder = load_finder(run_dir, flips=flips, largest_only=largest_only)
+    finder = load_finder(run_dir, flips=flips, refine=refine, largest_only=largest_only)
     if (source / "manifest.json").is_file():
         filled = segment_records(
             source,

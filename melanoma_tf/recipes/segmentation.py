@@ -13,14 +13,15 @@ import tensorflow as tf
 
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import read_json
+from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.images import masks
-from melanoma_tf.models.lesion_finder import LesionFinder
+from melanoma_tf.models.lesion_finder import LesionFinder, Use
 from melanoma_tf.recipes.segmenter import KIND, THRESHOLD_FILE
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.schema import Example, deserialize
 from melanoma_tf.records.writer import Sharding, write_records
 from melanoma_tf.serving.client import find_images
+from melanoma_tf.serving.segmenter_export import export_segmenter
 from melanoma_tf.weights import load_segmenter
 
 _OUTLINE = (255, 255, 0)
@@ -46,28 +47,42 @@ class Segmentation:
 
 
 def load_finder(
-    run_dir: Path | None = None, *, flips: bool | None = None, largest_only: bool | None = None
+    run_dir: Path | None = None,
+    *,
+    flips: bool | None = None,
+    refine: bool | None = None,
+    largest_only: bool | None = None,
 ) -> LesionFinder:
     """The segmenter of a finished run, or the one that ships with the package.
 
     Args:
         run_dir: a finished run; None takes the shipped segmenter.
-        flips: see `LesionFinder`; None is what the shipped segmenter has, and True for a run.
+        flips: see `models.lesion_finder.Use`; None is as shipped, and True for a run.
+        refine: likewise.
         largest_only: likewise.
 
     Raises:
         MelanomaError: the run has not finished, or trains something else.
     """
     if run_dir is None:
-        shipped = load_segmenter()
-        return shipped.varied(flips=flips, largest_only=largest_only)
-    training.read_config(run_dir, KIND)
-    return LesionFinder(
-        training.load_model(run_dir),
-        read_json(run_dir / THRESHOLD_FILE)["threshold"],
-        flips=flips is not False,
-        largest_only=largest_only is not False,
-    )
+        finder = load_segmenter()
+    else:
+        training.read_config(run_dir, KIND)
+        threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
+        use = Use(threshold, flips=True, refine=True, largest_only=True)
+        finder = LesionFinder(training.load_model(run_dir), use)
+    return finder.used(flips=flips, refine=refine, largest_only=largest_only)
+
+
+def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Export a finished run for TensorFlow Serving, see `serving.segmenter_export`.
+
+    Raises:
+        MelanomaError: the run has not finished, or `output` exists.
+    """
+    config = training.read_config(run_dir, KIND)
+    refuse_existing(output, overwrite)
+    export_segmenter(load_finder(run_dir), output, config=config, overwrite=overwrite)
 
 
 def image_files(path: Path) -> list[Path]:
@@ -112,8 +127,8 @@ def segment_images(
     batch_size: int = 8,
 ) -> Iterator[Segmentation]:
     """Segment encoded images, given as pairs of name and bytes; see `segment_files`."""
-    prepare = _preparation(finder.image_size_px)
-    complete = _completion(finder.threshold, overlay)
+    prepare = _preparation(finder.square_px)
+    complete = _completion(finder.use.threshold, overlay)
 
     def read(named: tuple[str, bytes]) -> _Prepared:
         name, encoded = named

@@ -86,12 +86,13 @@ def export_classifier(
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
         tf.saved_model.save(served, str(version_dir), signatures=served.serve)
-        write_warmup(version_dir, output.name, INPUT, [_grey_image(config["image_size_px"])])
+        write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
         write_json(folder / "metadata.json", _metadata(output.name, config, short_side_px, metrics))
         write_atomically(folder / "model_card.md", _model_card(output.name, config, metrics))
 
 
-def _grey_image(size_px: int) -> bytes:
+def grey_image(size_px: int) -> bytes:
+    """A grey square as JPEG bytes: a request to warm a model up with."""
     return tf.io.encode_jpeg(np.full((size_px, size_px, 3), 128, np.uint8)).numpy()
 
 

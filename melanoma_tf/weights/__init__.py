@@ -17,7 +17,7 @@ import numpy as np
 from tensorflow import keras
 
 from melanoma_tf.files import write_atomically, write_json
-from melanoma_tf.models.lesion_finder import LesionFinder
+from melanoma_tf.models.lesion_finder import LesionFinder, Use
 from melanoma_tf.models.segmenter import build_segmenter
 
 SEGMENTER = "segmenter"
@@ -28,7 +28,7 @@ _NETWORK = (
     "dropout",
     "colour_constancy",
 )
-_USE = ("threshold", "flips", "largest_only")
+_USE = ("threshold", "flips", "refine", "largest_only")
 
 
 def load_segmenter() -> LesionFinder:
@@ -49,7 +49,7 @@ def read_segmenter(folder: Path) -> LesionFinder:
     with np.load(folder / f"{SEGMENTER}.npz") as stored:
         model.set_weights([stored[key].astype(np.float32) for key in _keys(len(model.weights))])
     model.trainable = False
-    return LesionFinder(model, **{name: settings[name] for name in _USE})
+    return LesionFinder(model, Use(**{name: settings[name] for name in _USE}))
 
 
 def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) 
         model: what `build_segmenter` made of the settings.
         folder: gets `segmenter.npz` and `segmenter.json`.
         settings: the arguments of `build_segmenter` (with `image_size_px` for its input size) and
-            of `LesionFinder`, by name; what else is there is kept as it is.
+            of `models.lesion_finder.Use`, by name; what else is there is kept as it is.
     """
     values = model.get_weights()
     content = io.BytesIO()

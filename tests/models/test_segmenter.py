@@ -104,7 +104,7 @@ def test_other_sizes_are_refused_with_the_nearest_valid_ones(size, nearest):
     "options", [{"base_filters": 0}, {"padding": "full"}, {"normalization": "layer"}]
 )
 def test_impossible_options_are_refused(options):
-    with pytest.raises(MelanomaError, match="expected .*; found "):
+    with pytest.raises(MelanomaError, match=r"expected .*; found "):
         build_segmenter(**{"input_size": 228, "base_filters": 2, **options})
 
 
