@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,3 +112,8 @@ def fill_folder(
     write_tfds_metadata(folder, manifest, name=name)
     write_manifest(folder, manifest)
     return manifest
+
+
+def skipped_before(manifest: Manifest) -> Iterator[Skipped]:
+    """What a record folder left out, for the stream of a copy of it."""
+    return (Skipped(**row) for row in manifest.skipped)
