@@ -13,7 +13,7 @@ import contextlib
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -23,6 +23,7 @@ from tensorflow import keras
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import read_json, refuse_existing, write_json
+from melanoma_tf.models.averaging import WeightAverages
 
 STRATEGIES = ("single", "mirrored")
 CONFIG, HISTORY, MODEL = "config.json", "history.json", "model.keras"
@@ -36,10 +37,13 @@ class TrainingSettings:
     Attributes:
         epochs: passes over the training examples, in all.
         steps_per_epoch: batches in an epoch.
-        mixed_precision: compute in float16, keep variables in float32.
+        mixed_precision: compute in float16 (on a CPU in bfloat16), keep variables in float32.
         monitor: the history's key by which the best epoch is chosen.
         mode: `max` or `min` of `monitor` is best.
         seed: of the weights and of dropout.
+        average_momentum: share of the old value that a moving average of the weights keeps at
+            each step; validation, the best epoch and the published model then use the average.
+            0 for none.
     """
 
     epochs: int
@@ -48,6 +52,7 @@ class TrainingSettings:
     monitor: str = "val_auc"
     mode: str = "max"
     seed: int = 0
+    average_momentum: float = 0.0
 
 
 def make_strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
@@ -147,17 +152,26 @@ def _require_same_settings(
             )
 
 
+def run_kind(run_dir: Path) -> str:
+    """What a run trains, as `classifier`.
+
+    Raises:
+        MelanomaError: there is no run.
+    """
+    if not (Path(run_dir) / CONFIG).is_file():
+        raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
+    return str(read_json(Path(run_dir) / CONFIG).get("kind"))
+
+
 def read_config(run_dir: Path, kind: str) -> dict[str, Any]:
     """The settings of a finished run.
 
     Raises:
         MelanomaError: there is no run, it trains another kind of model, or it has not finished.
     """
-    if not (Path(run_dir) / CONFIG).is_file():
-        raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
+    if run_kind(run_dir) != kind:
+        raise MelanomaError(f"{run_dir}: expected a {kind} run, found {run_kind(run_dir)}")
     config = read_json(Path(run_dir) / CONFIG)
-    if config.get("kind") != kind:
-        raise MelanomaError(f"{run_dir}: expected a {kind} run, found {config.get('kind')}")
     if not (Path(run_dir) / MODEL).is_file():
         raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
     return config
@@ -178,6 +192,7 @@ def fit(
     settings: TrainingSettings,
     run: Run,
     examples_per_step: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     report: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train a model, from the start or from the last finished epoch of a run to resume.
@@ -191,6 +206,7 @@ def fit(
         settings: see `TrainingSettings`.
         run: the folder, which is touched only once the model could be built.
         examples_per_step: the global batch size.
+        callbacks: further ones, called after those that keep the state.
         report: takes one line per epoch.
 
     Returns:
@@ -205,7 +221,8 @@ def fit(
     with _precision(settings.mixed_precision), strategy.scope():
         model = compile_model(build())
         run.begin()
-        state = _RunState(model, run.folder, settings)
+        averages = WeightAverages(model, settings.average_momentum)
+        state = _RunState(model, run.folder, settings, averages)
         first_epoch = state.restore()
         if first_epoch < settings.epochs:
             done = first_epoch * settings.steps_per_epoch * examples_per_step
@@ -215,7 +232,12 @@ def fit(
                 initial_epoch=first_epoch,
                 epochs=settings.epochs,
                 steps_per_epoch=settings.steps_per_epoch,
-                callbacks=[_Epochs(state, report, examples_per_step), _tensorboard(run.folder)],
+                callbacks=[
+                    averages,
+                    _Epochs(state, report, examples_per_step),
+                    _tensorboard(run.folder),
+                    *callbacks,
+                ],
                 verbose=0,
             )
     with _precision(settings.mixed_precision):
@@ -226,7 +248,9 @@ def fit(
 @contextlib.contextmanager
 def _precision(mixed: bool) -> Iterator[None]:
     before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
+    # CPUs compute in bfloat16 where they have instructions for it, and in float16 hardly ever.
+    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    keras.mixed_precision.set_global_policy(half if mixed else "float32")
     try:
         yield
     finally:
@@ -240,10 +264,18 @@ def _tensorboard(run_dir: Path) -> keras.callbacks.Callback:
 class _RunState:
     """What a run must remember to go on: variables, finished epochs, history, best weights."""
 
-    def __init__(self, model: keras.Model, run_dir: Path, settings: TrainingSettings):
+    def __init__(
+        self,
+        model: keras.Model,
+        run_dir: Path,
+        settings: TrainingSettings,
+        averages: WeightAverages,
+    ):
         self._model, self._run_dir, self._settings = model, run_dir, settings
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
-        checkpoint = tf.train.Checkpoint(model=model, epoch=self._epoch)
+        checkpoint = tf.train.Checkpoint(
+            model=model, epoch=self._epoch, averages=averages.variables
+        )
         folder = run_dir / "checkpoints"
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
         self._best_path = folder / _BEST

@@ -19,14 +19,19 @@ from melanoma_tf.cli import (
     purify,
     records,
     score,
+    score_segmenter,
+    segment,
     serve,
     taxonomies,
     train,
+    train_segmenter,
 )
 from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A broken image is named by this tool; OpenCV would say it again, in several lines.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 class _Commands(click.Group):
@@ -60,8 +65,11 @@ _MODULES = (
     records,
     purify,
     train,
+    train_segmenter,
     evaluate,
     score,
+    score_segmenter,
+    segment,
     compare,
     serve,
     taxonomies,

@@ -15,15 +15,16 @@ from melanoma_tf.cli.console import progress, table
 @click.option("--output", type=options.FOLDER, required=True, help="saved_models/NAME.")
 @options.overwrite
 def export(run_dir: Path, output: Path, overwrite: bool) -> None:
-    """Write a trained classifier as a SavedModel for TensorFlow Serving.
+    """Write a trained network as a SavedModel for TensorFlow Serving.
 
     \b
     Example:
       melanoma-tf export --run-dir runs/first --output saved_models/first
 
-    The model takes encoded images (JPEG or PNG, any sizes) and returns probabilities and classes.
+    The model takes encoded images (JPEG or PNG, any sizes). A classifier returns probabilities and
+    classes, a segmenter masks (PNG) and probability maps.
     """
-    from melanoma_tf.recipes.classifier import export_run
+    from melanoma_tf.recipes.exporting import export_run
 
     export_run(run_dir, output, overwrite=overwrite)
     click.echo(f"wrote {output}")

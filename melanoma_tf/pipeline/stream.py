@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Callable
 
 import tensorflow as tf
 
@@ -24,7 +25,13 @@ def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
 
 
 def shuffled_stream(
-    paths: Sequence[Path], count: int, *, seed: int, window: int, first_example: int = 0
+    paths: Sequence[Path],
+    count: int,
+    *,
+    seed: int,
+    window: int,
+    first_example: int = 0,
+    keep: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled records, each with its number.
 
@@ -33,10 +40,11 @@ def shuffled_stream(
 
     Args:
         paths: the shards.
-        count: the number of records that they hold, all together.
+        count: the number of records that they hold, all together, of those to keep.
         seed: of the order.
         window: records that are shuffled among each other.
         first_example: the number to begin with; those before it are left out.
+        keep: tells of a serialised record whether it belongs to the stream; all do by default.
 
     Returns:
         Pairs `(number, serialized)`: int64 and string scalars.
@@ -47,7 +55,8 @@ def shuffled_stream(
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         names = tf.constant([str(path) for path in paths])
         shuffled_names = tf.random.experimental.stateless_shuffle(names, key)
-        return _shuffled(_read(tf.data.Dataset.from_tensor_slices(shuffled_names)), window, key)
+        records = _read(tf.data.Dataset.from_tensor_slices(shuffled_names))
+        return _shuffled(records if keep is None else records.filter(keep), window, key)
 
     epochs = tf.data.Dataset.range(epoch, tf.int64.max)
     return epochs.flat_map(one_epoch).skip(offset).enumerate(first_example)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from melanoma_tf.records.encode import Encoding, encode_image
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import skipped_before, write_records
 from melanoma_tf.rewrite.purifier import Progress, Purifier, in_threads, purifier
 
 # Appended to the key of the image that a copy was made from.
@@ -99,13 +100,12 @@ def purify_records(
     if progress is not None:
         pairs = progress(pairs, manifest.count())
     return write_records(
-        _chosen(pairs, settings.replace),
+        itertools.chain(skipped_before(manifest), _chosen(pairs, settings.replace)),
         output,
         taxonomy=manifest.taxonomy,
         class_names=manifest.class_names,
         settings={**manifest.settings, "purify": dataclasses.asdict(settings)},
         sources=manifest.sources,
-        skipped=manifest.skipped,
         findings=manifest.findings,
         overwrite=overwrite,
     )

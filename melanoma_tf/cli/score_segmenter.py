@@ -1,0 +1,73 @@
+"""`score segmenter`: masks against the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from melanoma_tf.cli.console import progress, table
+from melanoma_tf.cli.score import score, shown
+
+FOLDER = click.Path(path_type=Path)  # whether it is there, the reader says in one line
+TITLES = {
+    "jaccard": "Jaccard",
+    "thresholded_jaccard": "Jaccard, 0 below 0.65 (ISIC 2018)",
+    "dice": "Dice",
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "jaccard_rowwise_2018": "row-wise index of the 2018 reference code (not the challenge's)",
+}
+
+
+@score.command("segmenter")
+@click.argument("predicted", metavar="PREDICTED_DIR", type=FOLDER)
+@click.argument("truth", metavar="TRUTH_DIR", type=FOLDER)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every figure there, of every image too.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")
+def segmenter(
+    predicted: Path, truth: Path, rounds: int, seed: int, json_path: Path | None, overwrite: bool
+) -> None:
+    """Score the masks of PREDICTED_DIR against those of the same names in TRUTH_DIR.
+
+    Masks are binarised at > 128. Each needs a partner of the same name and size. Empty against
+    empty scores 1.
+
+    \b
+    Example:
+      melanoma-tf segment photos/ --output masks
+      melanoma-tf score segmenter masks ISIC-2017_Test_v2_Part1_GroundTruth --json scores.json
+    """
+    from melanoma_tf.evaluation.segmentation import score_folders, summarize
+    from melanoma_tf.files import refuse_existing, write_json
+
+    if json_path is not None:
+        refuse_existing(json_path, overwrite)
+    scores = list(progress(score_folders(predicted, truth), label="score"))
+    summary = summarize(scores, rounds=rounds, seed=seed)
+    rows = [
+        (title, shown(summary[name]["mean"], summary[name]["interval"]))
+        for name, title in TITLES.items()
+    ]
+    table(f"Masks of {summary['n']:,} images", ("mean over images", "value"), rows)
+    if json_path is not None:
+        each = [dataclasses.asdict(one) for one in scores]
+        write_json(json_path, {**summary, "rounds": rounds, "seed": seed, "images": each})
+
+
+COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `score`.

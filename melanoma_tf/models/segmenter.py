@@ -1,0 +1,204 @@
+"""The lesion segmentation network of Bisla et al. 2019, Section 3.2.3 and Table 1.
+
+A U-Net of unpadded convolutions whose bottom is dilated, and which grows back to the size of its
+input by transposed convolutions. It takes RGB in [0, 255] and computes its seven channels itself,
+so that training, evaluation and the exported model cannot disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.errors import MelanomaError
+
+SMALLEST_INPUT_PX = 228  # The bottom is then a single pixel.
+_SMALLEST_PADDED_PX = 64
+_GRID_PX = 8  # Three poolings by 2.
+_KERNEL = 3
+PADDINGS = ("valid", "same")
+NORMALIZATIONS = ("none", "batch")
+
+
+class _Row(NamedTuple):
+    """A convolution of Table 1: filters as a multiple of the first layer's, and dilation."""
+
+    width: int
+    dilation: int
+
+
+_DOWN = ((_Row(1, 1), _Row(1, 1)), (_Row(2, 1), _Row(2, 1)), (_Row(4, 1), _Row(4, 1)))
+_BOTTOM = (_Row(8, 2), _Row(8, 2), _Row(16, 4), _Row(16, 4))
+_BOTTOM_UP = (_Row(16, 4), _Row(8, 4), _Row(8, 2), _Row(8, 2))
+
+
+def build_segmenter(
+    input_size: int = 380,
+    base_filters: int = 64,
+    *,
+    padding: str = "valid",
+    normalization: str = "none",
+    dropout: float = 0.0,
+    colour_constancy: bool = False,
+) -> keras.Model:
+    """Build the network of Table 1.
+
+    The options are not in the paper; their defaults leave Table 1 as printed.
+
+    Args:
+        input_size: side of the square input and output in pixels: 228, 236, ... 380, ...
+        base_filters: filters of the first layer, 64 in the paper; every width grows with it.
+        padding: `same` keeps the size through every 3x3 convolution, transposed ones included.
+            Input sizes are then the multiples of 8 from 64 on, so that a small network sees
+            the whole image at a fraction of the cost.
+        normalization: `batch` puts a batch normalisation between convolution and ReLU.
+        dropout: share of whole feature maps dropped around the bottom, in training.
+        colour_constancy: see `SevenChannels`.
+
+    Returns:
+        A model from `(batch, size, size, 3)` RGB in [0, 255] to the lesion's probability,
+        float32 `(batch, size, size, 1)`.
+
+    Raises:
+        MelanomaError: an input size that the unpadded layers do not lead back to, no filters, or
+            an unknown normalisation.
+    """
+    _check_size(input_size, padding)
+    _check_options(base_filters, padding, normalization)
+
+    def convolve(features: tf.Tensor, row: _Row, name: str, **options: Any) -> tf.Tensor:
+        layer = options.pop("layer", keras.layers.Conv2D)(
+            base_filters * row.width,
+            _KERNEL,
+            dilation_rate=row.dilation,
+            use_bias=normalization == "none",
+            name=name,
+            **{"kernel_initializer": "he_normal", "padding": padding, **options},
+        )
+        features = layer(features)
+        if normalization == "batch":
+            # Synchronised: the statistics are those of the global batch. A short memory, since a
+            # small data set has few steps in an epoch.
+            features = keras.layers.BatchNormalization(
+                momentum=0.95, synchronized=True, name=f"{name}_normalized"
+            )(features)
+        return keras.layers.ReLU(name=f"{name}_relu")(features)
+
+    def transpose(features: tf.Tensor, row: _Row, name: str) -> tf.Tensor:
+        # He's initialisation: a transposed kernel has its inputs where the others have outputs.
+        initializer = keras.initializers.VarianceScaling(2.0, mode="fan_out")
+        return convolve(
+            features,
+            row,
+            name,
+            layer=keras.layers.Conv2DTranspose,
+            kernel_initializer=initializer,
+        )
+
+    images = keras.Input((input_size, input_size, 3), name="images")
+    features = SevenChannels(colour_constancy, name="seven_channels")(images)
+    skips = []
+    for level, rows in enumerate(_DOWN, start=1):
+        for index, row in enumerate(rows, start=1):
+            features = convolve(features, row, f"down{level}_conv{index}")
+        skips.append(features)
+        features = keras.layers.MaxPool2D(2, name=f"down{level}_pool")(features)
+    for index, row in enumerate(_BOTTOM, start=1):
+        features = convolve(features, row, f"bottom_conv{index}")
+    features = keras.layers.SpatialDropout2D(dropout, name="bottom_dropout")(features)
+    for index, row in enumerate(_BOTTOM_UP, start=1):
+        features = transpose(features, row, f"bottom_trans{index}")
+    features = keras.layers.SpatialDropout2D(dropout, name="up_dropout")(features)
+    for level, rows in reversed(list(enumerate(_DOWN, start=1))):
+        features = keras.layers.UpSampling2D(2, name=f"up{level}_upsample")(features)
+        features = convolve(features, rows[0], f"up{level}_conv", padding="same")
+        features = keras.layers.Concatenate(name=f"up{level}_skip")([skips[level - 1], features])
+        for index, row in enumerate(rows, start=1):
+            features = transpose(features, row, f"up{level}_trans{index}")
+    # float32 also under mixed precision: the logarithm of a float16 probability overflows.
+    probability = keras.layers.Conv2D(
+        1, 1, activation="sigmoid", dtype="float32", name="probability"
+    )(features)
+    return keras.Model(images, probability, name="segmenter")
+
+
+def _check_size(input_size: int, padding: str) -> None:
+    smallest = SMALLEST_INPUT_PX if padding == "valid" else _SMALLEST_PADDED_PX
+    excess = (input_size - smallest) % _GRID_PX
+    if input_size >= smallest and not excess:
+        return
+    below = input_size - excess
+    nearest = [size for size in (below, below + _GRID_PX) if size >= smallest] or [smallest]
+    raise MelanomaError(
+        f"expected an input size of {smallest}, {smallest + _GRID_PX}, {smallest + 2 * _GRID_PX} "
+        f"and so on; found {input_size}, nearest: {' and '.join(map(str, nearest))}"
+    )
+
+
+def _check_options(base_filters: int, padding: str, normalization: str) -> None:
+    if base_filters < 1:
+        raise MelanomaError(f"expected at least 1 base filter; found {base_filters}")
+    if padding not in PADDINGS:
+        raise MelanomaError(f"expected a padding out of {', '.join(PADDINGS)}; found {padding}")
+    if normalization not in NORMALIZATIONS:
+        raise MelanomaError(
+            f"expected a normalization out of {', '.join(NORMALIZATIONS)}; found {normalization}"
+        )
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class SevenChannels(keras.layers.Layer):
+    """RGB in [0, 255] -> R, G, B, H, S, V and CIELAB lightness, each `(x - 0.5) / 0.5`.
+
+    Bisla et al. 2019, Section 3.2.3. All seven lie in [-1, 1].
+
+    Args:
+        colour_constancy: first divide out the light's colour and strength by Shades of Grey with
+            the Minkowski norm 6 (Finlayson and Trezzi 2004; for dermoscopy Barata et al. 2015).
+        name: of the layer.
+    """
+
+    def __init__(self, colour_constancy: bool = False, name: str | None = None, **options: Any):
+        super().__init__(name=name, **options)
+        self.colour_constancy = colour_constancy
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """From `(batch, height, width, 3)` to `(batch, height, width, 7)`."""
+        rgb = tf.cast(images, tf.float32) / 255.0
+        if self.colour_constancy:
+            rgb = shades_of_grey(rgb)
+        channels = [rgb, tf.image.rgb_to_hsv(rgb), _lightness(rgb)]
+        return tf.cast(2.0 * tf.concat(channels, -1) - 1.0, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "colour_constancy": self.colour_constancy}
+
+
+_WHITE_LEVEL = 0.75
+
+
+def shades_of_grey(rgb: tf.Tensor) -> tf.Tensor:
+    """Scale each channel so that its Minkowski mean of norm 6 is 0.75; black stays black.
+
+    Args:
+        rgb: float32 `(batch, height, width, 3)` in [0, 1].
+
+    Returns:
+        The same shape, in [0, 1].
+    """
+    squares = tf.square(rgb)
+    sixth = tf.reduce_mean(squares * squares * squares, axis=[1, 2], keepdims=True)
+    light = tf.pow(tf.maximum(sixth, 1e-12), 1.0 / 6.0)
+    return tf.minimum(rgb * (_WHITE_LEVEL / light), 1.0)
+
+
+def _lightness(rgb: tf.Tensor) -> tf.Tensor:
+    """CIE lightness of sRGB (D65) in [0, 1], `(..., 1)`; 1 is L* = 100."""
+    linear = tf.where(rgb <= 0.04045, rgb / 12.92, tf.pow((rgb + 0.055) / 1.055, 2.4))
+    luminance = tf.reduce_sum(linear * tf.constant([0.2126, 0.7152, 0.0722]), -1, keepdims=True)
+    # Both branches are finite everywhere, since no gradient flows to an image.
+    root = 1.16 * tf.pow(tf.maximum(luminance, 1e-6), 1.0 / 3.0) - 0.16
+    return tf.where(luminance > (6 / 29) ** 3, root, luminance * (29 / 3) ** 3 / 100.0)
