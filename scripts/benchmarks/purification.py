@@ -186,6 +186,43 @@ def measure(half: str, seed: int, data: Path | None, phantoms: int) -> dict[str,
     return table
 
 
+@dataclass(frozen=True)
+class ScaleScores:
+    """How alike a method treats 256 and 2,048 pixels of one scene, compared at 256.
+
+    Attributes:
+        psnr: in dB, between the two purified pictures, over the pixels that either calls occluded.
+        dice: of the two occlusion masks.
+    """
+
+    psnr: float
+    dice: float
+
+
+def measure_scale(half: str, count: int) -> dict[str, ScaleScores]:
+    """Scores by method, on phantoms with hairs and rulers of their own."""
+    settings = PhantomSettings(size_px=(1536, 2048), hairs=1, ruler=0.5, ink=0, bubbles=0)
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for index in range(count):
+        seed = 2 * index + (half == "reporting")
+        phantom = draw_phantom(PHANTOM_CLASSES[index % len(PHANTOM_CLASSES)], seed, settings)
+        large, lesion = phantom.image, phantom.lesion_mask > 0
+        small, small_lesion = _reduced(large), _reduced(lesion.astype(np.float32)) > 0.5
+        for name, method in methods().items():
+            of_large, large_mask = method(large, lesion)
+            of_small, small_mask = method(small, small_lesion)
+            large_mask = _reduced(large_mask.astype(np.float32)) > 0.5
+            either, both = large_mask | small_mask, large_mask & small_mask
+            if either.any():
+                dice = 2 * both.sum() / (large_mask.sum() + small_mask.sum())
+                rows.setdefault(name, []).append((psnr(_reduced(of_large), of_small, either), dice))
+    return {name: ScaleScores(*np.mean(values, axis=0).tolist()) for name, values in rows.items()}
+
+
+def _reduced(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, (256, 192), interpolation=cv2.INTER_AREA)
+
+
 def print_tables(table: dict[str, dict[str, Scores]]) -> None:
     for source, rows in table.items():
         print(f"\n{source}")
@@ -207,15 +244,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder that holds isic2017/")
     parser.add_argument("--half", choices=GENERATORS, default="reporting")
     parser.add_argument("--phantoms", type=int, default=16, help="number of phantoms")
+    parser.add_argument("--scale-phantoms", type=int, default=4, help="to compare sizes on")
     parser.add_argument("--seed", type=int, default=0, help="of the drawn occlusions")
     parser.add_argument("--json", type=Path, help="write the scores there too")
     options = parser.parse_args()
     table = measure(options.half, options.seed, options.data, options.phantoms)
     print_tables(table)
+    scale = measure_scale(options.half, options.scale_phantoms)
+    if scale:
+        print(f"\n{'256 px against 2048 px':30} {'PSNR':>8} {'Dice':>8}")
+    for name, alike in scale.items():
+        print(f"{name:30} {alike.psnr:8.2f} {alike.dice:8.3f}")
     if options.json:
         rows = {source: {n: asdict(s) for n, s in by.items()} for source, by in table.items()}
+        sizes = {name: asdict(alike) for name, alike in scale.items()}
         settings = {"half": options.half, "seed": options.seed, "phantoms": options.phantoms}
-        options.json.write_text(json.dumps({"settings": settings, "scores": rows}, indent=2))
+        payload = {"settings": settings, "scores": rows, "scale": sizes}
+        options.json.write_text(json.dumps(payload, indent=2))
 
 
 if __name__ == "__main__":
