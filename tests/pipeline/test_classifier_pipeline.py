@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.images import loading
+from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
 from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches, training_batches
 from melanoma_tf.records.manifest import read_manifest, shard_paths
@@ -97,3 +99,36 @@ def test_a_split_without_examples_is_named(phantom_records, tmp_path):
         evaluation_batches(phantom_records, "holdout", INPUTS)
     with pytest.raises(MelanomaError, match="there is none"):
         training_batches(tmp_path / "absent", INPUTS)
+
+
+@pytest.mark.parametrize("purified", ["none", "test", "train", "both"])
+def test_purification_happens_where_it_was_asked_for(phantom_records, purified):
+    """Compared with purifying the loaded image by hand."""
+    inputs = ClassifierInputs(image_size_px=32, batch_size=8, augment=False, purify=purified)
+    plain = ClassifierInputs(image_size_px=32, batch_size=8, augment=False)
+
+    def expected(encoded, wanted):
+        image = loading.load_image(encoded, inputs.short_side_px)
+        return loading.centre_crop(purify(image)[0] if wanted else image, 32).numpy()
+
+    examples = {e.key: e.image for e in read_examples(phantom_records, "test")}
+    (batch,) = evaluation_batches(phantom_records, "test", inputs).take(1)
+    changed = False
+    for key, image in zip(batch["image/key"].numpy(), batch["image"].numpy()):
+        encoded = examples[key.decode()]
+        wanted = expected(encoded, purified in ("test", "both"))
+        assert np.abs(image.astype(int) - wanted).mean() < 0.5
+        changed |= not np.array_equal(image, expected(encoded, False))
+    assert changed == (purified in ("test", "both"))
+    epochs = (
+        np.concatenate(
+            [images for images, _ in training_batches(phantom_records, settings).take(4)]
+        )
+        for settings in (inputs, plain)
+    )
+    assert np.array_equal(*epochs) == (purified in ("none", "test"))
+
+
+def test_an_unknown_purification_is_refused():
+    with pytest.raises(MelanomaError, match="none, test, train, both; found always"):
+        ClassifierInputs(purify="always")
