@@ -25,11 +25,53 @@ def real_data() -> Path:
 def run_command():
     """A function that runs `melanoma-tf ARGUMENTS` in a process of its own."""
 
-    def run(*arguments, **options):
+    def run(*arguments, module="melanoma_tf", **options):
+        prefix = ("-m", module) if module else ()
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
         return subprocess.run(
-            [sys.executable, "-m", "melanoma_tf", *map(str, arguments)],
+            [sys.executable, *prefix, *map(str, arguments)],
             capture_output=True, text=True, timeout=300, env=environment, check=False, **options,
         )  # fmt: skip
 
     return run
+
+
+def pytest_configure():
+    """Split the CPU in two before anything uses it, so that mirrored training can be tested."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, halves)
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory) -> Path:
+    """60 phantoms of 48 px in the official layout of ISIC 2017."""
+    from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
+
+    folder = tmp_path_factory.mktemp("phantoms") / "isic2017"
+    return write_phantoms(folder, 60, settings=PhantomSettings(48), seed=1)
+
+
+@pytest.fixture(scope="session")
+def phantom_records(tmp_path_factory, phantom_folder) -> Path:
+    """A record folder of those phantoms, with the three splits and two shards in each."""
+    from melanoma_tf.datasets.catalogue import list_source
+    from melanoma_tf.records.build import BuildSettings, build_records
+
+    folder = tmp_path_factory.mktemp("records") / "phantoms"
+    settings = BuildSettings("isic2017", image_size=48, shards=2, split="0.6/0.2/0.2")
+    build_records([list_source("isic2017", phantom_folder)], settings, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, phantom_records) -> Path:
+    """A classifier run of one epoch on those records."""
+    from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small"
+    settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)
+    train_classifier(phantom_records, run_dir, settings)
+    return run_dir

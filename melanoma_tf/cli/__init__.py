@@ -16,6 +16,7 @@ from melanoma_tf.cli import (
     compare,
     demo,
     evaluate,
+    purify,
     records,
     score,
     score_segmenter,
@@ -29,6 +30,8 @@ from melanoma_tf.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A broken image is named by this tool; OpenCV would say it again, in several lines.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 class _Commands(click.Group):
@@ -60,6 +63,7 @@ def main() -> None:
 
 _MODULES = (
     records,
+    purify,
     train,
     train_segmenter,
     evaluate,

@@ -42,16 +42,35 @@ _FOLDER = click.Path(path_type=Path)
     "patient and lesion; official: its own splits as they are; or TRAIN/VALIDATION/TEST.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the division into splits.")
+@click.option(
+    "--duplicates",
+    default="group",
+    show_default=True,
+    help="Images that show one picture. group: into one split; drop: one of them is left, the "
+    "held-out or else the largest one; keep: only reported, and verify-records will object.",
+)
+@click.option(
+    "--keep-split",
+    metavar="SPLIT=SOURCE",
+    multiple=True,
+    help="test=isic2017: the test split is that of the source, whole and alone, and what shares "
+    "a patient, lesion or picture with it is left out; may be given several times.",
+)
 @click.option("--shards", type=int, help="Shards per split; by default about 128 MiB each.")
 @click.option("--workers", type=int, help="Processes that decode; by default one per core.")
+@click.option(
+    "--max-megapixels", default=200.0, show_default=True, help="Larger images are not decoded."
+)
 @click.option("--skip-bad", is_flag=True, help="Accept that unreadable images are left out.")
 @click.option("--require-all", is_flag=True, help="Refuse rows that have no image file.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing record folder.")
+@click.option("--resume", is_flag=True, help="Go on after the shards of an interrupted build.")
 def build_records(
     sources: tuple[str, ...],
     output: Path,
     workers: int | None,
     overwrite: bool,
+    resume: bool,
     **settings: Any,
 ) -> None:
     """Turn raw data sets into TFRecords: scaled, re-encoded, split and sharded.
@@ -62,13 +81,16 @@ def build_records(
 
     \b
     Example:
-      melanoma-tf build-records --add isic2017=data/isic2017 \
+      melanoma-tf build-records --add isic2017=data/isic2017 \\
           --taxonomy isic2017 --output tfrecords/isic2017
     """
     from melanoma_tf.datasets.catalogue import list_source, parse_source
     from melanoma_tf.records import build
     from melanoma_tf.records.prepare import available_cores
+    from melanoma_tf.records.unfinished import unfinished_folder
 
+    if unfinished_folder(output).exists() and not resume:
+        warn(f"an interrupted build of {output} is thrown away; --resume would go on with it")
     requests = [parse_source(text) for text in sources]
     refuse_existing(output, overwrite)
     manifest = build.build_records(
@@ -77,7 +99,9 @@ def build_records(
         output,
         workers=available_cores() if workers is None else workers,
         overwrite=overwrite,
+        resume=resume,
         progress=functools.partial(_bar, "building"),
+        comparing=functools.partial(_bar, "comparing"),
     )
     _print_counts(output, manifest)
     _print_findings(manifest)
@@ -193,5 +217,26 @@ def _print_findings(manifest: Manifest) -> None:
         warn(f"{source}: left out, without a class in {manifest.taxonomy}: {named}")
     for source, count in findings.get("held_out_elsewhere", {}).items():
         warn(f"{source}: {count:,} images left out, since a held-out set has their group")
+    _print_duplicates(findings.get("duplicates", {}))
     for row in manifest.skipped:
         warn(f"{row.get('source', '')} {row['key']}: {row['file']}: {row['reason']}")
+
+
+_FATE = {
+    "drop": "one of each is left",
+    "group": "each group stands in one split",
+    "keep": "they were left as they are",
+}
+_NAMED_GROUPS = 3
+
+
+def _print_duplicates(duplicates: dict[str, Any]) -> None:
+    clusters = duplicates.get("clusters", ())
+    if not clusters:
+        return
+    images = sum(len(cluster["images"]) for cluster in clusters)
+    first = "; ".join(" = ".join(cluster["images"]) for cluster in clusters[:_NAMED_GROUPS])
+    warn(
+        f"{images:,} images show {len(clusters):,} pictures; {_FATE[duplicates['treatment']]}; "
+        f"{len(duplicates['dropped']):,} dropped; the first: {first}"
+    )

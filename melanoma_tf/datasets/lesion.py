@@ -44,6 +44,11 @@ class Lesion:
     sex: str | None = None
     site: str | None = None
 
+    @property
+    def name(self) -> str:
+        """What tells the image from all others, of whatever source: `isic2017/ISIC_0000000`."""
+        return f"{self.source}/{self.key}"
+
     def with_split(self, split: str) -> Lesion:
         """A copy that stands in another split."""
         return replace(self, split=split)

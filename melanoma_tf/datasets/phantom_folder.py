@@ -77,8 +77,8 @@ def write_phantoms(
 ) -> Path:
     """Write phantoms in the official layout of a challenge's training data.
 
-    For `isic2017`: `ISIC-2017_Training_Data/ISIC_0000000.jpg`,
-    `ISIC-2017_Training_Part1_GroundTruth/ISIC_0000000_segmentation.png` (0 skin, 255 lesion) and
+    For `isic2017`: `ISIC-2017_Training_Data/PHANTOM_0000000.jpg`,
+    `ISIC-2017_Training_Part1_GroundTruth/PHANTOM_0000000_segmentation.png` (0 skin, 255 lesion) and
     `ISIC-2017_Training_Part3_GroundTruth.csv`; likewise for `isic2018`.
 
     Args:
@@ -154,7 +154,7 @@ def _class_names(
 
 
 def _key(number: int) -> str:
-    return f"ISIC_{number:07d}"
+    return f"PHANTOM_{number:07d}"
 
 
 def _write_labels(path: Path, layout: _Layout, names: list[str], first_id: int) -> None:

@@ -91,8 +91,8 @@ def group_lesions(lesions: Sequence[Lesion], links: Iterable[tuple[str, str]] = 
 
     Args:
         lesions: of any number of sources.
-        links: pairs of keys known to show the same picture. A key that several sources use means
-            all of them, a key that none uses is passed over.
+        links: pairs of keys known to show the same picture, or of names `source/key`. A key that
+            several sources use means all of them, one that none uses is passed over.
 
     Returns:
         One group id per lesion, `patient:isic/IP_0012345`: the patient's where one is known, else
@@ -104,6 +104,7 @@ def group_lesions(lesions: Sequence[Lesion], links: Iterable[tuple[str, str]] = 
     for lesion in lesions:
         first, *others = _nodes(lesion)
         nodes_by_key[lesion.key].append(first)
+        nodes_by_key[lesion.name].append(first)
         for other in others:
             forest.unite(first, other)
     for left, right in links:

@@ -5,6 +5,8 @@ Stock ops only, since an exported model carries them.
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 # libjpeg scales by these while it decodes: an average over blocks, and up to 4 times as fast.
@@ -26,53 +28,57 @@ def load_image(encoded: tf.Tensor, short_side_px: int) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no such image.
     """
-    return resize_short_side(_decode_at_least(encoded, short_side_px), short_side_px)
+    image, shape = _decode_at_least(encoded, short_side_px)
+    return _resize(image, _scaled_shape(shape, short_side_px))
 
 
-def _decode_at_least(encoded: tf.Tensor, short_side_px: int) -> tf.Tensor:
-    """Decode, a JPEG at the smallest scale whose short side is no shorter than asked."""
-
-    def scaled_jpeg() -> tf.Tensor:
-        short_side = tf.reduce_min(tf.io.extract_jpeg_shape(encoded)[:2])
-        fitting = [short_side >= ratio * short_side_px for ratio in _JPEG_RATIOS[1:]]
-        branches = [
-            lambda ratio=ratio: tf.io.decode_jpeg(encoded, channels=3, ratio=ratio)
-            for ratio in _JPEG_RATIOS
-        ]
-        return tf.switch_case(tf.reduce_sum(tf.cast(fitting, tf.int32)), branches)
-
-    def other() -> tf.Tensor:
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
-
-    image = tf.cond(tf.io.is_jpeg(encoded), scaled_jpeg, other)
-    return tf.ensure_shape(image, [None, None, 3])
-
-
-def resize_short_side(image: tf.Tensor, short_side_px: int) -> tf.Tensor:
-    """Scale an image until its short side has the wanted length; one that has is not touched.
-
-    Args:
-        image: uint8 `(height, width, 3)`.
-        short_side_px: in pixels.
+def _decode_at_least(encoded: tf.Tensor, short_side_px: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The image, a JPEG at the smallest scale whose short side is no shorter than asked.
 
     Returns:
-        uint8 `(height, width, 3)`. Bilinear; anti-aliased where it shrinks by more than 2.
+        uint8 `(height, width, 3)`, and int32 `(2,)`: height and width as encoded.
     """
-    shape = tf.shape(image)
-    short_side = tf.reduce_min(shape[:2])
-    scale = short_side_px / short_side
-    target = tf.cast(tf.round(tf.cast(shape[:2], tf.float64) * scale), tf.int32)
-    target = tf.maximum(target, short_side_px)
+
+    def scaled_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
+        shape = tf.io.extract_jpeg_shape(encoded)[:2]
+        short_side = tf.reduce_min(shape)
+        fitting = [short_side >= ratio * short_side_px for ratio in _JPEG_RATIOS[1:]]
+        branches = [functools.partial(_decode_jpeg, encoded, ratio) for ratio in _JPEG_RATIOS]
+        image = tf.switch_case(tf.reduce_sum(tf.cast(fitting, tf.int32)), branches)
+        return image, shape
+
+    def other() -> tuple[tf.Tensor, tf.Tensor]:
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        return image, tf.shape(image)[:2]
+
+    image, shape = tf.cond(tf.io.is_jpeg(encoded), scaled_jpeg, other)
+    return tf.ensure_shape(image, [None, None, 3]), shape
+
+
+def _decode_jpeg(encoded: tf.Tensor, ratio: int) -> tf.Tensor:
+    # The accurate transform: TensorFlow's default is off by several levels in vivid colours.
+    return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+
+def _scaled_shape(shape: tf.Tensor, short_side_px: int) -> tf.Tensor:
+    scale = short_side_px / tf.reduce_min(shape)
+    return tf.cast(tf.round(tf.cast(shape, tf.float64) * scale), tf.int32)
+
+
+def _resize(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Bilinear, anti-aliased where it shrinks by more than 2; an image that fits is not touched."""
+    shape = tf.shape(image)[:2]
 
     def resized(antialias: bool) -> tf.Tensor:
         pixels = tf.image.resize(image, target, method="bilinear", antialias=antialias)
         return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
 
     def changed() -> tf.Tensor:
-        strong = scale * _LARGEST_BILINEAR_REDUCTION < 1.0
+        reduction = tf.reduce_max(shape / target)
+        strong = reduction > _LARGEST_BILINEAR_REDUCTION
         return tf.cond(strong, lambda: resized(True), lambda: resized(False))
 
-    result = tf.cond(tf.equal(short_side, short_side_px), lambda: image, changed)
+    result = tf.cond(tf.reduce_all(tf.equal(shape, target)), lambda: image, changed)
     return tf.ensure_shape(result, [None, None, 3])
 
 
@@ -112,6 +118,7 @@ def random_flips(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         image: `(height, width, channels)`.
         seed: int `(2,)`; the same seed mirrors the same way.
     """
+    image = tf.convert_to_tensor(image)
     drawn = tf.random.stateless_uniform([2], seed) < 0.5
     image = tf.cond(drawn[0], lambda: tf.reverse(image, [0]), lambda: image)
     return tf.cond(drawn[1], lambda: tf.reverse(image, [1]), lambda: image)

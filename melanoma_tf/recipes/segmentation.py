@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import tensorflow as tf
@@ -19,7 +19,7 @@ from melanoma_tf.models.lesion_finder import LesionFinder, Use
 from melanoma_tf.recipes.segmenter import KIND, THRESHOLD_FILE
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.schema import Example, deserialize
-from melanoma_tf.records.writer import Sharding, write_records
+from melanoma_tf.records.writer import Sharding, skipped_before, write_records
 from melanoma_tf.serving.client import find_images
 from melanoma_tf.serving.segmenter_export import export_segmenter
 from melanoma_tf.weights import load_segmenter
@@ -240,14 +240,13 @@ def segment_records(
     if progress is not None:
         examples = progress(examples, sum(shard.count for shard in manifest.shards))
     write_records(
-        examples,
+        chain(skipped_before(manifest), examples),
         output,
         taxonomy=manifest.taxonomy,
         class_names=manifest.class_names,
         settings={**manifest.settings, "masks": f"segmented where absent, from {records}"},
         sources=manifest.sources,
         sharding=Sharding(),
-        skipped=manifest.skipped,
         findings=manifest.findings,
         overwrite=overwrite,
     )

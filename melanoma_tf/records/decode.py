@@ -8,80 +8,139 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.records.header import UnreadableImageError, check_size, read_header
 
 Pixels = npt.NDArray[np.uint8]
 
+DEFAULT_MAX_MEGAPIXELS = 200.0
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+)
 
-class UnreadableImageError(MelanomaError):
-    """An image file that cannot be decoded right; the message is the reason, without the name."""
 
-
-def read_image(path: Path) -> Pixels:
+def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
     """Decode an image file.
 
     Args:
-        path: JPEG, PNG, BMP or TIFF; grey, colour or CMYK, 8 or 16 bits per channel.
+        path: JPEG, PNG, BMP, TIFF (its first page) or DICOM; grey, colour or CMYK, 8 or 16 bits
+            per channel; or a data set of an HDF5 file, as `FILE.hdf5/KEY`.
+        max_megapixels: an image that claims more is refused before it is decoded.
 
     Returns:
-        uint8 RGB `(height, width, 3)`, turned upright as its EXIF orientation says.
+        uint8 RGB `(height, width, 3)`, turned upright as its EXIF orientation says. Transparency
+        is dropped.
 
     Raises:
-        UnreadableImageError: the file is absent, broken or of another kind.
+        UnreadableImageError: the file is absent, broken, truncated, too large or of another kind.
     """
-    return decode_image(_read(path))
+    return decode_image(_read(Path(path)), max_megapixels)
 
 
-def decode_image(encoded: bytes) -> Pixels:
+def decode_image(encoded: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
     """`read_image` for bytes in memory."""
+    if encoded[128:132] == b"DICM":
+        # It brings TensorFlow along, so only where a DICOM file comes.
+        from melanoma_tf.records.dicom import decode_dicom
+
+        return _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
     # ANYDEPTH keeps 16 bits, so that they are rounded here rather than cut off by the decoder.
-    decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels)
+    return cv2.cvtColor(_to_uint8(decoded), cv2.COLOR_BGR2RGB)
 
 
-def read_mask(path: Path) -> Pixels:
+def read_grey_reduced(
+    path: Path, short_side_px: int, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+) -> tuple[Pixels, int]:
+    """A grey image for a thumbnail: a JPEG is decoded at a half, fourth or eighth, which is faster.
+
+    Args:
+        path: as for `read_image`.
+        short_side_px: what the reduced short side must have at least, where the image has it.
+        max_megapixels: an image that claims more is refused before it is decoded.
+
+    Returns:
+        uint8 `(height, width)`, upright, and the number of pixels of the whole image.
+
+    Raises:
+        UnreadableImageError: as for `read_image`.
+    """
+    encoded = _read(Path(path))
+    if not encoded.startswith(b"\xff\xd8"):
+        grey = cv2.cvtColor(decode_image(encoded, max_megapixels), cv2.COLOR_RGB2GRAY)
+        return grey, grey.size
+    header = read_header(encoded)
+    short_side = min(header.height, header.width)
+    flags = [flag for factor, flag in _REDUCED if short_side >= factor * short_side_px]
+    grey = _decode(encoded, (flags or [cv2.IMREAD_GRAYSCALE])[0], max_megapixels)
+    return grey, header.height * header.width
+
+
+def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
     """Decode a mask file.
 
     A pixel above 127 is foreground; in a mask that uses only 0 and 1, a pixel of 1 is.
+
+    Args:
+        path: as for `read_image`, but for DICOM.
+        max_megapixels: a mask that claims more is refused before it is decoded.
 
     Returns:
         uint8 `(height, width)`, 0 or 255.
 
     Raises:
-        UnreadableImageError: the file is absent, broken or of another kind.
+        UnreadableImageError: the file is absent, broken, truncated, too large or of another kind.
     """
-    return decode_mask(_read(path))
-
-
-def decode_mask(encoded: bytes) -> Pixels:
-    """`read_mask` for bytes in memory."""
-    decoded = _decode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    threshold = 0 if decoded.max() == 1 else 127
-    return np.where(decoded > threshold, np.uint8(255), np.uint8(0))
+    encoded = _read(Path(path))
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
+    decoded = _decode(encoded, flags, max_megapixels)
+    # Before 16 bits become 8: a 16-bit mask may use 0 and 1 as well.
+    if decoded.max() == 1:
+        return np.where(decoded == 1, np.uint8(255), np.uint8(0))
+    return np.where(_to_uint8(decoded) > 127, np.uint8(255), np.uint8(0))
 
 
 def decode_stored_mask(encoded: bytes) -> Pixels:
     """Decode a mask of a record, uint8 `(height, width)`, with its values as they are."""
-    return _decode(encoded, cv2.IMREAD_GRAYSCALE)
+    return _decode(encoded, cv2.IMREAD_GRAYSCALE, DEFAULT_MAX_MEGAPIXELS)
 
 
 def _read(path: Path) -> bytes:
+    if path.parent.suffix.lower() in (".hdf5", ".h5") and path.parent.is_file():
+        return _read_hdf5(path.parent, path.name)
     try:
-        return Path(path).read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from None
 
 
-def _decode(encoded: bytes, flags: int) -> Pixels:
-    if not encoded:
-        raise UnreadableImageError("the file is empty")
+def _read_hdf5(path: Path, key: str) -> bytes:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            found = file[key]
+            value = found[()] if isinstance(found, h5py.Dataset) else None
+    except (OSError, KeyError) as error:
+        raise UnreadableImageError(f"cannot be read from {path.name}: {error}") from None
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, np.void) or (isinstance(value, np.ndarray) and value.dtype == np.uint8):
+        return value.tobytes()
+    raise UnreadableImageError(f"{path.name} holds no file content under {key}")
+
+
+def _decode(encoded: bytes, flags: int, max_megapixels: float) -> np.ndarray:
+    header = read_header(encoded)
+    check_size(header.height, header.width, max_megapixels)
     try:
         decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error as error:
         raise UnreadableImageError(f"cannot be decoded: {error.err}") from None
     if decoded is None:
-        raise UnreadableImageError("cannot be decoded: broken, or no image format known here")
-    return _to_uint8(decoded)
+        raise UnreadableImageError(f"cannot be decoded: broken {header.image_format.upper()} data")
+    return decoded
 
 
 def _to_uint8(decoded: np.ndarray) -> Pixels:
@@ -91,3 +150,7 @@ def _to_uint8(decoded: np.ndarray) -> Pixels:
         # 65535 = 255 * 257: rounding to the nearest, so that 8-bit values times 257 come back.
         return ((decoded.astype(np.uint32) + 128) // 257).astype(np.uint8)
     raise UnreadableImageError(f"expected 8 or 16 bits per channel; found {decoded.dtype}")
+
+
+def _to_rgb(pixels: Pixels) -> Pixels:
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))

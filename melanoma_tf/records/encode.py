@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.records.decode import Pixels, UnreadableImageError
+from melanoma_tf.records.decode import Pixels
+from melanoma_tf.records.header import UnreadableImageError
 
 IMAGE_FORMATS = ("jpeg", "png")
 

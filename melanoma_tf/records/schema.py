@@ -11,7 +11,7 @@ ORIGINS = ("real", "purified", "generated")
 
 # One row per feature: the reading side is made from the same table as the writing side.
 # Absent text is "", an absent number NaN, an absent mask b"".
-_FEATURES = {
+FEATURES = {
     "image/encoded": tf.string,
     "image/format": tf.string,
     "image/height": tf.int64,
@@ -118,8 +118,8 @@ def parse(serialized: tf.Tensor, names: Iterable[str] | None = None) -> dict[str
     Returns:
         The schema's features by name, each of the shape of `serialized`.
     """
-    names = _FEATURES if names is None else names
-    specification = {name: tf.io.FixedLenFeature([], _FEATURES[name]) for name in names}
+    names = FEATURES if names is None else names
+    specification = {name: tf.io.FixedLenFeature([], FEATURES[name]) for name in names}
     if serialized.shape.rank == 0:
         return tf.io.parse_single_example(serialized, specification)
     return tf.io.parse_example(serialized, specification)
@@ -138,7 +138,7 @@ def deserialize(serialized: bytes) -> Example:
 
     def value(name: str) -> object:
         feature = features[name]
-        dtype = _FEATURES[name]
+        dtype = FEATURES[name]
         if dtype == tf.string:
             values = feature.bytes_list.value
         elif dtype == tf.float32:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_tf.datasets.lesion import Lesion
-from melanoma_tf.datasets.splits import image_name, namespace
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.records.decode import UnreadableImageError, decode_image, decode_stored_mask
+from melanoma_tf.records.decode import decode_image, decode_stored_mask
+from melanoma_tf.records.header import UnreadableImageError
+from melanoma_tf.records.leakage import Leakage
 from melanoma_tf.records.manifest import Count, Manifest, Shard, read_manifest
 from melanoma_tf.records.read import read_shard
 from melanoma_tf.records.schema import ORIGINS, Example
-from melanoma_tf.records.writer import sha256
+from melanoma_tf.records.shards import sha256
 
 
 def verify_records(
@@ -39,7 +39,7 @@ def verify_records(
     manifest = read_manifest(folder)
     problems = [*_stray_files(folder, manifest), *_unaccepted(manifest)]
     counted: Counter[tuple[str, str, str, str]] = Counter()
-    leakage = _Leakage()
+    leakage = Leakage()
     shards: Iterable[Any] = manifest.shards
     if progress is not None:
         shards = progress(shards, len(manifest.shards))
@@ -71,7 +71,7 @@ def _verify_shard(
     shard: Shard,
     manifest: Manifest,
     counted: Counter[tuple[str, str, str, str]],
-    leakage: _Leakage,
+    leakage: Leakage,
 ) -> list[str]:
     path = folder / shard.name
     problems = []
@@ -88,7 +88,7 @@ def _verify_shard(
             count += 1
             counted[(example.split, example.label_text, example.source, example.origin)] += 1
             leakage.add(example)
-            for kind in _example_problems(example, shard, manifest):
+            for kind in _example_problems(example, shard, manifest, leakage):
                 kinds.setdefault(kind, []).append(example.key)
     except MelanomaError as error:
         problems.append(f"{shard.name}: {str(error).partition(': ')[2]}")
@@ -102,7 +102,9 @@ def _verify_shard(
     return problems
 
 
-def _example_problems(example: Example, shard: Shard, manifest: Manifest) -> Iterator[str]:
+def _example_problems(
+    example: Example, shard: Shard, manifest: Manifest, leakage: Leakage
+) -> Iterator[str]:
     names = manifest.class_names
     if not 0 <= example.label < len(names) or names[example.label] != example.label_text:
         yield f"label {example.label} {example.label_text!r} is not of the manifest's classes"
@@ -114,25 +116,27 @@ def _example_problems(example: Example, shard: Shard, manifest: Manifest) -> Ite
         yield f"a generated image in {example.split}, where only real ones may stand"
     if not math.isnan(example.age) and example.age < 0:
         yield "a negative age"
-    yield from _pixel_problems(example)
+    yield from _pixel_problems(example, leakage)
 
 
-def _pixel_problems(example: Example) -> Iterator[str]:
+def _pixel_problems(example: Example, leakage: Leakage) -> Iterator[str]:
     stated = (example.height, example.width)
     magic = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}.get(example.image_format)
     if magic is None or not example.image.startswith(magic):
         yield f"the image is not of the stated format {example.image_format!r}"
     try:
-        if decode_image(example.image).shape[:2] != stated:
+        image = decode_image(example.image)
+        leakage.add_picture(example, image)
+        if image.shape[:2] != stated:
             yield "the image has another size than stated"
     except UnreadableImageError as error:
-        yield f"the image {error}"
+        yield f"the image: {error}"
     if not example.mask:
         return
     try:
         mask = decode_stored_mask(example.mask)
     except UnreadableImageError as error:
-        yield f"the mask {error}"
+        yield f"the mask: {error}"
         return
     if mask.shape != stated:
         yield "the mask has another size than its image"
@@ -149,38 +153,3 @@ def _wrong_counts(
     for cell in sorted(cells | found):
         if cells[cell] != found[cell]:
             yield f"{' / '.join(cell)}: expected {cells[cell]} examples, found {found[cell]}"
-
-
-class _Leakage:
-    """Which patients, lesions and pictures stand in more than one split."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, str] = {}
-        self._shared: dict[str, set[str]] = {}
-
-    def add(self, example: Example) -> None:
-        # A purified copy shows its parent's picture; a generated image shows nobody's.
-        if example.origin == "generated":
-            return
-        lesion = Lesion(
-            key=example.parent or example.key,
-            image_path=Path(),
-            mask_path=None,
-            diagnosis=example.label_text,
-            source=example.source,
-            split=example.split,
-        )
-        space = namespace(example.source)
-        names = [f"image {image_name(lesion)}"]
-        if example.lesion_id:
-            names.append(f"lesion {space}/{example.lesion_id}")
-        if example.patient_id:
-            names.append(f"patient {space}/{example.patient_id}")
-        for name in names:
-            first = self._first.setdefault(name, example.split)
-            if first != example.split:
-                self._shared.setdefault(name, {first}).add(example.split)
-
-    def problems(self) -> Iterator[str]:
-        for name, splits in self._shared.items():
-            yield f"leakage: {name} stands in {' and '.join(sorted(splits))}"

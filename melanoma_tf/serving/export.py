@@ -38,6 +38,13 @@ class _ServedClassifier(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classify string `(n,)` of encoded images of any sizes; `n` may be 0."""
+        none = tf.zeros([0, len(self._class_names)], tf.float32)
+        # Convolutions of an empty batch fail on some CPUs.
+        probabilities = tf.cond(tf.size(images) > 0, lambda: self._classify(images), lambda: none)
+        names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
+        return {PROBABILITIES: probabilities, CLASSES: names}
+
+    def _classify(self, images: tf.Tensor) -> tf.Tensor:
         size = self._image_size_px
 
         def prepare(encoded: tf.Tensor) -> tf.Tensor:
@@ -46,9 +53,7 @@ class _ServedClassifier(tf.Module):
         pixels = tf.map_fn(
             prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
         )
-        logits = self.model(pixels, training=False)
-        names = tf.tile(self._class_names[tf.newaxis], [tf.shape(images)[0], 1])
-        return {PROBABILITIES: tf.nn.softmax(logits), CLASSES: names}
+        return tf.nn.softmax(self.model(pixels, training=False))
 
 
 def export_classifier(

@@ -1,5 +1,9 @@
 """The record commands as a user runs them, on a small folder in the ISIC 2017 layout."""
 
+import shutil
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -28,10 +32,15 @@ def isic2017(tmp_path_factory):
     return folder
 
 
+def invoke(*arguments):
+    """In this process, which loads TensorFlow only once."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
 @pytest.fixture
-def build(run_command, isic2017):
+def build(isic2017):
     def run(output, *options, folder=isic2017):
-        return run_command(
+        return invoke(
             "build-records", "--add", f"isic2017={folder}", "--taxonomy", "isic2017",
             "--output", output, "--image-size", "32", "--workers", "1", *options,
         )  # fmt: skip
@@ -39,48 +48,57 @@ def build(run_command, isic2017):
     return run
 
 
-def test_build_inspect_and_verify(build, run_command, tmp_path):
+def test_build_inspect_and_verify(build, tmp_path):
     built = build(tmp_path / "out")
-    assert built.returncode == 0, built.stderr
+    assert built.exit_code == 0, built.stderr
     assert "4 rows have no image file, the first: ISIC_0000020, ISIC_0000021" in built.stderr
     assert "divided 0.7/0.15/0.15 by patient and lesion" in built.stdout
     assert "seborrheic_keratosis" in built.stdout
 
-    shown = run_command("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
-    assert shown.returncode == 0, shown.stderr
+    shown = invoke("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
+    assert shown.exit_code == 0, shown.stderr
     assert "CC0" in shown.stdout
     assert "Codella" in shown.stdout
     assert cv2.imread(str(tmp_path / "sheet.png")) is not None
-    again = run_command("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
-    assert again.returncode == 1
+    again = invoke("inspect", tmp_path / "out", "--contact-sheet", tmp_path / "sheet.png")
+    assert again.exit_code == 1
     assert "--overwrite" in again.stderr
 
-    verified = run_command("verify-records", tmp_path / "out")
-    assert verified.returncode == 0, verified.stderr
+    verified = invoke("verify-records", tmp_path / "out")
+    assert verified.exit_code == 0, verified.stderr
     assert "20 examples" in verified.stdout
 
     shard = next((tmp_path / "out").glob("train-*.tfrecord"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    verified = run_command("verify-records", tmp_path / "out")
-    assert verified.returncode == 1
+    verified = invoke("verify-records", tmp_path / "out")
+    assert verified.exit_code == 1
     assert shard.name in verified.stdout
 
 
 def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017, tmp_path):
-    import shutil
-
     folder = tmp_path / "raw"
     shutil.copytree(isic2017, folder)
-    (folder / "ISIC-2017_Training_Data" / "ISIC_0000003.jpg").write_bytes(b"\xff\xd8 broken")
+    truncated, bomb = (
+        folder / "ISIC-2017_Training_Data" / f"ISIC_000000{number}.jpg" for number in (3, 5)
+    )
+    truncated.write_bytes(truncated.read_bytes()[:-50])
+    # A PNG header that claims 100,000 x 100,000 pixels.
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    parts = b"".join(
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in (header, b"IDAT" + zlib.compress(b"\0" * 1_000_000), b"IEND")
+    )
+    bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
     built = build(tmp_path / "out", folder=folder)
-    assert built.returncode == 1
-    assert "ISIC_0000003.jpg" in built.stderr
+    assert built.exit_code == 1
+    assert "ISIC_0000003.jpg: truncated: the JPEG data end too early" in built.stderr
+    assert "ISIC_0000005.jpg: claims 100000x100000 = 10,000.0 megapixels" in built.stderr
     assert "--skip-bad" in built.stderr
     assert "Traceback" not in built.stderr
     built = build(tmp_path / "accepted", "--skip-bad", folder=folder)
-    assert built.returncode == 0
+    assert built.exit_code == 0
     assert "ISIC_0000003.jpg" in built.stderr
 
 
@@ -97,37 +115,62 @@ def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017,
         (("--add", "isic1999=DIR"), "isic1999"),
     ],
 )
-def test_bad_options_give_one_line_and_leave_nothing(isic2017, tmp_path, options, message):
-    arguments = [
-        "build-records", "--add", f"isic2017={isic2017}", "--taxonomy", "isic2017",
-        "--output", str(tmp_path / "out"), *options,
-    ]  # fmt: skip
-    built = CliRunner().invoke(main, arguments)
+def test_bad_options_give_one_line_and_leave_nothing(build, tmp_path, options, message):
+    built = build(tmp_path / "out", *options)
     assert built.exit_code == 1
     assert message in built.output
     assert built.output.strip().count("\n") == 0, built.output
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_build_is_resumed_or_announced_as_thrown_away(build, isic2017, tmp_path):
+    from melanoma_tf.datasets.catalogue import list_source
+    from melanoma_tf.records.build import BuildSettings, build_records
+
+    def interrupt(results, total):
+        for index, result in enumerate(results):
+            if index == 12:
+                raise KeyboardInterrupt
+            yield result
+
+    for name in ("resumed", "again"):
+        with pytest.raises(KeyboardInterrupt):
+            build_records(
+                [list_source("isic2017", isic2017)],
+                BuildSettings("isic2017", image_size=32, shards=3),
+                tmp_path / name,
+                progress=interrupt,
+            )
+    built = build(tmp_path / "resumed", "--shards", "3", "--resume")
+    assert built.exit_code == 0, built.output
+    assert "interrupted" not in built.stderr
+    built = build(tmp_path / "again", "--shards", "3")
+    assert built.exit_code == 0, built.output
+    assert "thrown away; --resume would go on with it" in built.stderr
+    for name in ("resumed", "again"):
+        assert invoke("verify-records", tmp_path / name).exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"resumed", "again"}
+
+
 def test_nothing_is_overwritten_unasked(build, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     built = build(tmp_path / "out")
-    assert built.returncode == 1
+    assert built.exit_code == 1
     assert "--overwrite" in built.stderr
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
-def test_a_folder_that_is_no_record_folder_gives_one_line(run_command, tmp_path):
+def test_a_folder_that_is_no_record_folder_gives_one_line(tmp_path):
     for command in ("inspect", "verify-records"):
-        done = run_command(command, tmp_path)
-        assert done.returncode == 1
+        done = invoke(command, tmp_path)
+        assert done.exit_code == 1
         assert "manifest.json" in done.stderr
         assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["build-records", "inspect", "verify-records"])
-def test_help_has_an_example(run_command, command):
-    shown = run_command(command, "--help")
-    assert shown.returncode == 0
+def test_help_has_an_example(command):
+    shown = invoke(command, "--help")
+    assert shown.exit_code == 0
     assert f"melanoma-tf {command}" in shown.stdout

@@ -208,7 +208,7 @@ def test_the_folder_has_the_layout_of_isic_2017(tmp_path, real_data):
     written = (folder / labels).read_bytes().splitlines(keepends=True)
     real = (official / labels).read_bytes().splitlines(keepends=True)
     assert written[0] == real[0]
-    shape = re.compile(rb"ISIC_\d{7},[01]\.0,[01]\.0\r\n")
+    shape = re.compile(rb"PHANTOM_\d{7},[01]\.0,[01]\.0\r\n")
     assert shape.fullmatch(real[1])
     assert len(written) == 8
     assert all(shape.fullmatch(line) for line in written[1:])
@@ -257,9 +257,9 @@ def test_the_same_seed_writes_the_same_files_and_the_truth_where_asked(tmp_path)
     assert len(files) == 3 * 4 + 1
     for file in files:
         assert (first / file).read_bytes() == (again / file).read_bytes()
-    clean = cv2.imread(str(first / "Phantom_Clean" / "ISIC_0000000.png"))
-    image = cv2.imread(str(first / "ISIC-2017_Training_Data" / "ISIC_0000000.jpg"))
-    covered = cv2.imread(str(first / "Phantom_Occlusion_Masks" / "ISIC_0000000.png"), -1) > 0
+    clean = cv2.imread(str(first / "Phantom_Clean" / "PHANTOM_0000000.png"))
+    image = cv2.imread(str(first / "ISIC-2017_Training_Data" / "PHANTOM_0000000.jpg"))
+    covered = cv2.imread(str(first / "Phantom_Occlusion_Masks" / "PHANTOM_0000000.png"), -1) > 0
     change = np.abs(clean.astype(int) - image).max(axis=2)
     # JPEG blurs the edge of a mask, but far from it the two pictures agree.
     far = cv2.erode((~covered).astype(np.uint8), np.ones((5, 5))) > 0
@@ -269,7 +269,7 @@ def test_the_same_seed_writes_the_same_files_and_the_truth_where_asked(tmp_path)
 def test_numbers_of_images_can_start_elsewhere(tmp_path):
     folder = write_phantoms(tmp_path / "a", 2, settings=settings(16), first_id=500)
     names = sorted(p.name for p in (folder / "ISIC-2017_Training_Data").iterdir())
-    assert names == ["ISIC_0000500.jpg", "ISIC_0000501.jpg"]
+    assert names == ["PHANTOM_0000500.jpg", "PHANTOM_0000501.jpg"]
 
 
 def test_nothing_is_overwritten_unless_asked(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.build import BuildSettings, build_records
@@ -40,6 +41,27 @@ def test_every_image_comes_out_as_opencv_makes_it(make_listing, tmp_path):
         mask = decode(example.mask, cv2.IMREAD_UNCHANGED)
         source = cv2.imread(str(lesion.mask_path), cv2.IMREAD_GRAYSCALE)
         np.testing.assert_array_equal(mask, source[1::2, 1::2])
+
+
+@pytest.mark.parametrize("image_format", ["jpeg", "png"])
+def test_no_metadata_of_the_file_reaches_the_records(make_listing, tmp_path, image_format):
+    listing = make_listing(3)
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET patient name"
+    exif[0x0112] = 6
+    for lesion in listing.lesions:
+        image = Image.open(lesion.image_path)
+        image.save(lesion.image_path, "JPEG", exif=exif, comment=b"SECRET comment")
+        assert b"SECRET" in lesion.image_path.read_bytes()
+    lesions = tuple(dataclasses.replace(lesion, mask_path=None) for lesion in listing.lesions)
+    listing = dataclasses.replace(listing, lesions=lesions)
+    settings = dataclasses.replace(SETTINGS, image_format=image_format, split="official")
+    build_records([listing], settings, tmp_path / "out")
+    for example in read_examples(tmp_path / "out"):
+        assert b"SECRET" not in example.image
+        # Turned upright by its EXIF, which is gone: 64x48 stands on its short side.
+        assert (example.height, example.width) == (32, 24)
+        assert decode(example.image, cv2.IMREAD_UNCHANGED).shape == (32, 24, 3)
 
 
 def test_what_is_known_of_a_lesion_stands_in_its_record(make_lesion, make_listing, tmp_path):
@@ -92,9 +114,8 @@ def test_missing_images_are_an_error_when_all_are_required(make_listing, tmp_pat
 
 
 KILLED = """
-import sys, time, pickle
+import pickle, sys, time
 from pathlib import Path
-from melanoma_tf.records.build import BuildSettings, build_records
 
 def slowly(results, total):
     for index, result in enumerate(results):
@@ -103,6 +124,7 @@ def slowly(results, total):
         time.sleep(0.05)
 
 if __name__ == "__main__":
+    from melanoma_tf.records.build import build_records
     listing, settings = pickle.loads(Path(sys.argv[1]).read_bytes())
     build_records([listing], settings, Path(sys.argv[2]), workers=2, progress=slowly)
 """
@@ -149,7 +171,7 @@ def test_a_killed_build_leaves_nothing_that_is_accepted(
     children = killed_build(listing, SETTINGS, tmp_path / "out", after=20)
     assert not (tmp_path / "out").exists()
     for left in tmp_path.glob(".out*"):
-        with pytest.raises(MelanomaError, match=r"no manifest\.json|no record folder"):
+        with pytest.raises(MelanomaError, match=r"no manifest\.json|expected a record folder"):
             read_manifest(left)
     build_records([listing], SETTINGS, tmp_path / "out")
     assert verify_records(tmp_path / "out") == []

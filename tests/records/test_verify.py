@@ -8,8 +8,9 @@ import pytest
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask
 from melanoma_tf.records.schema import Example
+from melanoma_tf.records.shards import Sharding
 from melanoma_tf.records.verify import verify_records
-from melanoma_tf.records.writer import Sharding, write_records
+from melanoma_tf.records.writer import write_records
 
 NAMES = ("melanoma", "nevus")
 IMAGE = np.full((8, 10, 3), 90, np.uint8)
@@ -96,9 +97,9 @@ SMALL_MASK = encode_mask(np.zeros((4, 5), np.uint8))
     ("fields", "message"),
     [
         ({"height": 9}, "the image has another size than stated"),
-        ({"image": b"\x89PNG\r\n\x1a\nnothing"}, "the image cannot be decoded"),
+        ({"image": b"\x89PNG\r\n\x1a\nno"}, "the image: truncated: the PNG data"),
         ({"image_format": "jpeg"}, "not of the stated format 'jpeg'"),
-        ({"mask": b"nothing"}, "the mask cannot be decoded"),
+        ({"mask": b"nothing"}, "the mask: expected a JPEG, PNG"),
         ({"mask": SMALL_MASK}, "the mask has another size"),
         ({"mask": GREY_MASK}, "values other than 0 and 255"),
         ({"age": -3.0}, "negative age"),
@@ -119,9 +120,9 @@ def test_a_bad_record_is_found_and_its_key_named(write, fields, message):
         ({"lesion_id": "L"}, {"lesion_id": "L"}, "lesion made/L stands in test and train"),
         ({"key": "A"}, {"key": "A", "origin": "purified", "parent": "A"}, "image made/A"),
         (
-            {"key": "ISIC_1_downsampled", "source": "isic2019"},
-            {"key": "ISIC_1", "source": "isic2017"},
-            "image isic/ISIC_1 stands in test and train",
+            {"key": "ISIC_0000001_downsampled", "source": "isic2019"},
+            {"key": "ISIC_0000001", "source": "isic2017"},
+            "image isic/ISIC_0000001 stands in test and train",
         ),
     ],
 )

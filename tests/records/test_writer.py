@@ -11,7 +11,8 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.manifest import Count, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import Sharding, write_records
+from melanoma_tf.records.shards import Sharding
+from melanoma_tf.records.writer import write_records
 
 NAMES = ("melanoma", "nevus")
 
@@ -125,7 +126,7 @@ def test_examples_that_do_not_fit_are_refused(tmp_path, fields, message):
 
 
 def test_an_empty_stream_is_refused(tmp_path):
-    with pytest.raises(MelanomaError, match="at least one example"):
+    with pytest.raises(MelanomaError, match="expected an example to write; found none"):
         write([], tmp_path / "out")
 
 

@@ -1,0 +1,113 @@
+"""`purify`: take hairs, rulers and ink off images or records."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from melanoma_tf.cli import options
+from melanoma_tf.cli.console import progress, table, warn
+from melanoma_tf.errors import MelanomaError
+
+
+@click.command()
+@click.argument("source", type=options.ANY_PATH, metavar="IMAGE|DIR|RECORDS")
+@click.option("--output", type=options.FOLDER, required=True, help="The folder to write.")
+@click.option("--method", default="classical", show_default=True, help="classical or bisla2019.")
+@click.option("--mask-output", type=options.FOLDER, help="Images: write the occlusion masks there.")
+@click.option(
+    "--lesion-masks",
+    type=options.FOLDER,
+    help="Images: folder with NAME_segmentation.png or NAME.png. Records bring their own.",
+)
+@click.option(
+    "--min-occlusion",
+    type=float,
+    help="Records: purify images with more than this share occluded.  [default: 0.01]",
+)
+@click.option(
+    "--replace", is_flag=True, help="Records: replace originals instead of adding copies."
+)
+@click.option("--workers", type=int, help="Threads; by default one per core.")
+@options.overwrite
+def purify(
+    source: Path, output: Path, method: str, workers: int | None, overwrite: bool, **kind: Any
+) -> None:
+    r"""Remove hairs, rulers, ink and bubbles from dermoscopic images; the lesion stays.
+
+    Images keep their names, sizes and formats. Records come out as a new record folder with the
+    originals and a purified copy of each image that needed it, in the split of its original.
+
+    \b
+    Example:
+      melanoma-tf purify photos --output purified --mask-output masks
+      melanoma-tf purify tfrecords/isic2017 --output tfrecords/isic2017-purified
+    """
+    from melanoma_tf.records.manifest import FILE_NAME
+    from melanoma_tf.records.prepare import available_cores
+
+    shared = {
+        "workers": available_cores() if workers is None else workers,
+        "overwrite": overwrite,
+        "progress": functools.partial(_bar, "purifying"),
+    }
+    images, records = ("mask_output", "lesion_masks"), ("min_occlusion", "replace")
+    if (source / FILE_NAME).is_file():
+        _refuse(kind, images, "images", f"{source} is a record folder")
+        _purify_records(source, output, method, {name: kind[name] for name in records}, shared)
+    else:
+        _refuse(kind, records, "record folders", f"{source} is none")
+        _purify_files(source, output, method, {name: kind[name] for name in images}, shared)
+
+
+def _purify_files(
+    source: Path, output: Path, method: str, places: dict[str, Any], shared: dict[str, Any]
+) -> None:
+    from melanoma_tf.rewrite import purify_files
+
+    outcomes = purify_files(source, output, method=method, **places, **shared)
+    bad = [outcome for outcome in outcomes if outcome.reason]
+    done = [outcome for outcome in outcomes if not outcome.reason]
+    for outcome in bad:
+        warn(outcome.reason)
+    if done:
+        mean = sum(outcome.occluded for outcome in done) / len(done)
+        click.echo(f"{output}: {len(done):,} images, {mean:.1%} of their pixels were occluded")
+    if bad:
+        raise MelanomaError(
+            f"expected {len(outcomes):,} images to purify; {len(bad):,} could not be, the first: "
+            f"{bad[0].path}"
+        )
+
+
+def _purify_records(
+    source: Path, output: Path, method: str, chosen: dict[str, Any], shared: dict[str, Any]
+) -> None:
+    from melanoma_tf.rewrite import PurifySettings, purify_records
+
+    given = {name: value for name, value in chosen.items() if value is not None}
+    manifest = purify_records(source, output, PurifySettings(method=method, **given), **shared)
+    table(
+        f"{output} ({manifest.taxonomy})",
+        ("class", "real", "purified"),
+        [
+            (name, *(manifest.count(class_name=name, origin=o) for o in ("real", "purified")))
+            for name in manifest.class_names
+        ],
+    )
+
+
+def _refuse(given: dict[str, Any], names: tuple[str, ...], what: str, found: str) -> None:
+    for name in names:
+        if given[name]:
+            raise MelanomaError(f"expected --{name.replace('_', '-')} with {what} only; {found}")
+
+
+def _bar(label: str, items: Any, total: int) -> Any:
+    return progress(items, label=label, total=total)
+
+
+COMMANDS: tuple[click.Command, ...] = (purify,)

@@ -1,0 +1,230 @@
+"""What covers the skin, found in the graph: hairs, ticks, rims by their lines, ink by its colour.
+
+Every function here takes images of the working size (`occlusion_settings.WORKING_SIZE_PX`).
+`occlusion_opencv` goes through the same steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from melanoma_tf.images.geometry import (
+    halve,
+    height_width,
+    pad_with_edge,
+    repeat_twice,
+    window,
+)
+from melanoma_tf.images.morphology import close, dilate
+from melanoma_tf.images.occlusion_settings import (
+    Direction,
+    OcclusionSettings,
+    StrokeSettings,
+    directions,
+    margin,
+)
+
+
+def find_occlusions(
+    images: tf.Tensor, lesions: tf.Tensor | None, settings: OcclusionSettings
+) -> tf.Tensor:
+    """Mask of what lies over the skin.
+
+    Args:
+        images: float32 RGB `(batch, height, width, 3)` in [0, 1], of working size.
+        lesions: float32 `(batch, height, width, 1)`, above 0 on the lesion, or None.
+        settings: thresholds.
+
+    Returns:
+        float32 `(batch, height, width, 1)`, 0 or 1.
+    """
+    # The negative of optical density: like the image itself, it is small where it is dark.
+    brightness = tf.math.log(images + settings.density_floor)
+    weights = np.array(settings.channel_weights, np.float32)
+    weighted = tf.tensordot(brightness, tf.constant(weights / weights.sum()), axes=1)
+    weighted = _blur(weighted)
+    bars = [_dark_bars(weighted, distance) for distance in settings.bar_distances_px]
+    dark = tf.maximum(*bars)
+    negative = 1.0 - _blur(tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2]))
+    light = _dark_bars(negative, settings.bar_distances_px[0])
+    around = _surroundings(brightness, settings)
+    found = tf.maximum(
+        _strokes(dark, settings.dark, around, settings),
+        _strokes(light, settings.light, around, settings),
+    )
+    return tf.maximum(found[..., None], _marks(around, lesions, settings, height_width(images)))
+
+
+def _blur(planes: tf.Tensor) -> tf.Tensor:
+    """The weights 1 2 1 along rows and columns, mirrored at the border."""
+    rows = tf.pad(planes, [[0, 0], [1, 1], [0, 0]], "REFLECT")
+    planes = (rows[:, :-2] + 2.0 * planes + rows[:, 2:]) / 4.0
+    columns = tf.pad(planes, [[0, 0], [0, 0], [1, 1]], "REFLECT")
+    return (columns[:, :, :-2] + 2.0 * planes + columns[:, :, 2:]) / 4.0
+
+
+def _dark_bars(planes: tf.Tensor, distance_px: int) -> tf.Tensor:
+    """By how much both neighbours at a distance are brighter, in the best of four directions.
+
+    A hair is such a bar, a border between dark and bright is none: one side of it is dark.
+    """
+    padded = pad_with_edge(planes, distance_px)
+    diagonal = round(distance_px * math.sqrt(0.5))
+    best = planes
+    for move in ((0, distance_px), (distance_px, 0), (diagonal,) * 2, (diagonal, -diagonal)):
+        best = tf.maximum(best, tf.minimum(*_both(padded, distance_px, move)))
+    return best - planes
+
+
+def _strokes(
+    bars: tf.Tensor, stroke: StrokeSettings, around: _Surroundings, settings: OcclusionSettings
+) -> tf.Tensor:
+    """Pixels of bars that lie on lines: float32 `(batch, height, width)`, 0 or 1."""
+    lines = None
+    for which, (saturation, threshold) in enumerate(zip(stroke.saturation, stroke.line_threshold)):
+        if threshold >= 1.0:
+            continue
+        saturated = halve((bars / (bars + saturation))[..., None])
+        clutter = settings.clutter_caution * _clutter(saturated)
+        thresholds = threshold * around.caution + clutter
+        found = _lines(saturated, thresholds, directions(settings, which))
+        lines = found if lines is None else tf.maximum(lines, found)
+    near = dilate(tf.cast(lines, tf.float32)[..., None], 3)[..., 0]
+    bars = bars * repeat_twice(near, *height_width(bars))
+    peaks = dilate(bars[..., None], 7)[..., 0]
+    least = tf.maximum(stroke.faintest, stroke.share_of_peak * peaks)
+    return tf.cast(bars > least, tf.float32)
+
+
+def _clutter(saturated: tf.Tensor) -> tf.Tensor:
+    """Mean over about 48 pixels of the working size: `(batch, height, width)` like its input."""
+    blocks = pad_with_edge(_block_means(saturated), 1)
+    means = tf.nn.avg_pool2d(blocks, 3, 1, "VALID")
+    return tf.image.resize(means, height_width(saturated), method="bilinear")[..., 0]
+
+
+def _block_means(planes: tf.Tensor) -> tf.Tensor:
+    """Means of whole blocks of 8x8 pixels."""
+    return tf.nn.avg_pool2d(planes, 8, 8, "VALID")
+
+
+def _lines(planes: tf.Tensor, thresholds: tf.Tensor, lines: tuple[Direction, ...]) -> tf.Tensor:
+    """Where straight lines run: both halves stand out from what runs beside them.
+
+    That is what tells a hair from a mesh of pigment, whose threads bend and end sooner, and from
+    dots and globules, which fill no line.
+
+    Args:
+        planes: float32 `(batch, height, width, 1)` in [0, 1], at half the working size.
+        thresholds: float32 `(batch, height, width)`.
+        lines: of one length, in all directions.
+
+    Returns:
+        uint8 `(batch, height, width)`, 0 or 1.
+    """
+    kernel, radius = _stacked(lines)
+    outer = margin(lines)
+    means = tf.nn.conv2d(pad_with_edge(planes, outer + radius), kernel, 1, "VALID")
+    thresholds = pad_with_edge(thresholds, outer)
+    found = None
+    for line, mean in zip(lines, tf.unstack(means, axis=-1)):
+        rival, halves, *steps = line.margins()
+        least = window(thresholds, outer - sum(steps), (0, 0))
+        spare = outer - rival - halves - sum(steps)
+        hits = _hits(window(mean, spare, (0, 0)), line, least)
+        found = hits if found is None else tf.maximum(found, hits)
+    return found
+
+
+def _hits(mean: tf.Tensor, line: Direction, least: tf.Tensor) -> tf.Tensor:
+    """Pixels on lines of one direction; each move to both sides takes its margin off `mean`."""
+    rival, halves, *steps = line.margins()
+    contrast = window(mean, rival, (0, 0)) - 0.5 * sum(_both(mean, rival, line.rival))
+    hits = tf.cast(tf.minimum(*_both(contrast, halves, line.halves)) > least, tf.uint8)
+    for taken, step in zip(steps, line.steps):
+        hits = tf.maximum(tf.maximum(*_both(hits, taken, step)), window(hits, taken, (0, 0)))
+    return hits
+
+
+def _both(plane: tf.Tensor, taken: int, move: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """What stands at a move to the one side, and to the other."""
+    rows, columns = move
+    return window(plane, taken, move), window(plane, taken, (-rows, -columns))
+
+
+def _stacked(lines: tuple[Direction, ...]) -> tuple[tf.Tensor, int]:
+    """All directions' kernels as one filter `(side, side, 1, directions)`, and its radius."""
+    radius = max(max(line.kernel.shape) // 2 for line in lines)
+    filters = np.zeros((2 * radius + 1, 2 * radius + 1, 1, len(lines)), np.float32)
+    for index, line in enumerate(lines):
+        rows, columns = (side // 2 for side in line.kernel.shape)
+        filters[
+            radius - rows : radius + rows + 1, radius - columns : radius + columns + 1, 0, index
+        ] = line.kernel
+    return tf.constant(filters), radius
+
+
+class _Surroundings(NamedTuple):
+    """What the skin looks like without its small marks; all at half the working size, float32.
+
+    Attributes:
+        contrast: `(batch, height, width, 2)`, by how much closing raises red and blue brightness.
+        darker: `(batch, height, width, 1)`, by how much they are denser than bare skin.
+        caution: `(batch, height, width)`, factor on the line thresholds.
+    """
+
+    contrast: tf.Tensor
+    darker: tf.Tensor
+    caution: tf.Tensor
+
+
+def _surroundings(brightness: tf.Tensor, settings: OcclusionSettings) -> _Surroundings:
+    small = halve(tf.stack([brightness[..., 0], brightness[..., 2]], axis=-1))
+    closed = close(small, settings.mark_size_px // 2 | 1)
+    darker = _skin_brightness(small[..., :1], settings) - closed[..., :1]
+    caution = 1.0 + settings.lesion_caution * tf.maximum(darker[..., 0], 0.0)
+    return _Surroundings(closed - small, darker, caution)
+
+
+def _marks(
+    around: _Surroundings,
+    lesions: tf.Tensor | None,
+    settings: OcclusionSettings,
+    size: tuple[tf.Tensor, tf.Tensor],
+) -> tf.Tensor:
+    """Small marks on bare skin that absorb red light: ink, digits, short ticks.
+
+    Args:
+        around: what the skin looks like.
+        lesions: `(batch, height, width, 1)`, above 0 on the lesion; no mark is sought there.
+        settings: thresholds.
+        size: height and width of the result.
+
+    Returns:
+        float32 `(batch, height, width, 1)`, 0 or 1.
+    """
+    red_contrast, blue_contrast = tf.split(around.contrast, 2, axis=-1)
+    bare = around.darker < settings.skin_tolerance
+    if lesions is not None:
+        bare = tf.logical_and(bare, halve(lesions) <= 0.0)
+    strong = tf.logical_and(
+        red_contrast > settings.mark_contrast,
+        red_contrast > settings.mark_redness * blue_contrast,
+    )
+    core = tf.cast(tf.logical_and(bare, strong), tf.float32)
+    edge = red_contrast > settings.mark_edge * settings.mark_contrast
+    near = dilate(core, 5) > 0.0
+    mask = tf.cast(tf.logical_and(tf.logical_and(bare, edge), near), tf.float32)
+    return repeat_twice(mask[..., 0], *size)[..., None]
+
+
+def _skin_brightness(red: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
+    """Brightness of bare skin per image, `(batch, 1, 1, 1)`: a high quantile of block means."""
+    values = tf.sort(tf.reshape(_block_means(red), [tf.shape(red)[0], -1]), axis=-1)
+    last = tf.cast(tf.shape(values)[1] - 1, tf.float32)
+    place = tf.cast((1.0 - settings.skin_quantile) * last, tf.int32)
+    return tf.gather(values, place, axis=1)[:, None, None, None]

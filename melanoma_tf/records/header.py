@@ -1,0 +1,198 @@
+"""What an encoded image claims to be, read from its header before anything is decoded.
+
+Decoders allocate what a header claims, and some of them fill what a truncated file lacks with
+grey: both are found here, by walking the file's own structure.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from melanoma_tf.errors import MelanomaError
+
+
+class UnreadableImageError(MelanomaError):
+    """An image file that cannot be decoded right; the message is the reason, without the name."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """An encoded image's format (`jpeg`, `png`, `bmp` or `tiff`) and its size in pixels."""
+
+    image_format: str
+    height: int
+    width: int
+
+
+def read_header(encoded: bytes) -> Header:
+    """Read the header of a JPEG, PNG, BMP or TIFF file, and check that the file is whole.
+
+    Raises:
+        UnreadableImageError: the bytes are of no such format, end too early, or are of a kind
+            that would not be decoded right.
+    """
+    if not encoded:
+        raise UnreadableImageError("the file is empty")
+    for magic, image_format, read in _FORMATS:
+        if encoded.startswith(magic):
+            try:
+                height, width = read(encoded)
+            except (struct.error, IndexError, OverflowError):
+                raise _truncated(image_format) from None
+            if height < 1 or width < 1:
+                raise UnreadableImageError(f"claims a size of {width}x{height} pixels")
+            return Header(image_format, height, width)
+    raise UnreadableImageError("expected a JPEG, PNG, BMP, TIFF or DICOM file; it is none of them")
+
+
+def check_size(height: int, width: int, max_megapixels: float) -> None:
+    """Refuse a size above the limit.
+
+    Raises:
+        UnreadableImageError: `height * width` is more than `max_megapixels` million pixels.
+    """
+    if height * width > max_megapixels * 1e6:
+        raise UnreadableImageError(
+            f"claims {width}x{height} = {height * width / 1e6:,.1f} megapixels; "
+            f"--max-megapixels allows {max_megapixels:g}"
+        )
+
+
+def _truncated(image_format: str) -> UnreadableImageError:
+    return UnreadableImageError(f"truncated: the {image_format.upper()} data end too early")
+
+
+# Start of frame: C4, C8 and CC look alike but are tables and an extension.
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
+# In entropy-coded data FF is followed by 00, or by a restart marker.
+_JPEG_NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+
+
+def _read_jpeg(encoded: bytes) -> tuple[int, int]:
+    size: tuple[int, int] | None = None
+    position = 2
+    while True:
+        if encoded[position] != 0xFF:
+            raise UnreadableImageError("broken JPEG: no marker where one is due")
+        marker = encoded[position + 1]
+        if marker == 0xFF:  # fill bytes may precede a marker
+            position += 1
+        elif marker == 0xD9:
+            break
+        elif marker in _JPEG_STANDALONE:
+            position += 2
+        else:
+            (length,) = struct.unpack_from(">H", encoded, position + 2)
+            if marker in _JPEG_FRAMES:
+                precision, *size_found = struct.unpack_from(">BHH", encoded, position + 4)
+                size = (size_found[0], size_found[1])
+                if precision != 8:
+                    raise UnreadableImageError(f"JPEG of {precision} bits, expected 8")
+            position += 2 + length
+            if marker == 0xDA:
+                found = _JPEG_NEXT_MARKER.search(encoded, position)
+                if found is None:
+                    raise _truncated("jpeg")
+                position = found.start()
+    if size is None:
+        raise UnreadableImageError("broken JPEG: it holds no frame")
+    return size
+
+
+def _png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and length of each chunk's data, up to the end chunk; checksums are checked."""
+    position = 8
+    kind = b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", encoded, position)
+        (checksum,) = struct.unpack_from(">I", encoded, position + 8 + length)
+        covered = memoryview(encoded)[position + 4 : position + 8 + length]
+        if zlib.crc32(covered) != checksum:
+            raise UnreadableImageError(f"broken PNG: wrong checksum in its {kind!r} chunk")
+        yield kind, position + 8, length
+        position += 12 + length
+
+
+def _read_png(encoded: bytes) -> tuple[int, int]:
+    chunks = list(_png_chunks(encoded))
+    kind, start, _ = chunks[0]
+    if kind != b"IHDR":
+        raise UnreadableImageError("broken PNG: it does not begin with its header")
+    width, height = struct.unpack_from(">II", encoded, start)
+    return height, width
+
+
+def _read_bmp(encoded: bytes) -> tuple[int, int]:
+    pixels_at, header_size = struct.unpack_from("<II", encoded, 10)
+    if header_size == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", encoded, 18)
+        compression = 0
+    else:
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", encoded, 18)
+    # A negative height says that the rows stand from top to bottom.
+    height = abs(height)
+    row_bytes = (width * bits + 31) // 32 * 4
+    if compression in (0, 3) and len(encoded) < pixels_at + row_bytes * height:
+        raise _truncated("bmp")
+    return height, width
+
+
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_COLOUR, _TIFF_SAMPLE = 256, 257, 258, 262, 339
+_TIFF_COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
+
+
+def _read_tiff(encoded: bytes) -> tuple[int, int]:
+    tags = _tiff_tags(encoded)
+    bits = set(tags.get(_TIFF_BITS, (1,)))
+    colour = tags.get(_TIFF_COLOUR, (-1,))[0]
+    sample = set(tags.get(_TIFF_SAMPLE, (1,)))
+    if colour not in _TIFF_COLOURS:
+        raise UnreadableImageError(f"TIFF of colour space {colour}; expected grey, RGB or CMYK")
+    if sample != {1}:
+        raise UnreadableImageError("TIFF of signed or floating-point pixels; expected unsigned")
+    if bits not in ({1}, {4}, {8}, {16}) or (bits == {16} and colour not in (1, 2)):
+        found = "/".join(map(str, sorted(bits)))
+        raise UnreadableImageError(f"TIFF of {found} bits in {_TIFF_COLOURS[colour]}")
+    return tags[_TIFF_HEIGHT][0], tags[_TIFF_WIDTH][0]
+
+
+def _tiff_tags(encoded: bytes) -> dict[int, tuple[int, ...]]:
+    """The integer tags of the first image, in classic TIFF and BigTIFF."""
+    order = "<" if encoded[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", encoded, 2)[0] == 43
+    word, inline_bytes, entry_bytes = ("Q", 8, 20) if big else ("I", 4, 12)
+    (directory,) = struct.unpack_from(order + word, encoded, 8 if big else 4)
+    count_format = order + ("Q" if big else "H")
+    (count,) = struct.unpack_from(count_format, encoded, directory)
+    first = directory + struct.calcsize(count_format)
+    tags = {}
+    for index in range(min(count, 4096)):
+        entry = first + index * entry_bytes
+        tag, kind, number = struct.unpack_from(order + "HH" + word, encoded, entry)
+        if kind not in _TIFF_TYPES or number > 16:
+            continue
+        layout = order + str(number) + _TIFF_TYPES[kind]
+        value_at = entry + entry_bytes - inline_bytes
+        if struct.calcsize(layout) > inline_bytes:
+            (value_at,) = struct.unpack_from(order + word, encoded, value_at)
+        tags[tag] = struct.unpack_from(layout, encoded, value_at)
+    if not {_TIFF_WIDTH, _TIFF_HEIGHT} <= {tag for tag, value in tags.items() if value}:
+        raise UnreadableImageError("broken TIFF: it does not state its size")
+    return tags
+
+
+_FORMATS: tuple[tuple[bytes, str, Callable[[bytes], tuple[int, int]]], ...] = (
+    (b"\xff\xd8\xff", "jpeg", _read_jpeg),
+    (b"\x89PNG\r\n\x1a\n", "png", _read_png),
+    (b"BM", "bmp", _read_bmp),
+    (b"II*\0", "tiff", _read_tiff),
+    (b"MM\0*", "tiff", _read_tiff),
+    (b"II+\0", "tiff", _read_tiff),
+    (b"MM\0+", "tiff", _read_tiff),
+)

@@ -1,0 +1,278 @@
+"""Examples -> TFRecord files, one open per split, each closed with its count and checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import tensorflow as tf
+
+from melanoma_tf.datasets.lesion import SPLITS
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.records.manifest import Count, Shard
+from melanoma_tf.records.schema import ORIGINS, Example, serialize
+
+# TFRecord framing: length (8 bytes), its checksum (4) and the payload's checksum (4).
+_FRAME_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Stands in a stream of examples for one that could not be made.
+
+    Attributes:
+        split: where it would have stood.
+        source: its data set.
+        key: the image's name.
+        file: name of the file at fault, without its folder.
+        reason: in words.
+    """
+
+    split: str
+    source: str
+    key: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How many files a split is cut into.
+
+    Attributes:
+        shard_bytes: a shard is closed when it has reached this size.
+        shards: this many shards per split instead, of equal counts; needs `expected`.
+        expected: split -> number of items to come.
+    """
+
+    shard_bytes: int = 128 * 2**20
+    shards: int | None = None
+    expected: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.shards is not None and self.shards < 1:
+            raise MelanomaError(f"expected at least 1 shard; found {self.shards}")
+
+    def is_full(self, split: str, index: int, items: int, size_bytes: int) -> bool:
+        """Whether a split's shard is complete.
+
+        Args:
+            split: its name.
+            index: the shard's position in the split.
+            items: in this and the earlier shards of the split.
+            size_bytes: of this shard.
+        """
+        if self.shards is None:
+            return size_bytes >= self.shard_bytes
+        # At i * total // shards no two shards differ by more than one item.
+        expected = self.expected[split]
+        shards = min(self.shards, expected)
+        return index + 1 < shards and items >= (index + 1) * expected // shards
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A shard that is whole on disk, with all that has to be known of it to go on after it.
+
+    Attributes:
+        shard: the file, under its name during the build.
+        items: of its split, examples and skipped ones, up to its end.
+        counts: of its examples.
+        skipped: since the shard before it.
+    """
+
+    shard: Shard
+    items: int
+    counts: tuple[Count, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class ShardWriter:
+    """Writes a stream into `folder`.
+
+    The files get their final names in `finish`, when it is known how many there are.
+
+    Args:
+        folder: exists.
+        class_names: in the order of `label`.
+        sharding: when a shard is full.
+        finished: shards that an interrupted build left in the folder, in their order.
+        on_finished: called when a shard is whole on disk.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        class_names: Sequence[str],
+        sharding: Sharding,
+        *,
+        finished: Iterable[Finished] = (),
+        on_finished: Callable[[Finished], None] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._class_names = tuple(class_names)
+        self._sharding = sharding
+        self._on_finished = on_finished
+        self._splits = {split: _SplitState() for split in SPLITS}
+        for entry in finished:
+            state = self._splits[entry.shard.split]
+            state.finished.append(entry)
+            state.items = entry.items
+
+    def items(self, split: str) -> int:
+        """How many items of a split are written or skipped so far."""
+        return self._splits[split].items
+
+    def add(self, item: Example | Skipped) -> None:
+        """Append one example to its split, or note one that was skipped.
+
+        Raises:
+            MelanomaError: label, split or origin do not fit the folder.
+        """
+        if item.split not in SPLITS:
+            raise MelanomaError(f"{item.key}: expected a split of {SPLITS}, found {item.split!r}")
+        state = self._splits[item.split]
+        state.items += 1
+        index = len(state.finished)
+        if isinstance(item, Skipped):
+            state.skipped.append(item)
+        else:
+            self._check(item)
+            if state.shard is None:
+                state.shard = _OpenShard(self._folder / f"{item.split}-{index:05d}.part")
+            state.shard.write(item)
+        shard = state.shard
+        if shard and self._sharding.is_full(item.split, index, state.items, shard.size_bytes):
+            self._close(item.split)
+
+    def finish(self) -> tuple[tuple[Shard, ...], tuple[Count, ...], tuple[Skipped, ...]]:
+        """Close and name every shard.
+
+        Returns:
+            The shards in reading order, the counts, and what was skipped.
+        """
+        shards: list[Shard] = []
+        skipped: list[Skipped] = []
+        cells: Counter[Count] = Counter()
+        for split, state in self._splits.items():
+            if state.shard is not None:
+                self._close(split)
+            total = len(state.finished)
+            for index, entry in enumerate(state.finished):
+                name = f"{split}-{index:05d}-of-{total:05d}.tfrecord"
+                (self._folder / entry.shard.name).rename(self._folder / name)
+                shards.append(replace(entry.shard, name=name))
+                skipped.extend(entry.skipped)
+                for row in entry.counts:
+                    cells[replace(row, count=0)] += row.count
+            skipped.extend(state.skipped)
+        counts = sorted(
+            (replace(cell, count=number) for cell, number in cells.items()),
+            key=lambda row: (row.split, row.class_name, row.source, row.origin),
+        )
+        return tuple(shards), tuple(counts), tuple(skipped)
+
+    def abandon(self) -> None:
+        """Close what is open without finishing it."""
+        for state in self._splits.values():
+            if state.shard is not None:
+                state.shard.close()
+                state.shard = None
+
+    def _close(self, split: str) -> None:
+        state = self._splits[split]
+        assert state.shard is not None
+        shard, counts = state.shard.finish(split)
+        entry = Finished(shard, state.items, counts, tuple(state.skipped))
+        state.finished.append(entry)
+        state.shard = None
+        state.skipped = []
+        if self._on_finished is not None:
+            self._on_finished(entry)
+
+    def _check(self, example: Example) -> None:
+        if example.origin not in ORIGINS:
+            raise MelanomaError(
+                f"{example.key}: expected an origin of {ORIGINS}, found {example.origin!r}"
+            )
+        names = self._class_names
+        if not 0 <= example.label < len(names) or names[example.label] != example.label_text:
+            raise MelanomaError(
+                f"{example.key}: expected a label of {names}; "
+                f"found {example.label} {example.label_text!r}"
+            )
+
+
+@dataclass
+class _SplitState:
+    finished: list[Finished] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    shard: _OpenShard | None = None
+    items: int = 0
+
+
+class _OpenShard:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._named_errors():
+            self._writer = tf.io.TFRecordWriter(str(path))
+        self._cells: Counter[tuple[str, str, str]] = Counter()
+        self.size_bytes = 0
+
+    def write(self, example: Example) -> None:
+        serialized = serialize(example)
+        with self._named_errors():
+            self._writer.write(serialized)
+        self._cells[(example.label_text, example.source, example.origin)] += 1
+        self.size_bytes += len(serialized) + _FRAME_BYTES
+
+    def close(self) -> None:
+        with self._named_errors():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise MelanomaError(f"{self._path}: cannot be written: {error.message}") from None
+
+    def finish(self, split: str) -> tuple[Shard, tuple[Count, ...]]:
+        self.close()
+        counts = tuple(Count(split, *cell, number) for cell, number in sorted(self._cells.items()))
+        # On disk before it counts as finished: a build may be resumed after a power cut.
+        with self._path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        shard = Shard(
+            name=self._path.name,
+            split=split,
+            count=sum(self._cells.values()),
+            size_bytes=self._path.stat().st_size,
+            sha256=sha256(self._path),
+        )
+        return shard, counts
+
+
+_FINAL_NAME = re.compile(r"([a-z]+-\d{5})-of-\d{5}\.tfrecord")
+
+
+def restore_names(folder: Path) -> None:
+    """Give the shards of a build that was killed in `finish` their names of before."""
+    for path in folder.glob("*.tfrecord"):
+        if match := _FINAL_NAME.fullmatch(path.name):
+            path.rename(folder / f"{match[1]}.part")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

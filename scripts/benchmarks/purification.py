@@ -1,0 +1,222 @@
+"""Measure purification against a known truth: occlusions drawn on images that have few.
+
+    python scripts/benchmarks/purification.py --half reporting --data DATA
+
+DATA holds `isic2017/` in the challenge's layout; without it only phantoms are measured. Images
+fall into a tuning and a reporting half by a hash of their name, phantoms by their seed, and each
+half has an occlusion generator of its own (`occlusion_drawings.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import cv2
+import numpy as np
+from occlusion_drawings import draw_reporting, draw_tuning
+from purification_methods import Method, methods
+
+from melanoma_tf.datasets.phantom_image import PHANTOM_CLASSES, PhantomSettings, draw_phantom
+
+GENERATORS = {"tuning": draw_tuning, "reporting": draw_reporting}
+# Images of isic2017 in which the eye finds next to no hair, ruler, ink or bubble.
+CLEANEST = (
+    *(0, 8, 13, 16, 37, 38, 39, 47, 52, 53, 63, 73, 108, 109, 122, 124, 141, 142, 145, 153, 156),
+    *(172, 186, 196, 197, 199, 202, 203, 211, 213, 216, 221, 222, 225, 226, 227, 232, 233, 235),
+    *(236, 263, 278, 292, 297, 311, 313, 316, 321, 329, 341, 423, 457, 525, 540, 543),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image, the same one occluded, and where. `lesion` and `occluded_at` are bool masks."""
+
+    source: str
+    clean: np.ndarray
+    lesion: np.ndarray
+    occluded: np.ndarray
+    occluded_at: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one method scores on one case, or on average.
+
+    Attributes:
+        psnr_inside: in dB, over the occluded pixels, against the clean image.
+        ssim_inside: mean structural similarity over the occluded pixels.
+        psnr_outside: in dB, over all other pixels.
+        dice: of the occlusion mask.
+        structure_lost: change of high-frequency energy inside the lesion, away from occlusions,
+            as a share of what was there.
+        milliseconds: per image, one image at a time.
+    """
+
+    psnr_inside: float
+    ssim_inside: float
+    psnr_outside: float
+    dice: float
+    structure_lost: float
+    milliseconds: float
+
+
+def belongs_to(key: str, half: str) -> bool:
+    """Whether an image falls into a half, by a hash of its name."""
+    return (hashlib.sha256(key.encode()).digest()[0] % 2 == 1) == (half == "tuning")
+
+
+def cases(half: str, seed: int, data: Path | None, phantoms: int) -> Iterator[Case]:
+    """The half's cases: real images first, then phantoms."""
+    for source, key, clean, lesion in (*real_images(half, data), *phantom_images(half, phantoms)):
+        digest = hashlib.sha256(f"{seed}/{half}/{key}".encode()).digest()
+        rng = np.random.default_rng(list(digest[:8]))
+        occluded, mask = GENERATORS[half](clean, rng)
+        yield Case(source, clean, lesion, occluded, mask)
+
+
+def real_images(half: str, data: Path | None) -> Iterator[tuple]:
+    if data is None:
+        return
+    root = data / "isic2017"
+    for key in (f"ISIC_{number:07d}" for number in CLEANEST):
+        if belongs_to(key, half):
+            image = cv2.imread(str(root / "ISIC-2017_Training_Data" / f"{key}.jpg"))
+            name = f"{key}_segmentation.png"
+            mask = cv2.imread(
+                str(root / "ISIC-2017_Training_Part1_GroundTruth" / name), cv2.IMREAD_GRAYSCALE
+            )
+            if image is None or mask is None:
+                sys.exit(f"expected {key} with its lesion mask under {root}; it is not there")
+            yield "real", key, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), mask > 127
+
+
+def phantom_images(half: str, count: int) -> Iterator[tuple]:
+    clear = PhantomSettings(size_px=(384, 512), hairs=0, ruler=0, ink=0, bubbles=0)
+    for index in range(count):
+        seed = 2 * index + (half == "reporting")
+        phantom = draw_phantom(PHANTOM_CLASSES[index % len(PHANTOM_CLASSES)], seed, clear)
+        yield "phantom", f"phantom_{seed}", phantom.clean, phantom.lesion_mask > 0
+
+
+def psnr(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
+    """In dB, over the pixels of a mask; 99 where they are equal, NaN where there are none."""
+    if not where.any():
+        return float("nan")
+    error = np.mean((one[where].astype(np.float64) - other[where]) ** 2)
+    return 99.0 if error == 0 else float(min(99.0, 10 * np.log10(255.0**2 / error)))
+
+
+def ssim_map(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Structural similarity per pixel (Wang et al. 2004: Gaussian window of 1.5), over channels."""
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (11, 11), 1.5)
+
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    mean_one, mean_other = mean(one), mean(other)
+    variances = mean(one**2) - mean_one**2 + mean(other**2) - mean_other**2
+    covariance = mean(one * other) - mean_one * mean_other
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_one * mean_other + c1) * (2 * covariance + c2)
+    similarity /= (mean_one**2 + mean_other**2 + c1) * (variances + c2)
+    return similarity.mean(axis=2)
+
+
+def structure_lost(case: Case, purified: np.ndarray) -> float:
+    near = cv2.dilate(case.occluded_at.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    where = case.lesion & ~near
+    fine_clean, fine_purified = _fine(case.clean), _fine(purified)
+    energy = float((fine_clean[where] ** 2).sum())
+    if energy == 0:
+        return float("nan")
+    return float(((fine_purified - fine_clean)[where] ** 2).sum()) / energy
+
+
+def _fine(image: np.ndarray) -> np.ndarray:
+    values = image.astype(np.float32)
+    return values - cv2.GaussianBlur(values, (0, 0), 2.0)
+
+
+def score(case: Case, method: Method) -> Scores:
+    method(case.occluded, case.lesion)  # a first run of a size is slower: it is not timed
+    started = time.perf_counter()
+    purified, mask = method(case.occluded, case.lesion)
+    elapsed = time.perf_counter() - started
+    truth = case.occluded_at
+    both = int(mask.sum()) + int(truth.sum())
+    inside = ssim_map(purified, case.clean)[truth]
+    return Scores(
+        psnr_inside=psnr(purified, case.clean, truth),
+        ssim_inside=float(inside.mean()) if inside.size else float("nan"),
+        psnr_outside=psnr(purified, case.clean, ~truth),
+        dice=2 * int((mask & truth).sum()) / both if both else 1.0,
+        structure_lost=structure_lost(case, purified),
+        milliseconds=1000 * elapsed,
+    )
+
+
+def average(rows: list[Scores]) -> Scores:
+    """Means over cases; the median of the times, which other work on the machine lengthens."""
+    values = {f.name: [getattr(row, f.name) for row in rows] for f in fields(Scores)}
+    means = {name: float(np.nanmean(column)) for name, column in values.items()}
+    return Scores(**{**means, "milliseconds": float(np.median(values["milliseconds"]))})
+
+
+def measure(half: str, seed: int, data: Path | None, phantoms: int) -> dict[str, dict[str, Scores]]:
+    """Averages by source (`real`, `phantom`, `all`) and method."""
+    drawn = list(cases(half, seed, data, phantoms))
+    table: dict[str, dict[str, Scores]] = {}
+    for name, method in methods().items():
+        rows = [(case.source, score(case, method)) for case in drawn]
+        for source in ("real", "phantom", "all"):
+            chosen = [row for origin, row in rows if source in (origin, "all")]
+            if chosen:
+                table.setdefault(source, {})[name] = average(chosen)
+    return table
+
+
+def print_tables(table: dict[str, dict[str, Scores]]) -> None:
+    for source, rows in table.items():
+        print(f"\n{source}")
+        print(
+            f"{'method':30} {'PSNR in':>8} {'SSIM in':>8} {'PSNR out':>9} {'Dice':>6} "
+            f"{'lost':>7} {'ms':>7}"
+        )
+        for name, s in rows.items():
+            print(
+                f"{name:30} {s.psnr_inside:8.2f} {s.ssim_inside:8.3f} {s.psnr_outside:9.2f} "
+                f"{s.dice:6.3f} {s.structure_lost:7.1%} {s.milliseconds:7.1f}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder that holds isic2017/")
+    parser.add_argument("--half", choices=GENERATORS, default="reporting")
+    parser.add_argument("--phantoms", type=int, default=16, help="number of phantoms")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawn occlusions")
+    parser.add_argument("--json", type=Path, help="write the scores there too")
+    options = parser.parse_args()
+    table = measure(options.half, options.seed, options.data, options.phantoms)
+    print_tables(table)
+    if options.json:
+        rows = {source: {n: asdict(s) for n, s in by.items()} for source, by in table.items()}
+        settings = {"half": options.half, "seed": options.seed, "phantoms": options.phantoms}
+        options.json.write_text(json.dumps({"settings": settings, "scores": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

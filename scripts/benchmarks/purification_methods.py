@@ -1,0 +1,66 @@
+"""The methods that `purification.py` compares: a name, and a function on one image.
+
+One more method is one more line in `methods`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+# (uint8 RGB image, bool lesion mask) -> (uint8 RGB image, bool occlusion mask)
+Method = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def nothing(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What doing nothing scores: the floor of every column."""
+    return image, np.zeros(image.shape[:2], bool)
+
+
+def opencv_recipe(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The recipe that public notebooks use: black-hat, fixed threshold, inpainting by Telea."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (17, 17))
+    black_hat = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, cross)
+    mask = (black_hat > 10).astype(np.uint8)
+    return cv2.inpaint(image, mask, 1, cv2.INPAINT_TELEA), mask > 0
+
+
+def opencv_twin(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from melanoma_tf.images.occlusion_opencv import purify_image
+
+    purified, mask = purify_image(image)
+    return purified, mask > 0
+
+
+def graph(method: str, with_lesion: bool) -> Method:
+    """`images.occlusion.purify` as one traced function for images of every size."""
+    import tensorflow as tf
+
+    from melanoma_tf.images.occlusion import purify
+
+    colour, grey = (tf.TensorSpec([None, None, n], tf.uint8) for n in (3, 1))
+
+    @tf.function(input_signature=[colour, grey])
+    def traced(image, lesion):
+        return purify(image, lesion if with_lesion else None, method=method)
+
+    def run(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        purified, mask = traced(image, lesion[..., None].astype(np.uint8))
+        return purified.numpy(), mask.numpy()[..., 0] > 0
+
+    return run
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name, in the order of the table."""
+    return {
+        "nothing": nothing,
+        "bisla2019, lesion mask": graph("bisla2019", with_lesion=True),
+        "OpenCV recipe": opencv_recipe,
+        "classical, graph": graph("classical", with_lesion=False),
+        "classical, graph, lesion mask": graph("classical", with_lesion=True),
+        "classical, OpenCV": opencv_twin,
+    }

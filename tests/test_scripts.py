@@ -1,0 +1,28 @@
+"""The two commands of a fresh machine refuse a Python that TensorFlow 2.15 does not have."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("script", ["demo.sh", "test.sh"])
+def test_an_unsupported_python_is_one_clear_line(script, tmp_path):
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for name in (script, "environment.sh"):
+        (scripts / name).write_bytes((REPOSITORY / "scripts" / name).read_bytes())
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.12.1"\nexit 1\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["bash", scripts / script], capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin", "PYTHON": str(python)},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1
+    assert "3.9, 3.10 or 3.11" in done.stderr
+    assert "Python 3.12.1" in done.stderr
+    assert not (tmp_path / ".venv").exists()

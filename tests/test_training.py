@@ -1,0 +1,175 @@
+"""`fit`: replicas agree, a killed run goes on, equal seeds give equal weights."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from melanoma_tf import training
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.models.classifier import compile_classifier
+from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches, training_batches
+from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
+
+BATCH, STEPS = 12, 3
+INPUTS = ClassifierInputs(image_size_px=32, batch_size=BATCH, seed=3)
+
+
+def build():
+    """A network with everything that can go wrong under a strategy, but tiny."""
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.Conv2D(4, 5, 4, activation="relu")(features)
+    features = keras.layers.BatchNormalization(synchronized=True)(features)
+    features = keras.layers.GlobalAveragePooling2D()(features)
+    return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
+
+
+def train(
+    records,
+    run_dir,
+    *,
+    epochs=2,
+    seed=0,
+    learning_rate=1e-2,
+    strategy=("single", 0),
+    mixed_precision=False,
+    report=lambda line: None,
+    **run,
+):
+    validation = evaluation_batches(records, "validation", INPUTS)
+    config = {"kind": "classifier", "epochs": epochs, "learning_rate": learning_rate}
+    return training.fit(
+        build,
+        lambda model: compile_classifier(model, learning_rate, [True] * 3),
+        training=lambda done: training_batches(records, INPUTS, first_example=done),
+        validation=validation.map(lambda batch: (batch["image"], batch["label"])),
+        strategy=training.make_strategy(*strategy),
+        settings=training.TrainingSettings(epochs, STEPS, mixed_precision, seed=seed),
+        run=training.Run(run_dir, config, **run),
+        examples_per_step=BATCH,
+        report=report,
+    )
+
+
+def weights(run_dir):
+    return keras.models.load_model(run_dir / "model.keras", compile=False).get_weights()
+
+
+@pytest.fixture(scope="module")
+def straight(phantom_records, tmp_path_factory):
+    """A run of two epochs without a break."""
+    run_dir = tmp_path_factory.mktemp("straight") / "run"
+    return run_dir, train(phantom_records, run_dir)
+
+
+def test_the_run_folder_is_as_designed(straight):
+    run_dir, history = straight
+    assert {path.name for path in run_dir.iterdir()} == {
+        "config.json", "history.json", "logs", "checkpoints", "model.keras",
+    }  # fmt: skip
+    assert json.loads((run_dir / "config.json").read_text())["learning_rate"] == 1e-2
+    assert json.loads((run_dir / "history.json").read_text()) == history
+    assert all(len(values) == 2 for values in history.values())
+    assert {"loss", "accuracy", "auc", "val_loss", "val_auc", "images_per_second"} <= set(history)
+
+
+def test_tensorboard_has_the_curves(straight):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(straight[0] / "logs" / "validation"))
+    events.Reload()
+    assert {"epoch_loss", "epoch_auc"} <= set(events.Tags()["tensors"])
+    assert [event.step for event in events.Tensors("epoch_loss")] == [0, 1]
+
+
+def test_equal_seeds_give_equal_weights_and_other_seeds_others(straight, phantom_records, tmp_path):
+    train(phantom_records, tmp_path / "again")
+    for ours, theirs in zip(weights(straight[0]), weights(tmp_path / "again")):
+        np.testing.assert_array_equal(ours, theirs)
+    train(phantom_records, tmp_path / "other", seed=1)
+    pairs = zip(weights(straight[0]), weights(tmp_path / "other"))
+    assert any(not np.array_equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(straight, phantom_records, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill_in_the_second_epoch(line):
+        if line.startswith("epoch 2"):
+            raise Killed
+
+    run_dir = tmp_path / "run"
+    with pytest.raises(Killed):
+        train(phantom_records, run_dir, epochs=3, report=kill_in_the_second_epoch)
+    assert not (run_dir / "model.keras").exists()
+    with pytest.raises(MelanomaError, match="has not finished; continue it with --resume"):
+        training.read_config(run_dir, "classifier")
+    lines = []
+    history = train(phantom_records, run_dir, epochs=3, resume=True, report=lines.append)
+    assert [line.split()[1] for line in lines] == ["3/3"]
+    assert history["loss"][:2] == straight[1]["loss"]
+    whole = train(phantom_records, tmp_path / "whole", epochs=3)
+    assert history["loss"] == whole["loss"]
+    for ours, theirs in zip(weights(run_dir), weights(tmp_path / "whole")):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
+    """Same global batches, so the same losses, statistics of the batches included."""
+    one = train(phantom_records, tmp_path / "one", strategy=("mirrored", 1))
+    two = train(phantom_records, tmp_path / "two", strategy=("mirrored", 2))
+    assert one["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
+    assert two["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
+    assert two["val_loss"] == pytest.approx(straight[1]["val_loss"], rel=1e-3)
+
+
+def test_an_existing_run_is_kept(straight, phantom_records):
+    before = (straight[0] / "model.keras").read_bytes()
+    with pytest.raises(MelanomaError, match="exists"):
+        train(phantom_records, straight[0])
+    with pytest.raises(MelanomaError, match=r"learning_rate was 0.01, is 0.5 now"):
+        train(phantom_records, straight[0], learning_rate=0.5, resume=True)
+    assert (straight[0] / "model.keras").read_bytes() == before
+
+
+def test_a_network_that_cannot_be_built_costs_no_earlier_run(straight, phantom_records):
+    before = (straight[0] / "model.keras").read_bytes()
+    settings = ClassifierSettings("small", "imagenet", image_size_px=32)
+    with pytest.raises(MelanomaError, match="no ImageNet weights"):
+        train_classifier(phantom_records, straight[0], settings, overwrite=True)
+    assert (straight[0] / "model.keras").read_bytes() == before
+
+
+def test_there_must_be_something_to_resume(phantom_records, tmp_path):
+    with pytest.raises(MelanomaError, match=r"--resume expected a run"):
+        train(phantom_records, tmp_path / "absent", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_training(phantom_records, tmp_path):
+    run_dir = tmp_path / "run"
+    with pytest.raises(MelanomaError, match="expected a finite one"):
+        train(phantom_records, run_dir, learning_rate=1e38)
+    assert not (run_dir / "model.keras").exists()
+
+
+def test_mixed_precision_leaves_the_policy_as_it_was(phantom_records, tmp_path):
+    history = train(phantom_records, tmp_path / "run", epochs=1, mixed_precision=True)
+    assert math.isfinite(history["loss"][0])
+    assert keras.mixed_precision.global_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("name", "replicas", "message"),
+    [
+        ("both", 0, "expected a strategy out of single, mirrored"),
+        ("single", 2, "expected --strategy mirrored for 2 replicas"),
+        ("mirrored", 5, "expected 5 logical CPU devices; TensorFlow already runs on 2"),
+    ],
+)
+def test_impossible_strategies_are_refused(name, replicas, message):
+    with pytest.raises(MelanomaError, match=message):
+        training.make_strategy(name, replicas)
