@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from melanoma_tf.images.geometry import double, halve_with_zeros, height_width
+from melanoma_tf.images.geometry import double, halve, height_width
 
-# Below this, no pixel is known at all: halving a single pixel eight times leaves 4 ** -8 of it.
-_LEAST_WEIGHT = 1e-12
+# Below this, no pixel is known: a single one in 512 x 512 is 4 ** -9 of the whole.
+_LEAST_WEIGHT = 1e-8
 
 
 def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
@@ -24,10 +24,10 @@ def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
         float32 like `images`, equal to it outside the holes; 0 where nothing at all was known.
     """
     known = 1.0 - holes
-    level = halve_with_zeros(tf.concat([images * known, known], axis=-1))
+    level = halve(tf.concat([images * known, known], axis=-1))
     pyramid = [level]
     for _ in range(levels - 1):
-        pyramid.append(halve_with_zeros(pyramid[-1]))
+        pyramid.append(halve(pyramid[-1]))
     filled = pyramid[-1][..., :-1] / tf.maximum(pyramid[-1][..., -1:], _LEAST_WEIGHT)
     for level in reversed(pyramid[:-1]):
         weight = level[..., -1:]

@@ -62,7 +62,7 @@ def purify(
         purified, masks = purify_bisla2019(batch, lesions)
     else:
         purified, masks = _purify_classical(batch, lesions, settings or OcclusionSettings())
-    masks = tf.cast(masks > 0.0, tf.uint8) * tf.constant(255, tf.uint8)
+    masks = tf.cast(masks, tf.uint8) * tf.constant(255, tf.uint8)
     purified = _as_dtype(purified, images.dtype)
     if images.shape.rank == 3:
         purified, masks = purified[0], masks[0]
@@ -84,10 +84,14 @@ def _purify_classical(
     holes = dilate(occlusions, 3)
     # Where everything is covered there is nothing to fill from: the image stays as it is.
     holes *= tf.cast(tf.reduce_any(holes < 0.5, axis=(1, 2, 3), keepdims=True), tf.float32)
-    filled = resize(fill(resize(images, *fill_size), holes), *own_size)
-    opacity = resize(holes, *own_size)
-    masks = tf.cast(resize(occlusions * holes, *own_size) >= 0.5, tf.float32)
-    return images + opacity * (filled - images), masks
+    filled = fill(resize(images, *fill_size), holes)
+
+    def blended() -> tf.Tensor:
+        opacity = resize(holes, *own_size)
+        return images + opacity * (resize(filled, *own_size) - images)
+
+    masks = resize(occlusions * holes, *own_size) >= 0.5
+    return tf.cond(is_large, blended, lambda: filled), masks
 
 
 def _as_batch(images: tf.Tensor) -> tf.Tensor:
@@ -141,6 +145,7 @@ def _as_lesions(lesion_masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
 
 
 def _as_dtype(values: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Values in [0, 1], as both methods give them, in the dtype of the input."""
     if dtype == tf.uint8:
-        return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 1.0) * 255.0), tf.uint8)
+        return tf.cast(values * 255.0 + 0.5, tf.uint8)
     return tf.cast(values, dtype)

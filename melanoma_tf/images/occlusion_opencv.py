@@ -312,27 +312,19 @@ def _fill(image: Pixels, hole: Pixels) -> Pixels:
     height, width = hole.shape
     known = cv2.bitwise_not(hole)
     seen = cv2.merge([*cv2.split(cv2.bitwise_and(image, image, mask=known)), known])
-    levels = [_halved_zero(seen.astype(np.float32))]
+    levels = [_halved(seen.astype(np.float32))]
     while max(levels[-1].shape[:2]) > 2:
-        levels.append(_halved_zero(levels[-1]))
-    filled = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-3) * 255
+        levels.append(_halved(levels[-1]))
+    filled = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6) * 255
     for level in levels[-2::-1]:
         rows, columns = level.shape[:2]
         size = (filled.shape[1] * 2, filled.shape[0] * 2)
         coarse = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)[:rows, :columns]
         weight = level[..., 3:]
-        own = level[..., :3] * (255 / np.maximum(weight, 1e-3))
-        filled = np.where(weight > 1e-3, own, coarse)
+        own = level[..., :3] * (255 / np.maximum(weight, 1e-6))
+        filled = np.where(weight > 1e-6, own, coarse)
     size = (filled.shape[1] * 2, filled.shape[0] * 2)
     fine = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)[:height, :width]
     result = image.copy()
     cv2.copyTo(np.rint(fine).clip(0, 255).astype(np.uint8), hole, result)
     return result
-
-
-def _halved_zero(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    height, width = plane.shape[:2]
-    if height % 2 or width % 2:
-        plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
-    halved = (plane.shape[1] // 2, plane.shape[0] // 2)
-    return cv2.resize(plane, halved, interpolation=cv2.INTER_AREA)

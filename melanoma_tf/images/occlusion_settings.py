@@ -74,7 +74,7 @@ class OcclusionSettings:
     bar_distances_px: tuple[int, int] = (4, 6)
     line_lengths_px: tuple[float, float] = (42.0, 18.0)
     rival_distance_px: float = 8.0
-    directions: tuple[int, int] = (12, 8)
+    directions: tuple[int, int] = (10, 6)
     reach: float = 0.4
     lesion_caution: float = 1.2
     clutter_caution: float = 0.4
