@@ -90,7 +90,7 @@ class LesionFinder(tf.Module):
         """Probabilities of squeezed images.
 
         Args:
-            squares: float32 `(batch, square_px, square_px, 3)` RGB in [0, 255].
+            squares: float32 `(batch, square_px, square_px, 3)` RGB in [0, 255]; `batch` may be 0.
 
         Returns:
             float32 `(batch, square_px, square_px, 1)`, holes filled.
@@ -98,6 +98,13 @@ class LesionFinder(tf.Module):
         return self._compiled(squares)
 
     def _probabilities(self, squares: tf.Tensor) -> tf.Tensor:
+        # Convolutions on a CPU fail at an empty batch.
+        def nothing() -> tf.Tensor:
+            return tf.zeros([0, self.square_px, self.square_px, 1])
+
+        return tf.cond(tf.size(squares) > 0, lambda: self._looked_at(squares), nothing)
+
+    def _looked_at(self, squares: tf.Tensor) -> tf.Tensor:
         if not self.use.refine:
             return self._finished(self._seen(squares))
         first = self._finished(self._seen(tf.nn.avg_pool2d(squares, 2, 2, "VALID")))

@@ -1,4 +1,4 @@
-"""Scores of masks against scikit-learn and hand counts, and the command as a user runs it."""
+"""Scores of masks against scikit-learn and by hand, and the command as a user runs it."""
 
 import json
 
