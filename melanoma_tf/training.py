@@ -223,6 +223,7 @@ def fit(
         run.begin()
         averages = WeightAverages(model, settings.average_momentum)
         state = _RunState(model, run.folder, settings, averages)
+        keepers = [averages, _Epochs(state, report, examples_per_step), _tensorboard(run.folder)]
         first_epoch = state.restore()
         if first_epoch < settings.epochs:
             done = first_epoch * settings.steps_per_epoch * examples_per_step
@@ -232,12 +233,7 @@ def fit(
                 initial_epoch=first_epoch,
                 epochs=settings.epochs,
                 steps_per_epoch=settings.steps_per_epoch,
-                callbacks=[
-                    averages,
-                    _Epochs(state, report, examples_per_step),
-                    _tensorboard(run.folder),
-                    *callbacks,
-                ],
+                callbacks=[*keepers, *callbacks],
                 verbose=0,
             )
     with _precision(settings.mixed_precision):

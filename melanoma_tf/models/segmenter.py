@@ -7,6 +7,7 @@ so that training, evaluation and the exported model cannot disagree.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -68,60 +69,92 @@ def build_segmenter(
     _check_size(input_size, padding)
     _check_options(base_filters, padding, normalization)
 
-    def convolve(features: tf.Tensor, row: _Row, name: str, **options: Any) -> tf.Tensor:
-        layer = options.pop("layer", keras.layers.Conv2D)(
-            base_filters * row.width,
+    layers = _Layers(base_filters, padding, normalization == "batch")
+    images = keras.Input((input_size, input_size, 3), name="images")
+    features = SevenChannels(colour_constancy, name="seven_channels")(images)
+    features, skips = layers.descend(features)
+    for index, row in enumerate(_BOTTOM, start=1):
+        features = layers.convolve(features, row, f"bottom_conv{index}")
+    features = keras.layers.SpatialDropout2D(dropout, name="bottom_dropout")(features)
+    for index, row in enumerate(_BOTTOM_UP, start=1):
+        features = layers.transpose(features, row, f"bottom_trans{index}")
+    features = keras.layers.SpatialDropout2D(dropout, name="up_dropout")(features)
+    features = layers.ascend(features, skips)
+    # float32 also under mixed precision: the logarithm of a float16 probability overflows.
+    probability = keras.layers.Conv2D(
+        1, 1, activation="sigmoid", dtype="float32", name="probability"
+    )(features)
+    return keras.Model(images, probability, name="segmenter")
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """The rows of Table 1 as layers.
+
+    Attributes:
+        base_filters: of the first layer.
+        padding: `valid` or `same`, of all but the Up-Conv rows.
+        normalized: a batch normalisation stands before every ReLU.
+    """
+
+    base_filters: int
+    padding: str
+    normalized: bool
+
+    def convolve(
+        self, features: tf.Tensor, row: _Row, name: str, padding: str | None = None
+    ) -> tf.Tensor:
+        layer = keras.layers.Conv2D(
+            self.base_filters * row.width,
             _KERNEL,
+            padding=padding or self.padding,
             dilation_rate=row.dilation,
-            use_bias=normalization == "none",
+            use_bias=not self.normalized,
+            kernel_initializer="he_normal",
             name=name,
-            **{"kernel_initializer": "he_normal", "padding": padding, **options},
         )
-        features = layer(features)
-        if normalization == "batch":
+        return self._activate(layer(features), name)
+
+    def transpose(self, features: tf.Tensor, row: _Row, name: str) -> tf.Tensor:
+        layer = keras.layers.Conv2DTranspose(
+            self.base_filters * row.width,
+            _KERNEL,
+            padding=self.padding,
+            dilation_rate=row.dilation,
+            use_bias=not self.normalized,
+            # He's initialisation: a transposed kernel has its inputs where others have outputs.
+            kernel_initializer=keras.initializers.VarianceScaling(2.0, mode="fan_out"),
+            name=name,
+        )
+        return self._activate(layer(features), name)
+
+    def descend(self, features: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        skips = []
+        for level, rows in enumerate(_DOWN, start=1):
+            for index, row in enumerate(rows, start=1):
+                features = self.convolve(features, row, f"down{level}_conv{index}")
+            skips.append(features)
+            features = keras.layers.MaxPool2D(2, name=f"down{level}_pool")(features)
+        return features, skips
+
+    def ascend(self, features: tf.Tensor, skips: list[tf.Tensor]) -> tf.Tensor:
+        for level, rows in reversed(list(enumerate(_DOWN, start=1))):
+            features = keras.layers.UpSampling2D(2, name=f"up{level}_upsample")(features)
+            features = self.convolve(features, rows[0], f"up{level}_conv", padding="same")
+            both = [skips[level - 1], features]
+            features = keras.layers.Concatenate(name=f"up{level}_skip")(both)
+            for index, row in enumerate(rows, start=1):
+                features = self.transpose(features, row, f"up{level}_trans{index}")
+        return features
+
+    def _activate(self, features: tf.Tensor, name: str) -> tf.Tensor:
+        if self.normalized:
             # Synchronised: the statistics are those of the global batch. A short memory, since a
             # small data set has few steps in an epoch.
             features = keras.layers.BatchNormalization(
                 momentum=0.95, synchronized=True, name=f"{name}_normalized"
             )(features)
         return keras.layers.ReLU(name=f"{name}_relu")(features)
-
-    def transpose(features: tf.Tensor, row: _Row, name: str) -> tf.Tensor:
-        # He's initialisation: a transposed kernel has its inputs where the others have outputs.
-        initializer = keras.initializers.VarianceScaling(2.0, mode="fan_out")
-        return convolve(
-            features,
-            row,
-            name,
-            layer=keras.layers.Conv2DTranspose,
-            kernel_initializer=initializer,
-        )
-
-    images = keras.Input((input_size, input_size, 3), name="images")
-    features = SevenChannels(colour_constancy, name="seven_channels")(images)
-    skips = []
-    for level, rows in enumerate(_DOWN, start=1):
-        for index, row in enumerate(rows, start=1):
-            features = convolve(features, row, f"down{level}_conv{index}")
-        skips.append(features)
-        features = keras.layers.MaxPool2D(2, name=f"down{level}_pool")(features)
-    for index, row in enumerate(_BOTTOM, start=1):
-        features = convolve(features, row, f"bottom_conv{index}")
-    features = keras.layers.SpatialDropout2D(dropout, name="bottom_dropout")(features)
-    for index, row in enumerate(_BOTTOM_UP, start=1):
-        features = transpose(features, row, f"bottom_trans{index}")
-    features = keras.layers.SpatialDropout2D(dropout, name="up_dropout")(features)
-    for level, rows in reversed(list(enumerate(_DOWN, start=1))):
-        features = keras.layers.UpSampling2D(2, name=f"up{level}_upsample")(features)
-        features = convolve(features, rows[0], f"up{level}_conv", padding="same")
-        features = keras.layers.Concatenate(name=f"up{level}_skip")([skips[level - 1], features])
-        for index, row in enumerate(rows, start=1):
-            features = transpose(features, row, f"up{level}_trans{index}")
-    # float32 also under mixed precision: the logarithm of a float16 probability overflows.
-    probability = keras.layers.Conv2D(
-        1, 1, activation="sigmoid", dtype="float32", name="probability"
-    )(features)
-    return keras.Model(images, probability, name="segmenter")
 
 
 def _check_size(input_size: int, padding: str) -> None:

@@ -132,33 +132,17 @@ def train_segmenter(
     """
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     manifest = read_manifest(records)
-    count = pipeline.count_masks(records, "train")
-    without = manifest.count(split="train") - count
-    if without:
-        report(f"warning: {without} training examples have no mask and are left out")
+    count = _count_masks(records, manifest, report)
     inputs = segmenter_inputs(settings)
     validation = _validation(records, manifest, inputs, report)
     steps = math.ceil(count / settings.batch_size)
     history = training.fit(
         lambda: _build(settings),
-        lambda model: compile_segmenter(
-            model,
-            learning_rate=_learning_rate(settings, steps * settings.epochs),
-            overlap=settings.overlap,
-            label_smoothing=settings.label_smoothing,
-            threshold=settings.threshold or 0.5,
-        ),
+        lambda model: _compile(model, settings, steps * settings.epochs),
         training=lambda done: pipeline.training_batches(records, inputs, count, first_example=done),
         validation=validation,
         strategy=strategy,
-        settings=training.TrainingSettings(
-            epochs=settings.epochs,
-            steps_per_epoch=steps,
-            mixed_precision=settings.mixed_precision,
-            monitor="val_jaccard",
-            seed=settings.seed,
-            average_momentum=settings.average_momentum,
-        ),
+        settings=_schedule(settings, steps),
         run=training.Run(run_dir, _config(records, manifest, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         callbacks=[] if validation is None else [Overlays(validation, run_dir / "logs")],
@@ -166,6 +150,35 @@ def train_segmenter(
     )
     _write_threshold(run_dir, settings, validation, report)
     return history
+
+
+def _count_masks(records: Path, manifest: Manifest, report: Callable[[str], None]) -> int:
+    count = pipeline.count_masks(records, "train")
+    without = manifest.count(split="train") - count
+    if without:
+        report(f"warning: {without} training examples have no mask and are left out")
+    return count
+
+
+def _schedule(settings: SegmenterSettings, steps_per_epoch: int) -> training.TrainingSettings:
+    return training.TrainingSettings(
+        epochs=settings.epochs,
+        steps_per_epoch=steps_per_epoch,
+        mixed_precision=settings.mixed_precision,
+        monitor="val_jaccard",
+        seed=settings.seed,
+        average_momentum=settings.average_momentum,
+    )
+
+
+def _compile(model: keras.Model, settings: SegmenterSettings, steps: int) -> keras.Model:
+    return compile_segmenter(
+        model,
+        learning_rate=_learning_rate(settings, steps),
+        overlap=settings.overlap,
+        label_smoothing=settings.label_smoothing,
+        threshold=settings.threshold or 0.5,
+    )
 
 
 def segmenter_inputs(settings: SegmenterSettings) -> pipeline.SegmenterInputs:
