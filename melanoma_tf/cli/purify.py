@@ -26,7 +26,7 @@ from melanoma_tf.errors import MelanomaError
 @click.option(
     "--min-occlusion",
     type=float,
-    help="Records: purify images with more than this share occluded.  [default: 0.005]",
+    help="Records: purify images with more than this share occluded.  [default: 0.006]",
 )
 @click.option(
     "--replace", is_flag=True, help="Records: replace originals instead of adding copies."

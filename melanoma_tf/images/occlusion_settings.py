@@ -78,7 +78,7 @@ class OcclusionSettings:
     reach: float = 0.4
     lesion_caution: float = 1.2
     clutter_caution: float = 0.4
-    dark: StrokeSettings = StrokeSettings((0.35, 0.35), (0.10, 0.18), 0.10, 0.35)
+    dark: StrokeSettings = StrokeSettings((0.2, 0.35), (0.13, 0.18), 0.06, 0.35)
     light: StrokeSettings = StrokeSettings((0.25, 0.25), (1.0, 0.17), 0.05, 0.40)
     mark_size_px: int = 26
     mark_contrast: float = 0.45

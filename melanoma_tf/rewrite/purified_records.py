@@ -40,7 +40,7 @@ class PurifySettings:
     """
 
     method: str = "classical"
-    min_occlusion: float = 0.005
+    min_occlusion: float = 0.006
     replace: bool = False
     quality: int = 95
 
