@@ -26,7 +26,7 @@ from melanoma_tf.errors import MelanomaError
 @click.option(
     "--min-occlusion",
     type=float,
-    help="Records: purify images with more than this share occluded.  [default: 0.01]",
+    help="Records: purify images with more than this share occluded.  [default: 0.006]",
 )
 @click.option(
     "--replace", is_flag=True, help="Records: replace originals instead of adding copies."
@@ -36,7 +36,7 @@ from melanoma_tf.errors import MelanomaError
 def purify(
     source: Path, output: Path, method: str, workers: int | None, overwrite: bool, **kind: Any
 ) -> None:
-    r"""Remove hairs, rulers, ink and bubbles from dermoscopic images; the lesion stays.
+    """Remove hairs, rulers, ink and bubbles from dermoscopic images; the lesion stays.
 
     Images keep their names, sizes and formats. Records come out as a new record folder with the
     originals and a purified copy of each image that needed it, in the split of its original.
@@ -66,7 +66,7 @@ def purify(
 def _purify_files(
     source: Path, output: Path, method: str, places: dict[str, Any], shared: dict[str, Any]
 ) -> None:
-    from melanoma_tf.rewrite import purify_files
+    from melanoma_tf.rewrite.purified_files import purify_files
 
     outcomes = purify_files(source, output, method=method, **places, **shared)
     bad = [outcome for outcome in outcomes if outcome.reason]
@@ -86,7 +86,7 @@ def _purify_files(
 def _purify_records(
     source: Path, output: Path, method: str, chosen: dict[str, Any], shared: dict[str, Any]
 ) -> None:
-    from melanoma_tf.rewrite import PurifySettings, purify_records
+    from melanoma_tf.rewrite.purified_records import PurifySettings, purify_records
 
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = purify_records(source, output, PurifySettings(method=method, **given), **shared)

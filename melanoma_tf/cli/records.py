@@ -22,10 +22,11 @@ _FOLDER = click.Path(path_type=Path)
 @click.option(
     "--add",
     "sources",
-    metavar="NAME=DIR",
+    metavar="NAME=DIR[,OPTION=VALUE...]",
     multiple=True,
     required=True,
-    help="A data set and its folder, in its official layout; may be given several times.",
+    help="A data set and its folder, in its official layout; may be given several times. For csv "
+    "and folder, options name the columns: csv=DIR,labels=table.csv,image=file,diagnosis=dx.",
 )
 @click.option("--taxonomy", required=True, help="The classes: isic2017, isic2018, ...")
 @click.option("--output", type=_FOLDER, required=True, help="The record folder to make.")

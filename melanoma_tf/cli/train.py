@@ -54,6 +54,14 @@ def train() -> None:
 )
 @click.option("--augment/--no-augment", default=True, show_default=True, help="Crops and flips.")
 @click.option(
+    "--purify",
+    type=click.Choice(["none", "test", "train", "both"]),
+    default="none",
+    show_default=True,
+    help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
+    "(validation, evaluate, and inside the exported model), or both.",
+)
+@click.option(
     "--strategy",
     type=click.Choice(["single", "mirrored"]),
     default="single",

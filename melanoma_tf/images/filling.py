@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from melanoma_tf.images.geometry import double, halve_with_zeros, height_width
+from melanoma_tf.images.geometry import double, halve, height_width
+
+# Below this, no pixel is known: a single one in 512 x 512 is 4 ** -9 of the whole.
+_LEAST_WEIGHT = 1e-8
 
 
 def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
@@ -21,14 +24,14 @@ def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
         float32 like `images`, equal to it outside the holes; 0 where nothing at all was known.
     """
     known = 1.0 - holes
-    level = halve_with_zeros(tf.concat([images * known, known], axis=-1))
+    level = halve(tf.concat([images * known, known], axis=-1))
     pyramid = [level]
     for _ in range(levels - 1):
-        pyramid.append(halve_with_zeros(pyramid[-1]))
-    filled = pyramid[-1][..., :-1] / tf.maximum(pyramid[-1][..., -1:], 1e-5)
+        pyramid.append(halve(pyramid[-1]))
+    filled = pyramid[-1][..., :-1] / tf.maximum(pyramid[-1][..., -1:], _LEAST_WEIGHT)
     for level in reversed(pyramid[:-1]):
         weight = level[..., -1:]
         # However little of a block is known, its average beats what the coarser level says of it.
-        own = level[..., :-1] / tf.maximum(weight, 1e-5)
-        filled = tf.where(weight > 1e-5, own, double(filled, *height_width(level)))
+        own = level[..., :-1] / tf.maximum(weight, _LEAST_WEIGHT)
+        filled = tf.where(weight > _LEAST_WEIGHT, own, double(filled, *height_width(level)))
     return tf.where(holes > 0.5, double(filled, *height_width(images)), images)

@@ -48,17 +48,21 @@ def resize(images: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 of the new size.
     """
+    rows, columns = height_width(images)
+    same = tf.logical_and(tf.equal(rows, height), tf.equal(columns, width))
+    return tf.cond(same, lambda: images, lambda: _resized(images, height, width))
 
+
+def _resized(images: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     def is_large(current: tf.Tensor) -> tf.Tensor:
         rows, columns = height_width(current)
         return tf.logical_and(rows >= 2 * height, columns >= 2 * width)
 
-    channels = images.shape[-1]
     (halved,) = tf.while_loop(
         is_large,
         lambda current: (halve(current),),
         (images,),
-        shape_invariants=(tf.TensorShape([images.shape[0], None, None, channels]),),
+        shape_invariants=(tf.TensorShape([images.shape[0], None, None, images.shape[-1]]),),
     )
     return tf.image.resize(halved, (height, width), method="bilinear")
 
@@ -72,17 +76,8 @@ def halve(images: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 `(batch, ceil(height / 2), ceil(width / 2), channels)`.
     """
-    return tf.nn.avg_pool2d(_even(images, "SYMMETRIC"), 2, 2, "VALID")
-
-
-def halve_with_zeros(images: tf.Tensor) -> tf.Tensor:
-    """`halve`, but what lies beyond an odd side counts as zero."""
-    return tf.nn.avg_pool2d(_even(images, "CONSTANT"), 2, 2, "VALID")
-
-
-def _even(images: tf.Tensor, mode: str) -> tf.Tensor:
-    height, width = height_width(images)
-    return tf.pad(images, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]], mode)
+    # SAME averages over the pixels that there are, which is as good as repeating the last ones.
+    return tf.nn.avg_pool2d(images, 2, 2, "SAME")
 
 
 def double(images: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:

@@ -21,7 +21,7 @@ def dilate(images: tf.Tensor, size_px: int) -> tf.Tensor:
     Returns:
         Same shape and dtype.
     """
-    return _greatest(_greatest(images, size_px, 1), size_px, 2)
+    return _greatest(_greatest(tf.convert_to_tensor(images), size_px, 1), size_px, 2)
 
 
 def _greatest(images: tf.Tensor, size_px: int, axis: int) -> tf.Tensor:
@@ -44,7 +44,7 @@ def _greatest(images: tf.Tensor, size_px: int, axis: int) -> tf.Tensor:
 
 def erode(images: tf.Tensor, size_px: int) -> tf.Tensor:
     """Least value in a square around each pixel; see `dilate`."""
-    return -dilate(-images, size_px)
+    return -dilate(-tf.convert_to_tensor(images), size_px)
 
 
 def close(images: tf.Tensor, size_px: int) -> tf.Tensor:

@@ -16,11 +16,10 @@ from melanoma_tf.images.occlusion_bisla2019 import purify_bisla2019
 from melanoma_tf.images.occlusion_graph import find_occlusions
 from melanoma_tf.images.occlusion_settings import (
     LEAST_SIDE_PX,
+    METHODS,
     WORKING_SIZE_PX,
     OcclusionSettings,
 )
-
-METHODS = ("classical", "bisla2019")
 
 
 def purify(
@@ -47,7 +46,7 @@ def purify(
     Returns:
         The purified images, of the shape and dtype of `images`, and the occlusion masks, uint8
         `(batch, height, width, 1)` or `(height, width, 1)`, 255 on what was found, else 0. The
-        filling reaches a pixel of the working size further, into the blur of an occlusion's edge.
+        filling reaches a pixel further, into the blur of an occlusion's edge.
 
     Raises:
         MelanomaError: no such method; another shape or dtype; eagerly, values outside [0, 1].
@@ -57,11 +56,13 @@ def purify(
     images = tf.convert_to_tensor(images)
     batch = _as_batch(images)
     lesions = None if lesion_masks is None else _as_lesions(lesion_masks, images)
+    if images.shape[0] == 0:  # TensorFlow's convolution does not work on nothing
+        return images, tf.zeros([*images.shape[:-1], 1], tf.uint8)
     if method == "bisla2019":
         purified, masks = purify_bisla2019(batch, lesions)
     else:
         purified, masks = _purify_classical(batch, lesions, settings or OcclusionSettings())
-    masks = tf.cast(masks > 0.0, tf.uint8) * tf.constant(255, tf.uint8)
+    masks = tf.cast(masks, tf.uint8) * tf.constant(255, tf.uint8)
     purified = _as_dtype(purified, images.dtype)
     if images.shape.rank == 3:
         purified, masks = purified[0], masks[0]
@@ -73,17 +74,24 @@ def _purify_classical(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     own_size = height_width(images)
     working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
-    small = resize(images, *working)
     small_lesions = None if lesions is None else resize(lesions, *working)
+    occlusions = find_occlusions(resize(images, *working), small_lesions, settings)
+    # Filled is what has fewer pixels: the image, or its version of working size.
+    is_large = tf.maximum(*own_size) > WORKING_SIZE_PX
+    fill_size = [tf.where(is_large, one, other) for one, other in zip(working, own_size)]
+    occlusions = tf.cast(resize(occlusions, *fill_size) >= 0.5, tf.float32)
     # One pixel more on each side: the blurred edge of a hair would bleed into the filling.
-    occlusions = find_occlusions(small, small_lesions, settings)
     holes = dilate(occlusions, 3)
     # Where everything is covered there is nothing to fill from: the image stays as it is.
     holes *= tf.cast(tf.reduce_any(holes < 0.5, axis=(1, 2, 3), keepdims=True), tf.float32)
-    filled = resize(fill(small, holes), *own_size)
-    opacity = resize(holes, *own_size)
-    masks = tf.cast(resize(occlusions * holes, *own_size) >= 0.5, tf.float32)
-    return images + opacity * (filled - images), masks
+    filled = fill(resize(images, *fill_size), holes)
+
+    def blended() -> tf.Tensor:
+        opacity = resize(holes, *own_size)
+        return images + opacity * (resize(filled, *own_size) - images)
+
+    masks = resize(occlusions * holes, *own_size) >= 0.5
+    return tf.cond(is_large, blended, lambda: filled), masks
 
 
 def _as_batch(images: tf.Tensor) -> tf.Tensor:
@@ -113,6 +121,8 @@ def _check_range(images: tf.Tensor) -> None:
     """Refuse floats outside [0, 1] where values can be seen, which they cannot in a graph."""
     if not tf.executing_eagerly() or tf.size(images) == 0:
         return
+    if tf.reduce_any(tf.math.is_nan(images)):
+        raise MelanomaError("expected floating-point images in [0, 1]; found NaN")
     least, most = float(tf.reduce_min(images)), float(tf.reduce_max(images))
     if least < -1e-3 or most > 1.001:
         raise MelanomaError(
@@ -135,6 +145,7 @@ def _as_lesions(lesion_masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
 
 
 def _as_dtype(values: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Values in [0, 1], as both methods give them, in the dtype of the input."""
     if dtype == tf.uint8:
-        return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 1.0) * 255.0), tf.uint8)
+        return tf.cast(values * 255.0 + 0.5, tf.uint8)
     return tf.cast(values, dtype)

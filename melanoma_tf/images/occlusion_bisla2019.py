@@ -41,7 +41,7 @@ def purify_bisla2019(
         settings: what the paper leaves open.
 
     Returns:
-        The purified images, and the mask of replaced pixels, float32 `(batch, height, width, 1)`.
+        The purified images, and the mask of replaced pixels, bool `(batch, height, width, 1)`.
     """
     settings = settings or Bisla2019Settings()
     luv = rgb_to_luv(images)
@@ -56,4 +56,4 @@ def purify_bisla2019(
         mask = mask * tf.cast(lesions <= 0.0, tf.float32)
     replaced = tf.maximum(resize(closed, *size), lightness)
     purified = luv_to_rgb(tf.concat([replaced, luv[..., 1:]], axis=-1))
-    return tf.where(mask > 0.0, purified, images), mask
+    return tf.where(mask > 0.0, purified, images), mask > 0.0

@@ -47,10 +47,10 @@ def find_occlusions(
     weights = np.array(settings.channel_weights, np.float32)
     weighted = tf.tensordot(brightness, tf.constant(weights / weights.sum()), axes=1)
     weighted = _blur(weighted)
-    bars = [_dark_bars(weighted, distance) for distance in settings.bar_distances_px]
-    dark = tf.maximum(*bars)
-    negative = 1.0 - _blur(tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2]))
-    light = _dark_bars(negative, settings.bar_distances_px[0])
+    thin, wide = settings.bar_distances_px
+    dark = tf.maximum(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
+    darkest = tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2])
+    light = _dark_bars(1.0 - _blur(darkest), thin)
     around = _surroundings(brightness, settings)
     found = tf.maximum(
         _strokes(dark, settings.dark, around, settings),
@@ -60,11 +60,10 @@ def find_occlusions(
 
 
 def _blur(planes: tf.Tensor) -> tf.Tensor:
-    """The weights 1 2 1 along rows and columns, mirrored at the border."""
-    rows = tf.pad(planes, [[0, 0], [1, 1], [0, 0]], "REFLECT")
-    planes = (rows[:, :-2] + 2.0 * planes + rows[:, 2:]) / 4.0
-    columns = tf.pad(planes, [[0, 0], [0, 0], [1, 1]], "REFLECT")
-    return (columns[:, :, :-2] + 2.0 * planes + columns[:, :, 2:]) / 4.0
+    """The weights 1 2 1 along rows and columns."""
+    padded = pad_with_edge(planes, 1)
+    rows = (padded[:, :-2] + 2.0 * padded[:, 1:-1] + padded[:, 2:]) / 4.0
+    return (rows[:, :, :-2] + 2.0 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4.0
 
 
 def _dark_bars(planes: tf.Tensor, distance_px: int) -> tf.Tensor:
@@ -75,8 +74,10 @@ def _dark_bars(planes: tf.Tensor, distance_px: int) -> tf.Tensor:
     padded = pad_with_edge(planes, distance_px)
     diagonal = round(distance_px * math.sqrt(0.5))
     best = planes
-    for move in ((0, distance_px), (distance_px, 0), (diagonal,) * 2, (diagonal, -diagonal)):
-        best = tf.maximum(best, tf.minimum(*_both(padded, distance_px, move)))
+    for row, column in ((0, distance_px), (distance_px, 0), (diagonal,) * 2, (diagonal, -diagonal)):
+        one = window(padded, distance_px, (row, column))
+        other = window(padded, distance_px, (-row, -column))
+        best = tf.maximum(best, tf.minimum(one, other))
     return best - planes
 
 
@@ -129,31 +130,51 @@ def _lines(planes: tf.Tensor, thresholds: tf.Tensor, lines: tuple[Direction, ...
     kernel, radius = _stacked(lines)
     outer = margin(lines)
     means = tf.nn.conv2d(pad_with_edge(planes, outer + radius), kernel, 1, "VALID")
-    thresholds = pad_with_edge(thresholds, outer)
-    found = None
-    for line, mean in zip(lines, tf.unstack(means, axis=-1)):
-        rival, halves, *steps = line.margins()
-        least = window(thresholds, outer - sum(steps), (0, 0))
-        spare = outer - rival - halves - sum(steps)
-        hits = _hits(window(mean, spare, (0, 0)), line, least)
-        found = hits if found is None else tf.maximum(found, hits)
+    means = tf.transpose(means, [3, 0, 1, 2])
+    moves = tf.constant([[line.rival, line.halves, *line.steps] for line in lines])
+    taken = tf.reduce_max(tf.abs(moves), axis=(0, 2))
+    thresholds = pad_with_edge(thresholds, tf.reduce_sum(taken[2:]))
+
+    def add(index: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        hits = _hits(means[index], moves[index], taken, thresholds)
+        return index + 1, tf.maximum(found, hits)
+
+    # A loop, though its length is known: unrolled, the graph would take seconds longer to build.
+    _, found = tf.while_loop(
+        lambda index, _: index < len(lines),
+        add,
+        (0, tf.zeros(tf.shape(planes)[:3], tf.uint8)),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None] * 3)),
+    )
     return found
 
 
-def _hits(mean: tf.Tensor, line: Direction, least: tf.Tensor) -> tf.Tensor:
-    """Pixels on lines of one direction; each move to both sides takes its margin off `mean`."""
-    rival, halves, *steps = line.margins()
-    contrast = window(mean, rival, (0, 0)) - 0.5 * sum(_both(mean, rival, line.rival))
-    hits = tf.cast(tf.minimum(*_both(contrast, halves, line.halves)) > least, tf.uint8)
-    for taken, step in zip(steps, line.steps):
-        hits = tf.maximum(tf.maximum(*_both(hits, taken, step)), window(hits, taken, (0, 0)))
+def _hits(mean: tf.Tensor, moves: tf.Tensor, taken: tf.Tensor, least: tf.Tensor) -> tf.Tensor:
+    """Pixels on lines of one direction.
+
+    Args:
+        mean: of half a line around each pixel, `(batch, height, width)` with margins.
+        moves: int32 `(moves, 2)`, to the rival, to the halves, then the steps.
+        taken: int32 `(moves,)`, the margin that each move takes off every side.
+        least: the thresholds, with the margins of the steps.
+    """
+    one, other = _both(mean, taken[0], moves[0])
+    contrast = _cut(mean, taken[0], tf.constant([0, 0])) - 0.5 * (one + other)
+    hits = tf.cast(tf.minimum(*_both(contrast, taken[1], moves[1])) > least, tf.uint8)
+    for index in range(2, moves.shape[0]):
+        one, other = _both(hits, taken[index], moves[index])
+        hits = tf.maximum(tf.maximum(one, other), _cut(hits, taken[index], tf.constant([0, 0])))
     return hits
 
 
-def _both(plane: tf.Tensor, taken: int, move: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """What stands at a move to the one side, and to the other."""
-    rows, columns = move
-    return window(plane, taken, move), window(plane, taken, (-rows, -columns))
+def _both(planes: tf.Tensor, taken: tf.Tensor, move: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What stands at a move to the one side, and to the other; a margin is taken off."""
+    return _cut(planes, taken, move), _cut(planes, taken, -move)
+
+
+def _cut(planes: tf.Tensor, taken: tf.Tensor, move: tf.Tensor) -> tf.Tensor:
+    begin = tf.concat([[0], taken + move], axis=0)
+    return tf.slice(planes, begin, tf.shape(planes) - taken * tf.constant([0, 2, 2]))
 
 
 def _stacked(lines: tuple[Direction, ...]) -> tuple[tf.Tensor, int]:

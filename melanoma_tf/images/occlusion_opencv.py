@@ -47,14 +47,16 @@ def purify_image(
     settings = settings or OcclusionSettings()
     own_size = (image.shape[0], image.shape[1])
     working = _working_size(*own_size)
-    small = _resized(image, working)
     lesion = None if lesion_mask is None else _resized(_binary(lesion_mask), working)
-    occlusions = find_occlusions(small, lesion, settings)
+    occlusions = find_occlusions(_resized(image, working), lesion, settings)
+    fill_size = working if max(own_size) > WORKING_SIZE_PX else own_size
+    if working != fill_size:
+        occlusions = cv2.compare(_resized(occlusions, fill_size), 127, cv2.CMP_GT)
     holes = cv2.dilate(occlusions, np.ones((3, 3), np.uint8))
     if holes.all():
         return image.copy(), np.zeros(own_size, np.uint8)
-    filled = _fill(small, holes)
-    if working == own_size:
+    filled = _fill(_resized(image, fill_size), holes)
+    if fill_size == own_size:
         return filled, occlusions
     opacity = _resized(holes, own_size).astype(np.float32)[..., None] / 255
     blended = image + opacity * (_resized(filled, own_size).astype(np.float32) - image)
@@ -109,11 +111,16 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     """
     density, per_level = _density(image, settings)
     weights = np.array([settings.channel_weights], np.float32)
-    weighted = cv2.GaussianBlur(cv2.transform(density, weights / weights.sum()), (3, 3), 0)
-    dark = np.maximum(*(_dark_bars(weighted, distance) for distance in settings.bar_distances_px))
+    weighted = cv2.GaussianBlur(
+        cv2.transform(density, weights / weights.sum()), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
+    )
+    thin, wide = settings.bar_distances_px
+    dark = cv2.max(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
     red, green, blue = cv2.split(image)
-    darkest = cv2.GaussianBlur(cv2.min(cv2.min(red, green), blue), (3, 3), 0)
-    light = _dark_bars(cv2.bitwise_not(darkest), settings.bar_distances_px[0])
+    darkest = cv2.GaussianBlur(
+        cv2.min(cv2.min(red, green), blue), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
+    )
+    light = _dark_bars(cv2.bitwise_not(darkest), thin)
     # Density grows as the image darkens: a dark stroke is a light bar of the density's negative.
     surroundings = _surroundings(density, settings, per_level)
     mask = _strokes(dark, settings.dark, settings, per_level, surroundings)
@@ -129,6 +136,10 @@ def _density(image: Pixels, settings: OcclusionSettings) -> tuple[Pixels, float]
     span = values[-1] - values[0]
     table = np.rint((values - values[0]) / span * 255).astype(np.uint8)
     return cv2.LUT(image, table), span / 255
+
+
+def _blur(plane: Pixels) -> Pixels:
+    return cv2.GaussianBlur(plane, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
 
 
 def _dark_bars(plane: Pixels, distance: int) -> Pixels:
@@ -301,27 +312,19 @@ def _fill(image: Pixels, hole: Pixels) -> Pixels:
     height, width = hole.shape
     known = cv2.bitwise_not(hole)
     seen = cv2.merge([*cv2.split(cv2.bitwise_and(image, image, mask=known)), known])
-    levels = [_halved_zero(seen.astype(np.float32))]
+    levels = [_halved(seen.astype(np.float32))]
     while max(levels[-1].shape[:2]) > 2:
-        levels.append(_halved_zero(levels[-1]))
-    filled = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-3) * 255
+        levels.append(_halved(levels[-1]))
+    filled = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6) * 255
     for level in levels[-2::-1]:
         rows, columns = level.shape[:2]
         size = (filled.shape[1] * 2, filled.shape[0] * 2)
         coarse = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)[:rows, :columns]
         weight = level[..., 3:]
-        own = level[..., :3] * (255 / np.maximum(weight, 1e-3))
-        filled = np.where(weight > 1e-3, own, coarse)
+        own = level[..., :3] * (255 / np.maximum(weight, 1e-6))
+        filled = np.where(weight > 1e-6, own, coarse)
     size = (filled.shape[1] * 2, filled.shape[0] * 2)
     fine = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)[:height, :width]
     result = image.copy()
     cv2.copyTo(np.rint(fine).clip(0, 255).astype(np.uint8), hole, result)
     return result
-
-
-def _halved_zero(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    height, width = plane.shape[:2]
-    if height % 2 or width % 2:
-        plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
-    halved = (plane.shape[1] // 2, plane.shape[0] // 2)
-    return cv2.resize(plane, halved, interpolation=cv2.INTER_AREA)

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+METHODS = ("classical", "bisla2019")
 # Lengths below are in pixels of an image whose long side has this many. Images of every size are
 # brought to it before anything is looked for, so that no setting depends on the image's size.
 WORKING_SIZE_PX = 512
@@ -48,7 +49,8 @@ class OcclusionSettings:
     Attributes:
         density_floor: keeps the noise of nearly black pixels small.
         channel_weights: of the red, green and blue density in which dark strokes are looked for.
-        bar_distances_px: how far beside a pixel its brighter neighbours are looked for.
+        bar_distances_px: how far beside a pixel its brighter neighbours are looked for; beside
+            light strokes, the first alone.
         line_lengths_px: of the long and the short line.
         rival_distance_px: how far beside a line the lines run that it is compared with.
         directions: number of directions over half a turn, per length of line.
@@ -72,11 +74,11 @@ class OcclusionSettings:
     bar_distances_px: tuple[int, int] = (4, 6)
     line_lengths_px: tuple[float, float] = (42.0, 18.0)
     rival_distance_px: float = 8.0
-    directions: tuple[int, int] = (12, 8)
+    directions: tuple[int, int] = (10, 6)
     reach: float = 0.4
     lesion_caution: float = 1.2
     clutter_caution: float = 0.4
-    dark: StrokeSettings = StrokeSettings((0.35, 0.35), (0.10, 0.18), 0.10, 0.35)
+    dark: StrokeSettings = StrokeSettings((0.2, 0.35), (0.13, 0.18), 0.06, 0.35)
     light: StrokeSettings = StrokeSettings((0.25, 0.25), (1.0, 0.17), 0.05, 0.40)
     mark_size_px: int = 26
     mark_contrast: float = 0.45
@@ -116,7 +118,7 @@ def directions(settings: OcclusionSettings, which: int) -> tuple[Direction, ...]
 
 def margin(lines: tuple[Direction, ...]) -> int:
     """Pixels that the image is padded with on every side, so that every direction's moves fit."""
-    return max(sum(line.margins()) for line in lines)
+    return sum(max(taken) for taken in zip(*(line.margins() for line in lines)))
 
 
 def _direction(angle: float, settings: OcclusionSettings, length: float) -> Direction:

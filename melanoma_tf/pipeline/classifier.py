@@ -7,13 +7,16 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images import loading
+from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
+PURIFY = ("none", "test", "train", "both")
 _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 
@@ -25,6 +28,8 @@ class ClassifierInputs:
         image_size_px: side of the square that the network sees.
         batch_size: images in a batch, over all replicas.
         augment: random crop and mirroring; without it the middle is cut, unmirrored.
+        purify: when the classical purification takes out hairs, rulers, ink and bubbles: at
+            training (`train`), at validation, evaluation and serving (`test`), `both`, `none`.
         shuffle_window: examples that are shuffled among each other.
         seed: of the order and of the augmentation.
     """
@@ -34,6 +39,21 @@ class ClassifierInputs:
     augment: bool = True
     shuffle_window: int = 4096
     seed: int = 0
+    purify: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.purify not in PURIFY:
+            raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
+
+    @property
+    def purify_training(self) -> bool:
+        """Whether training images are purified."""
+        return self.purify in ("train", "both")
+
+    @property
+    def purify_test(self) -> bool:
+        """Whether images are purified wherever the network is not being trained."""
+        return self.purify in ("test", "both")
 
     @property
     def short_side_px(self) -> int:
@@ -66,7 +86,7 @@ def training_batches(
     def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "label"))
         seed = tf.stack([tf.constant(inputs.seed, tf.int64), number])
-        return _view(record["image/encoded"], inputs, seed), record["label"]
+        return _training_view(record["image/encoded"], inputs, seed), record["label"]
 
     records = stream.shuffled_stream(
         paths,
@@ -94,16 +114,31 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
 
     def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
-        image = loading.load_image(record.pop("image/encoded"), inputs.short_side_px)
-        return {"image": loading.centre_crop(image, inputs.image_size_px), **record}
+        return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
     examples = stream.read_shards(paths).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
 
-def _view(encoded: tf.Tensor, inputs: ClassifierInputs, seed: tf.Tensor) -> tf.Tensor:
-    image = loading.load_image(encoded, inputs.short_side_px)
+def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+    """The middle of an encoded image as the network sees it outside training.
+
+    Returns:
+        uint8 `(size, size, 3)`.
+    """
+    image = _loaded(encoded, inputs, inputs.purify_test)
+    return loading.centre_crop(image, inputs.image_size_px)
+
+
+def _training_view(encoded: tf.Tensor, inputs: ClassifierInputs, seed: tf.Tensor) -> tf.Tensor:
+    image = _loaded(encoded, inputs, inputs.purify_training)
     if not inputs.augment:
         return loading.centre_crop(image, inputs.image_size_px)
     image = loading.random_crop(image, inputs.image_size_px, seed)
     return loading.random_flips(image, seed + [1, 0])
+
+
+def _loaded(encoded: tf.Tensor, inputs: ClassifierInputs, purified: bool) -> tf.Tensor:
+    image = loading.load_image(encoded, inputs.short_side_px)
+    # Before the crop, so that a hair is seen along its whole length.
+    return purify(image)[0] if purified else image

@@ -39,6 +39,7 @@ class ClassifierSettings:
         batch_size: global, over all replicas.
         learning_rate: of Adam.
         augment: random crops and mirroring.
+        purify: see `pipeline.classifier.ClassifierInputs`.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and augmentation.
     """
@@ -50,6 +51,7 @@ class ClassifierSettings:
     batch_size: int = 32
     learning_rate: float = 1e-3
     augment: bool = True
+    purify: str = "none"
     strategy: str = "single"
     replicas: int = 0
     mixed_precision: bool = False
@@ -86,9 +88,7 @@ def train_classifier(
     manifest = read_manifest(records)
     present = _present_classes(records, manifest, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, manifest))
-    inputs = pipeline.ClassifierInputs(
-        settings.image_size_px, settings.batch_size, settings.augment, seed=settings.seed
-    )
+    inputs = _inputs(dataclasses.asdict(settings), settings.batch_size)
     schedule = training.TrainingSettings(
         epochs=settings.epochs,
         steps_per_epoch=math.ceil(manifest.count(split="train") / settings.batch_size),
@@ -114,6 +114,17 @@ def train_classifier(
         run=training.Run(run_dir, _config(records, manifest, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         report=report,
+    )
+
+
+def _inputs(config: dict[str, Any], batch_size: int) -> pipeline.ClassifierInputs:
+    """How the network sees images, from a run's settings."""
+    return pipeline.ClassifierInputs(
+        config["image_size_px"],
+        batch_size,
+        config["augment"],
+        seed=config["seed"],
+        purify=config["purify"],
     )
 
 
@@ -205,7 +216,7 @@ def evaluate_classifier(
         )
     for name in ("predictions.csv", "metrics.json"):
         refuse_existing(output / name, overwrite)
-    inputs = pipeline.ClassifierInputs(config["image_size_px"], batch_size, augment=False)
+    inputs = _inputs(config, batch_size)
     batches = pipeline.evaluation_batches(records, split, inputs)
     predictions = predict_batches(training.load_model(run_dir), batches, manifest.class_names)
     assert predictions.labels is not None  # Records always have them.
@@ -257,12 +268,17 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
     config = training.read_config(run_dir, KIND)
     refuse_existing(output, overwrite)
     evaluated = run_dir / "metrics.json"
-    inputs = pipeline.ClassifierInputs(config["image_size_px"])
+    inputs = _inputs(config, batch_size=1)
     export_classifier(
         training.load_model(run_dir),
         output,
         config=config,
-        short_side_px=inputs.short_side_px,
+        prepare=lambda encoded: pipeline.central_view(encoded, inputs),
+        preprocessing={
+            "short_side_px": inputs.short_side_px,
+            "purified": inputs.purify_test,
+            "centre_crop_px": inputs.image_size_px,
+        },
         metrics=read_json(evaluated) if evaluated.is_file() else None,
         overwrite=overwrite,
     )

@@ -61,7 +61,7 @@ def purify_files(
         output: folder for the purified images; sub-folders are made as under `source`.
         mask_output: folder for the occlusion masks, PNG, 255 on what was occluded.
         lesion_masks: folder with `NAME_segmentation.png` or `NAME.png` for every image.
-        method: out of `images.occlusion.METHODS`.
+        method: out of `images.occlusion_settings.METHODS`.
         workers: number of threads.
         overwrite: replace files that are there.
         progress: wraps the stream of outcomes, given their number.

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.images.occlusion import METHODS, purify
 from melanoma_tf.images.occlusion_opencv import purify_image
+from melanoma_tf.images.occlusion_settings import METHODS
 from melanoma_tf.records.decode import Pixels
 
 # (uint8 RGB image, lesion mask or None) -> (purified image, occlusion mask `(height, width)`)
@@ -25,7 +25,7 @@ def purifier(method: str = "classical") -> Purifier:
     """The fastest way to purify single images by a method.
 
     Args:
-        method: out of `images.occlusion.METHODS`.
+        method: out of `images.occlusion_settings.METHODS`.
 
     Raises:
         MelanomaError: there is no such method.
@@ -34,6 +34,8 @@ def purifier(method: str = "classical") -> Purifier:
         raise MelanomaError(f"expected a method out of {', '.join(METHODS)}; found {method!r}")
     if method == "classical":
         return purify_image
+    # Here, not above: TensorFlow takes seconds to load, and the classical way does without it.
+    from melanoma_tf.images.occlusion import purify
 
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
         purified, occlusions = purify(image, lesion_mask, method=method)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from tensorflow import keras
 
 from melanoma_tf import __version__
 from melanoma_tf.files import published_folder, write_atomically, write_json
-from melanoma_tf.images import loading
 from melanoma_tf.serving.warmup import write_warmup
 
 VERSION = "1"
 DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment."
+# Encoded image -> the pixels that the network sees.
+Prepare = Callable[[tf.Tensor], tf.Tensor]
 INPUT, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
 
 
@@ -28,12 +29,12 @@ class _ServedClassifier(tf.Module):
         model: keras.Model,
         class_names: Sequence[str],
         image_size_px: int,
-        short_side_px: int,
+        prepare: Prepare,
     ):
         super().__init__()
         self.model = model
         self._class_names = tf.constant(list(class_names))
-        self._image_size_px, self._short_side_px = image_size_px, short_side_px
+        self._image_size_px, self._prepare = image_size_px, prepare
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -46,12 +47,8 @@ class _ServedClassifier(tf.Module):
 
     def _classify(self, images: tf.Tensor) -> tf.Tensor:
         size = self._image_size_px
-
-        def prepare(encoded: tf.Tensor) -> tf.Tensor:
-            return loading.centre_crop(loading.load_image(encoded, self._short_side_px), size)
-
         pixels = tf.map_fn(
-            prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
+            self._prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
         )
         return tf.nn.softmax(self.model(pixels, training=False))
 
@@ -61,7 +58,8 @@ def export_classifier(
     output: Path,
     *,
     config: dict[str, Any],
-    short_side_px: int,
+    prepare: Prepare,
+    preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
     overwrite: bool = False,
 ) -> None:
@@ -75,19 +73,20 @@ def export_classifier(
         model: from RGB in [0, 255] to logits.
         output: `saved_models/NAME`; the model lands in its sub-folder `1`.
         config: the run's `config.json`.
-        short_side_px: see `images.loading.load_image`.
+        prepare: encoded image, string scalar -> uint8 `(size, size, 3)`; traced into the model.
+        preprocessing: what `prepare` does, for `metadata.json`.
         metrics: the run's `metrics.json`, where it was evaluated.
         overwrite: replace a model that is there.
 
     Raises:
         MelanomaError: `output` exists.
     """
-    served = _ServedClassifier(model, config["class_names"], config["image_size_px"], short_side_px)
+    served = _ServedClassifier(model, config["class_names"], config["image_size_px"], prepare)
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
         tf.saved_model.save(served, str(version_dir), signatures=served.serve)
         write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
-        write_json(folder / "metadata.json", _metadata(output.name, config, short_side_px, metrics))
+        write_json(folder / "metadata.json", _metadata(output.name, config, preprocessing, metrics))
         write_atomically(folder / "model_card.md", _model_card(output.name, config, metrics))
 
 
@@ -97,7 +96,10 @@ def grey_image(size_px: int) -> bytes:
 
 
 def _metadata(
-    name: str, config: dict[str, Any], short_side_px: int, metrics: dict[str, Any] | None
+    name: str,
+    config: dict[str, Any],
+    preprocessing: dict[str, Any],
+    metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         "name": name,
@@ -110,10 +112,7 @@ def _metadata(
             CLASSES: f"string (n, {len(config['class_names'])})",
         },
         "class_names": config["class_names"],
-        "preprocessing": {
-            "short_side_px": short_side_px,
-            "centre_crop_px": config["image_size_px"],
-        },
+        "preprocessing": preprocessing,
         "training": config,
         "metrics": metrics,
         "intended_use": DISCLAIMER,

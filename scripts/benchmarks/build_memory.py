@@ -26,7 +26,7 @@ def make_images(folder: Path, count: int) -> None:
     """Distinct ones: the search for duplicates is part of a build."""
     generator = np.random.default_rng(0)
     for index in range(count):
-        image = cv2.resize(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8), (48, 32))
+        image = cv2.resize(generator.integers(0, 256, (12, 12, 3), dtype=np.uint8), (48, 32))
         cv2.imwrite(str(folder / f"{index}.jpg"), image)
 
 

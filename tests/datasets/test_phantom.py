@@ -208,7 +208,7 @@ def test_the_folder_has_the_layout_of_isic_2017(tmp_path, real_data):
     written = (folder / labels).read_bytes().splitlines(keepends=True)
     real = (official / labels).read_bytes().splitlines(keepends=True)
     assert written[0] == real[0]
-    shape = re.compile(rb"PHANTOM_\d{7},[01]\.0,[01]\.0\r\n")
+    shape = re.compile(rb"(PHANTOM|ISIC)_\d{7},[01]\.0,[01]\.0\r\n")
     assert shape.fullmatch(real[1])
     assert len(written) == 8
     assert all(shape.fullmatch(line) for line in written[1:])

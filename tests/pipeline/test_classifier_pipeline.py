@@ -1,14 +1,20 @@
 """The stream of training batches: complete, shuffled, reproducible, resumable."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.images import loading
+from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
 from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches, training_batches
+from melanoma_tf.records.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.read import read_examples
 
@@ -97,3 +103,41 @@ def test_a_split_without_examples_is_named(phantom_records, tmp_path):
         evaluation_batches(phantom_records, "holdout", INPUTS)
     with pytest.raises(MelanomaError, match="there is none"):
         training_batches(tmp_path / "absent", INPUTS)
+
+
+@pytest.fixture(scope="module")
+def hairy_records(tmp_path_factory):
+    """A record folder of phantoms that all have hairs, large enough for hairs to be seen."""
+    folder = tmp_path_factory.mktemp("hairy")
+    write_phantoms(folder / "raw", 24, settings=PhantomSettings(128, hairs=1.0), seed=1)
+    settings = BuildSettings("isic2017", image_size=128, split="0.5/0/0.5")
+    build_records([list_source("isic2017", folder / "raw")], settings, folder / "records")
+    return folder / "records"
+
+
+@pytest.mark.parametrize("purified", ["none", "test", "train", "both"])
+def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
+    """Compared with purifying the loaded image by hand."""
+    inputs = ClassifierInputs(image_size_px=112, batch_size=4, augment=False, purify=purified)
+    examples = {e.key: e.image for e in read_examples(hairy_records, "test")}
+    at_test, in_training = purified in ("test", "both"), purified in ("train", "both")
+
+    def expected(encoded, wanted):
+        image = loading.load_image(encoded, inputs.short_side_px)
+        return loading.centre_crop(purify(image)[0] if wanted else image, 112).numpy()
+
+    (batch,) = evaluation_batches(hairy_records, "test", inputs).take(1)
+    for key, image in zip(batch["image/key"].numpy(), batch["image"].numpy()):
+        encoded = examples[key.decode()]
+        assert np.abs(image - expected(encoded, at_test).astype(int)).mean() < 0.5
+        assert np.array_equal(image, expected(encoded, False)) == (not at_test)
+    plain = dataclasses.replace(inputs, purify="none")
+    (ours, _), (theirs, _) = (
+        next(iter(training_batches(hairy_records, i))) for i in (inputs, plain)
+    )
+    assert np.array_equal(ours, theirs) == (not in_training)
+
+
+def test_an_unknown_purification_is_refused():
+    with pytest.raises(MelanomaError, match="none, test, train, both; found always"):
+        ClassifierInputs(purify="always")
