@@ -1,0 +1,37 @@
+"""Make a finished run the segmenter that ships: weights as float16 and settings, in the package.
+
+    python scripts/ship_segmenter.py runs/outlines
+
+The model card beside them, `melanoma_tf/weights/segmenter.md`, is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from melanoma_tf import training, weights
+from melanoma_tf.recipes.segmentation import load_finder
+from melanoma_tf.recipes.segmenter import KIND
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--output", type=Path, default=Path(weights.__file__).parent)
+    given = parser.parse_args()
+    config = training.read_config(given.run_dir, KIND)
+    finder = load_finder(given.run_dir)
+    for name in ("records", "weights"):  # Paths of one machine.
+        config.pop(name)
+    settings = {**config, **dataclasses.asdict(finder.use)}
+    weights.write_segmenter(finder.model, given.output, settings)
+    print((given.output / f"{weights.SEGMENTER}.npz").stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
