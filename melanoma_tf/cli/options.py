@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,14 +23,47 @@ split = click.option(
 )
 
 
-def run_dir(required: bool = True):  # type: ignore[no-untyped-def]
+Command = Callable[..., Any]
+
+
+def training_machine(command: Command) -> Command:
+    """What every training has: where it computes, and what becomes of a run that is there."""
+    stack = (
+        click.option(
+            "--strategy",
+            type=click.Choice(["single", "mirrored"]),
+            default="single",
+            show_default=True,
+            help="mirrored: one replica on every visible GPU.",
+        ),
+        click.option(
+            "--replicas",
+            type=click.IntRange(min=0),
+            default=0,
+            help="Devices to mirror on; without GPUs the CPU is split.  [default: all GPUs]",
+        ),
+        click.option(
+            "--mixed-precision",
+            is_flag=True,
+            help="Compute in float16 (bfloat16 on a CPU).",
+        ),
+        click.option("--resume", is_flag=True, help="Go on after the last finished epoch."),
+        seed,
+        overwrite,
+    )
+    for option in reversed(stack):
+        command = option(command)
+    return command
+
+
+def run_dir(required: bool = True) -> Callable[[Command], Command]:
     """`--run-dir`, the run folder."""
     return click.option(
         "--run-dir", type=FOLDER, required=required, help="The run folder, runs/NAME."
     )
 
 
-def records():  # type: ignore[no-untyped-def]
+def records() -> Callable[[Command], Command]:
     """`--records`, a record folder."""
     return click.option(
         "--records", type=FOLDER, required=True, help="A folder that build-records made."

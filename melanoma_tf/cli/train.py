@@ -61,23 +61,7 @@ def train() -> None:
     help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
     "(validation, evaluate, and inside the exported model), or both.",
 )
-@click.option(
-    "--strategy",
-    type=click.Choice(["single", "mirrored"]),
-    default="single",
-    show_default=True,
-    help="mirrored: one replica on every visible GPU.",
-)
-@click.option(
-    "--replicas",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Devices to mirror on; without GPUs the CPU is split.  [default: all GPUs]",
-)
-@click.option("--mixed-precision", is_flag=True, help="Compute in float16.")
-@click.option("--resume", is_flag=True, help="Go on after the last finished epoch.")
-@options.seed
-@options.overwrite
+@options.training_machine
 def classifier(
     records: Path,
     run_dir: Path,

@@ -100,23 +100,7 @@ from melanoma_tf.cli.train import train
     show_default=True,
     help="A pixel is lesion above this probability; 0: the best on the validation split.",
 )
-@click.option(
-    "--strategy",
-    type=click.Choice(["single", "mirrored"]),
-    default="single",
-    show_default=True,
-    help="mirrored: one replica on every visible GPU.",
-)
-@click.option(
-    "--replicas",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Devices to mirror on; without GPUs the CPU is split.  [default: all GPUs]",
-)
-@click.option("--mixed-precision", is_flag=True, help="Compute in float16 (bfloat16 on a CPU).")
-@click.option("--resume", is_flag=True, help="Go on after the last finished epoch.")
-@options.seed
-@options.overwrite
+@options.training_machine
 def segmenter(records: Path, run_dir: Path, resume: bool, overwrite: bool, **settings: Any) -> None:
     """Train a lesion segmenter on the training split of a record folder with masks.
 
