@@ -6,11 +6,14 @@ Stock ops only, since an exported model carries them.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
 # libjpeg scales by these while it decodes: an average over blocks, and up to 4 times as fast.
 _JPEG_RATIOS = (1, 2, 4, 8)
+# TensorFlow's default transform is off by several levels in vivid colours, and no faster.
+_TRANSFORM = "INTEGER_ACCURATE"
 # A bilinear sample reads 2 pixels a side, so up to this factor it skips none.
 _LARGEST_BILINEAR_REDUCTION = 2.0
 
@@ -56,8 +59,7 @@ def _decode_at_least(encoded: tf.Tensor, short_side_px: int) -> tuple[tf.Tensor,
 
 
 def _decode_jpeg(encoded: tf.Tensor, ratio: int) -> tf.Tensor:
-    # The accurate transform: TensorFlow's default is off by several levels in vivid colours.
-    return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+    return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method=_TRANSFORM)
 
 
 def _scaled_shape(shape: tf.Tensor, short_side_px: int) -> tf.Tensor:
@@ -82,6 +84,54 @@ def _resize(image: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(result, [None, None, 3])
 
 
+def load_crop(
+    encoded: tf.Tensor,
+    short_side_px: int,
+    size_px: int,
+    corner: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+    """Decode, scale and crop, as `load_image` and a crop do, but faster for stored JPEGs.
+
+    Of a JPEG that has the wanted size, only the blocks that the crop touches are decoded.
+
+    Args:
+        encoded: see `load_image`.
+        short_side_px: length of the scaled image's short side in pixels, at least `size_px`.
+        size_px: side of the square in pixels.
+        corner: from the scaled image's height and width, int32 `(2,)`, to the crop's first row
+            and column, int32 `(2,)`; `centre_corner` or `random_corner`.
+
+    Returns:
+        uint8 RGB `(size_px, size_px, 3)`.
+    """
+
+    def whole() -> tf.Tensor:
+        image = load_image(encoded, short_side_px)
+        return crop(image, corner(tf.shape(image)[:2]), size_px)
+
+    def jpeg() -> tf.Tensor:
+        shape = tf.io.extract_jpeg_shape(encoded)[:2]
+        return tf.cond(tf.reduce_min(shape) == short_side_px, lambda: window(shape), whole)
+
+    def window(shape: tf.Tensor) -> tf.Tensor:
+        rectangle = tf.concat([corner(shape), [size_px, size_px]], 0)
+        return tf.io.decode_and_crop_jpeg(encoded, rectangle, channels=3, dct_method=_TRANSFORM)
+
+    image = tf.cond(tf.io.is_jpeg(encoded), jpeg, whole)
+    return tf.ensure_shape(image, [size_px, size_px, 3])
+
+
+def centre_corner(shape: tf.Tensor, size_px: int) -> tf.Tensor:
+    """The corner of the middle square in an image of height and width `shape`, int32 `(2,)`."""
+    return (shape - size_px) // 2
+
+
+def random_corner(shape: tf.Tensor, size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """A uniformly drawn corner of a square; the same seed, int `(2,)`, draws the same."""
+    room = tf.cast(shape - size_px + 1, tf.float32)
+    return tf.cast(tf.random.stateless_uniform([2], seed) * room, tf.int32)
+
+
 def centre_crop(image: tf.Tensor, size_px: int) -> tf.Tensor:
     """The middle square of an image.
 
@@ -92,7 +142,7 @@ def centre_crop(image: tf.Tensor, size_px: int) -> tf.Tensor:
     Returns:
         `(size_px, size_px, channels)`, same dtype.
     """
-    return _crop(image, (tf.shape(image)[:2] - size_px) // 2, size_px)
+    return crop(image, centre_corner(tf.shape(image)[:2], size_px), size_px)
 
 
 def random_crop(image: tf.Tensor, size_px: int, seed: tf.Tensor) -> tf.Tensor:
@@ -106,9 +156,7 @@ def random_crop(image: tf.Tensor, size_px: int, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         `(size_px, size_px, channels)`, same dtype.
     """
-    room = tf.shape(image)[:2] - size_px + 1
-    drawn = tf.random.stateless_uniform([2], seed)
-    return _crop(image, tf.cast(drawn * tf.cast(room, tf.float32), tf.int32), size_px)
+    return crop(image, random_corner(tf.shape(image)[:2], size_px, seed), size_px)
 
 
 def random_flips(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -124,7 +172,8 @@ def random_flips(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.cond(drawn[1], lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def _crop(image: tf.Tensor, corner: tf.Tensor, size_px: int) -> tf.Tensor:
+def crop(image: tf.Tensor, corner: tf.Tensor, size_px: int) -> tf.Tensor:
+    """The square of side `size_px` whose first row and column are `corner`, int32 `(2,)`."""
     start = tf.concat([corner, [0]], 0)
     square = tf.slice(image, start, [size_px, size_px, -1])
     return tf.ensure_shape(square, [size_px, size_px, image.shape[-1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,19 +127,33 @@ def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
     Returns:
         uint8 `(size, size, 3)`.
     """
-    image = _loaded(encoded, inputs, inputs.purify_test)
-    return loading.centre_crop(image, inputs.image_size_px)
+    return _cropped(
+        encoded,
+        inputs,
+        lambda shape: loading.centre_corner(shape, inputs.image_size_px),
+        purified=inputs.purify_test,
+    )
 
 
 def _training_view(encoded: tf.Tensor, inputs: ClassifierInputs, seed: tf.Tensor) -> tf.Tensor:
-    image = _loaded(encoded, inputs, inputs.purify_training)
-    if not inputs.augment:
-        return loading.centre_crop(image, inputs.image_size_px)
-    image = loading.random_crop(image, inputs.image_size_px, seed)
-    return loading.random_flips(image, seed + [1, 0])
+    def corner(shape: tf.Tensor) -> tf.Tensor:
+        if inputs.augment:
+            return loading.random_corner(shape, inputs.image_size_px, seed)
+        return loading.centre_corner(shape, inputs.image_size_px)
+
+    image = _cropped(encoded, inputs, corner, purified=inputs.purify_training)
+    return loading.random_flips(image, seed + [1, 0]) if inputs.augment else image
 
 
-def _loaded(encoded: tf.Tensor, inputs: ClassifierInputs, purified: bool) -> tf.Tensor:
-    image = loading.load_image(encoded, inputs.short_side_px)
-    # Before the crop, so that a hair is seen along its whole length.
-    return purify(image)[0] if purified else image
+def _cropped(
+    encoded: tf.Tensor,
+    inputs: ClassifierInputs,
+    corner: Callable[[tf.Tensor], tf.Tensor],
+    *,
+    purified: bool,
+) -> tf.Tensor:
+    if not purified:
+        return loading.load_crop(encoded, inputs.short_side_px, inputs.image_size_px, corner)
+    # Purified before the crop, so that a hair is seen along its whole length.
+    image = purify(loading.load_image(encoded, inputs.short_side_px))[0]
+    return loading.crop(image, corner(tf.shape(image)[:2]), inputs.image_size_px)

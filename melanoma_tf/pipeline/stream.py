@@ -1,7 +1,7 @@
-"""Records as a stream: read in parallel, shuffled, numbered.
+"""Records as a stream: read, shuffled, numbered.
 
-Order of a training pipeline, and why: read shards in parallel (disk and page cache are never the
-limit) -> shuffle the raw bytes, which are small (so that no decoded image waits in a buffer) ->
+Order of a training pipeline, and why: read several shards in turn (disk and page cache are never
+the limit) -> shuffle the raw bytes, which are small (so that no decoded image waits in a buffer) ->
 number the examples (so that every random draw is a pure function of seed and number, and a
 resumed run goes on with the very next example) -> decode and map in parallel -> batch ->
 prefetch. Nothing is cached: raw records come from the page cache anyway, and decoded ones would
@@ -70,11 +70,9 @@ def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _read(shards: tf.data.Dataset) -> tf.data.Dataset:
-    return shards.interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=_SHARDS_READ_AT_ONCE,
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+    # No threads here: one reads records several times as fast as all cores decode them, and a
+    # small data set would start the threads anew with every epoch.
+    return shards.interleave(tf.data.TFRecordDataset, cycle_length=_SHARDS_READ_AT_ONCE)
 
 
 def _shuffled(records: tf.data.Dataset, window: int, key: tf.Tensor) -> tf.data.Dataset:

@@ -91,3 +91,17 @@ def test_random_crops_reach_every_corner_and_flips_every_orientation():
     expected = {np.ascontiguousarray(v).tobytes() for v in (
         image, image[::-1], image[:, ::-1], image[::-1, ::-1])}  # fmt: skip
     assert views == expected
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("short_side", [64, 48, 100])
+def test_cropping_while_decoding_is_cropping_afterwards(suffix, short_side):
+    """64 px is the stored size, where only a part of a JPEG is decoded."""
+    file = encoded(smooth_image(64, 90), suffix)
+    image = loading.load_image(file, short_side)
+    for corner in (lambda shape: loading.centre_corner(shape, 40), lambda shape: [3, 5]):
+        start = corner(tf.shape(image)[:2])
+        expected = loading.crop(image, start, 40).numpy().astype(int)
+        cropped = loading.load_crop(file, short_side, 40, corner).numpy()
+        # The colours of a JPEG's blocks are smoothed across the edge of what is decoded.
+        assert np.abs(cropped - expected).mean() < 0.1

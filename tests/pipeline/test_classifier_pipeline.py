@@ -129,8 +129,10 @@ def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
     (batch,) = evaluation_batches(hairy_records, "test", inputs).take(1)
     for key, image in zip(batch["image/key"].numpy(), batch["image"].numpy()):
         encoded = examples[key.decode()]
-        assert np.abs(image - expected(encoded, at_test).astype(int)).mean() < 0.5
-        assert np.array_equal(image, expected(encoded, False)) == (not at_test)
+        # Decoding a part of a JPEG smooths its edge a little differently.
+        assert np.abs(image - expected(encoded, at_test).astype(int)).mean() < 0.1
+        plain = np.abs(image - expected(encoded, False).astype(int)).mean() < 0.1
+        assert plain == (not at_test)
     plain = dataclasses.replace(inputs, purify="none")
     (ours, _), (theirs, _) = (
         next(iter(training_batches(hairy_records, i))) for i in (inputs, plain)
