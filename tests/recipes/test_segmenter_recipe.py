@@ -91,6 +91,14 @@ def test_another_runs_weights_are_a_start_and_must_fit(run_dir, phantom_records,
     assert not (tmp_path / "third").exists()
 
 
+def test_two_replicas_train_as_one_does(run_dir, phantom_records, tmp_path):
+    """Averaged weights too, which live on both."""
+    mirrored = SegmenterSettings(**{**SMALL.__dict__, "strategy": "mirrored", "replicas": 2})
+    history = train_segmenter(phantom_records, tmp_path / "run", mirrored, report=quiet)
+    single = json.loads((run_dir / "history.json").read_text())
+    np.testing.assert_allclose(history["loss"], single["loss"], rtol=5e-2)
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("schedule", "step"), ("augment", "some"), ("overlap", "all")]
 )
