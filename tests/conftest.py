@@ -1,8 +1,10 @@
 """Shared fixtures: where the real data lies, and how a command is run as a user runs it."""
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -71,12 +73,38 @@ def phantom_records(tmp_path_factory, phantom_folder) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def one_convolution_for_small() -> Iterator[None]:
+    """Put one convolution in the place of the small backbone, which takes long to compile."""
+    from tensorflow import keras
+
+    from melanoma_tf.models.classifier import BACKBONES
+
+    def build(size_px, weights):
+        images = keras.Input((size_px, size_px, 3))
+        features = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)
+        features = keras.layers.Conv2D(8, 7, 4, activation="relu")(features)
+        return keras.Model(images, features, name="small")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "small", build)
+        yield
+
+
+@pytest.fixture
+def tiny_backbone() -> Iterator[None]:
+    """See `one_convolution_for_small`; tests of the networks themselves do without it."""
+    with one_convolution_for_small():
+        yield
+
+
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory, phantom_records) -> Path:
-    """A classifier run of one epoch on those records."""
+    """A classifier run of one epoch on those records, of a tiny network."""
     from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
 
     run_dir = tmp_path_factory.mktemp("runs") / "small"
     settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)
-    train_classifier(phantom_records, run_dir, settings)
+    with one_convolution_for_small():
+        train_classifier(phantom_records, run_dir, settings)
     return run_dir

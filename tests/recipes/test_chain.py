@@ -18,7 +18,7 @@ def read_rows(path):
         return list(csv.DictReader(stream))
 
 
-def test_the_commands_of_the_tour(real_data, tmp_path, monkeypatch):
+def test_the_commands_of_the_tour(tiny_backbone, real_data, tmp_path, monkeypatch):
     """From the ISIC 2017 folder to predictions of an exported model."""
     monkeypatch.chdir(tmp_path)
     raw = tmp_path / "isic2017"
@@ -67,7 +67,7 @@ def test_evaluation_agrees_with_scikit_learn(trained_run, phantom_records, tmp_p
         evaluate_classifier(trained_run, phantom_records, output=tmp_path)
 
 
-def test_the_demo_makes_every_stage(tmp_path):
+def test_the_demo_makes_every_stage(tiny_backbone, tmp_path):
     settings = DemoSettings(images=60, image_size_px=48, epochs=1, workers=1)
     result = run_demo(tmp_path / "demo", settings, report=lambda line: None)
     assert [name for name, _, _ in result.stages] == [
