@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
@@ -268,6 +269,7 @@ class _RunState:
         averages: WeightAverages,
     ):
         self._model, self._run_dir, self._settings = model, run_dir, settings
+        self.seed = settings.seed
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
         checkpoint = tf.train.Checkpoint(
             model=model, epoch=self._epoch, averages=averages.variables
@@ -318,6 +320,19 @@ class _RunState:
         temporary.replace(path)
 
 
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Let the random layers of an epoch depend on its number, not on how training got there.
+
+    Layers made with `force_generator=True` have a generator of their own, which no checkpoint
+    holds: a resumed training would otherwise drop other features than one without the break.
+    """
+    for index, layer in enumerate(model._flatten_layers(include_self=False)):
+        generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
+        if generator is not None:
+            draw = np.random.SeedSequence([seed, epoch, index]).generate_state(1)
+            generator.reset_from_seed(int(draw[0]))
+
+
 class _Epochs(keras.callbacks.Callback):
     """Adds speed and learning rate to the logs, reports a line, and keeps the state."""
 
@@ -328,6 +343,7 @@ class _Epochs(keras.callbacks.Callback):
         self._steps = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        _reseed(self.model, self._state.seed, epoch)
         self._started, self._steps = time.perf_counter(), 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:

@@ -17,13 +17,15 @@ BATCH, STEPS = 12, 3
 INPUTS = ClassifierInputs(image_size_px=32, batch_size=BATCH, seed=3)
 
 
-def build():
+def build(dropout=0.0):
     """A network with everything that can go wrong under a strategy, but tiny."""
     images = keras.Input((32, 32, 3))
     features = keras.layers.Rescaling(1 / 255)(images)
     features = keras.layers.Conv2D(4, 5, 4, activation="relu")(features)
     features = keras.layers.BatchNormalization(synchronized=True)(features)
     features = keras.layers.GlobalAveragePooling2D()(features)
+    if dropout:
+        features = keras.layers.Dropout(dropout, force_generator=True)(features)
     return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
 
 
@@ -36,13 +38,14 @@ def train(
     learning_rate=1e-2,
     strategy=("single", 0),
     mixed_precision=False,
+    dropout=0.0,
     report=lambda line: None,
     **run,
 ):
     validation = evaluation_batches(records, "validation", INPUTS)
     config = {"kind": "classifier", "epochs": epochs, "learning_rate": learning_rate}
     return training.fit(
-        build,
+        lambda: build(dropout),
         lambda model: compile_classifier(model, learning_rate, [True] * 3),
         training=lambda done: training_batches(records, INPUTS, first_example=done),
         validation=validation.map(lambda batch: (batch["image"], batch["label"])),
@@ -94,7 +97,7 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_others(straight, phantom
     assert any(not np.array_equal(ours, theirs) for ours, theirs in pairs)
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(straight, phantom_records, tmp_path):
+def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
     class Killed(BaseException):
         pass
 
@@ -104,15 +107,16 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(straight, phantom_records, t
 
     run_dir = tmp_path / "run"
     with pytest.raises(Killed):
-        train(phantom_records, run_dir, epochs=3, report=kill_in_the_second_epoch)
+        train(phantom_records, run_dir, epochs=3, dropout=0.5, report=kill_in_the_second_epoch)
     assert not (run_dir / "model.keras").exists()
     with pytest.raises(MelanomaError, match="has not finished; continue it with --resume"):
         training.read_config(run_dir, "classifier")
     lines = []
-    history = train(phantom_records, run_dir, epochs=3, resume=True, report=lines.append)
+    history = train(
+        phantom_records, run_dir, epochs=3, dropout=0.5, resume=True, report=lines.append
+    )
     assert [line.split()[1] for line in lines] == ["3/3"]
-    assert history["loss"][:2] == straight[1]["loss"]
-    whole = train(phantom_records, tmp_path / "whole", epochs=3)
+    whole = train(phantom_records, tmp_path / "whole", epochs=3, dropout=0.5)
     assert history["loss"] == whole["loss"]
     for ours, theirs in zip(weights(run_dir), weights(tmp_path / "whole")):
         np.testing.assert_array_equal(ours, theirs)

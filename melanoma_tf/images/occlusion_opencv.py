@@ -51,7 +51,7 @@ def purify_image(
     occlusions = find_occlusions(_resized(image, working), lesion, settings)
     fill_size = working if max(own_size) > WORKING_SIZE_PX else own_size
     if working != fill_size:
-        occlusions = cv2.compare(_resized(occlusions, fill_size), 127, cv2.CMP_GT)
+        occlusions = _above_half(_resized(occlusions, fill_size))
     holes = cv2.dilate(occlusions, np.ones((3, 3), np.uint8))
     if holes.all():
         return image.copy(), np.zeros(own_size, np.uint8)
@@ -60,8 +60,13 @@ def purify_image(
         return filled, occlusions
     opacity = _resized(holes, own_size).astype(np.float32)[..., None] / 255
     blended = image + opacity * (_resized(filled, own_size).astype(np.float32) - image)
-    occlusions = cv2.compare(_resized(occlusions, own_size), 127, cv2.CMP_GT)
+    occlusions = _above_half(_resized(occlusions, own_size))
     return np.rint(blended).astype(np.uint8), occlusions
+
+
+def _above_half(mask: Pixels) -> Pixels:
+    # Not cv2.compare, which takes a mask of one pixel for a scalar.
+    return np.where(mask > 127, np.uint8(255), np.uint8(0))
 
 
 def _check(image: Pixels, lesion_mask: Pixels | None) -> None:

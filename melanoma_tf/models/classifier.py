@@ -54,7 +54,8 @@ def build_classifier(
     images = keras.Input((image_size_px, image_size_px, 3), name="images")
     features = _backbone(backbone, image_size_px, weights)(images)
     features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
-    features = keras.layers.Dropout(dropout, name="dropout")(features)
+    # A generator of its own, which `training.fit` seeds anew with every epoch.
+    features = keras.layers.Dropout(dropout, force_generator=True, name="dropout")(features)
     # float32 also under mixed precision: a softmax over float16 logits overflows.
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
     return keras.Model(images, logits, name=f"classifier_{backbone.replace('-', '_')}")

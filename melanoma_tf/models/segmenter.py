@@ -75,10 +75,14 @@ def build_segmenter(
     features, skips = layers.descend(features)
     for index, row in enumerate(_BOTTOM, start=1):
         features = layers.convolve(features, row, f"bottom_conv{index}")
-    features = keras.layers.SpatialDropout2D(dropout, name="bottom_dropout")(features)
+    features = keras.layers.SpatialDropout2D(dropout, force_generator=True, name="bottom_dropout")(
+        features
+    )
     for index, row in enumerate(_BOTTOM_UP, start=1):
         features = layers.transpose(features, row, f"bottom_trans{index}")
-    features = keras.layers.SpatialDropout2D(dropout, name="up_dropout")(features)
+    features = keras.layers.SpatialDropout2D(dropout, force_generator=True, name="up_dropout")(
+        features
+    )
     features = layers.ascend(features, skips)
     # float32 also under mixed precision: the logarithm of a float16 probability overflows.
     probability = keras.layers.Conv2D(

@@ -120,7 +120,9 @@ class ServedClassifier:
         try:
             return next(self._predict([path], [content]))
         except tf.errors.InvalidArgumentError:
-            return Prediction(path, (), None, "expected a JPEG or PNG image, found other bytes")
+            return Prediction(
+                path, (), None, "expected a whole JPEG or PNG image; it cannot be decoded"
+            )
 
     def _predict(self, paths: Sequence[Path], contents: list[bytes]) -> Iterator[Prediction]:
         answer = self._signature(**{INPUT: tf.constant(contents)})
