@@ -228,18 +228,30 @@ def fit(
         first_epoch = state.restore()
         if first_epoch < settings.epochs:
             done = first_epoch * settings.steps_per_epoch * examples_per_step
-            model.fit(
-                training(done),
-                validation_data=validation,
-                initial_epoch=first_epoch,
-                epochs=settings.epochs,
-                steps_per_epoch=settings.steps_per_epoch,
-                callbacks=[*keepers, *callbacks],
-                verbose=0,
-            )
+            with _damage_named():
+                model.fit(
+                    training(done),
+                    validation_data=validation,
+                    initial_epoch=first_epoch,
+                    epochs=settings.epochs,
+                    steps_per_epoch=settings.steps_per_epoch,
+                    callbacks=[*keepers, *callbacks],
+                    verbose=0,
+                )
     with _precision(settings.mixed_precision):
         state.publish_best(build)
     return state.history
+
+
+@contextlib.contextmanager
+def _damage_named() -> Iterator[None]:
+    """Turn TensorFlow's word for a damaged record into one line that says what to do."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise MelanomaError(
+            "expected whole records, found a damaged one; verify-records names its shard"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -271,18 +283,21 @@ class _RunState:
         self._model, self._run_dir, self._settings = model, run_dir, settings
         self.seed = settings.seed
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
-        checkpoint = tf.train.Checkpoint(
+        self._checkpoint = tf.train.Checkpoint(
             model=model, epoch=self._epoch, averages=averages.variables
         )
         folder = run_dir / "checkpoints"
-        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._best_path = folder / _BEST
         self.history: dict[str, list[float]] = {}
 
     def restore(self) -> int:
         """Load the last checkpoint, if there is one; return the number of finished epochs."""
-        if self._manager.restore_or_initialize() is None:
+        latest = self._manager.latest_checkpoint
+        if latest is None:
             return 0
+        # Partial: an optimiser that has nothing more to do never makes its variables.
+        self._checkpoint.restore(latest).expect_partial()
         epoch = int(self._epoch.numpy())
         history = read_json(self._run_dir / HISTORY)
         self.history = {name: values[:epoch] for name, values in history.items()}

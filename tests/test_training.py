@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -177,3 +178,15 @@ def test_mixed_precision_leaves_the_policy_as_it_was(phantom_records, tmp_path):
 def test_impossible_strategies_are_refused(name, replicas, message):
     with pytest.raises(MelanomaError, match=message):
         training.make_strategy(name, replicas)
+
+
+def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
+    damaged = tmp_path / "records"
+    shutil.copytree(phantom_records, damaged)
+    shard = next(damaged.glob("train-*"))
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(MelanomaError, match="verify-records names its shard"):
+        train(damaged, tmp_path / "run")
+    train(phantom_records, tmp_path / "run", epochs=1)  # What was begun is not in the way.

@@ -103,6 +103,8 @@ def training_batches(
 def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
     """One pass over a split, in the records' order, the middle of every image.
 
+    A purified copy that stands beside its original is left out: an image counts once.
+
     Returns:
         Batches, dictionaries of `image`, uint8 `(batch, size, size, 3)`; `label`, int64
         `(batch,)`; and strings `(batch,)`: `image/key`, `source`, `patient/id`. The last batch
@@ -111,14 +113,25 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
     Raises:
         MelanomaError: the folder is unfinished or has no examples in the split.
     """
-    paths = shard_paths(folder, read_manifest(folder), split)
+    manifest = read_manifest(folder)
+    paths = shard_paths(folder, manifest, split)
 
     def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
-    examples = stream.read_shards(paths).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    records = stream.read_shards(paths)
+    if manifest.count(split=split, origin="purified"):
+        records = records.filter(_counts)
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
+
+
+def _counts(serialized: tf.Tensor) -> tf.Tensor:
+    """Whether an example is no copy: one that replaced its original has the original's key."""
+    record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
+    replaced = tf.equal(record["image/key"], record["origin/parent"])
+    return tf.not_equal(record["origin"], "purified") | replaced
 
 
 def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:

@@ -17,6 +17,7 @@ from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches
 from melanoma_tf.records.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.rewrite.purified_records import PurifySettings, purify_records
 
 INPUTS = ClassifierInputs(image_size_px=32, batch_size=8, shuffle_window=16, seed=3)
 
@@ -143,3 +144,14 @@ def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
 def test_an_unknown_purification_is_refused():
     with pytest.raises(MelanomaError, match="none, test, train, both; found always"):
         ClassifierInputs(purify="always")
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, replace):
+    settings = PurifySettings(min_occlusion=0.0, replace=replace)
+    purify_records(hairy_records, tmp_path / "purified", settings)
+    assert read_manifest(tmp_path / "purified").count(split="test", origin="purified") > 0
+    originals = sorted(e.key for e in read_examples(hairy_records, "test"))
+    batches = evaluation_batches(tmp_path / "purified", "test", INPUTS)
+    keys = [key.decode() for batch in batches for key in batch["image/key"].numpy()]
+    assert sorted(keys) == originals
