@@ -38,7 +38,7 @@ def purify(
 ) -> None:
     """Remove hairs, rulers, ink and bubbles from dermoscopic images; the lesion stays.
 
-    Images keep their names, sizes and formats. Records come out as a new record folder with the
+    Images keep their names, sizes and file types. Records come out as a new record folder with the
     originals and a purified copy of each image that needed it, in the split of its original.
 
     \b
