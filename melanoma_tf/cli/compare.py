@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from melanoma_tf.cli import options
 from melanoma_tf.cli.score import FILE, rounds_bar
 
 # The figures shown on the screen; the JSON file has all.
@@ -17,9 +18,7 @@ SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_a
 @click.command()
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
-@click.option("--truth", type=FILE, help="Official label file (ISIC 2017-2020) or image_id,label.")
-@click.option("--taxonomy", help="Expect exactly its classes, as isic2017 or isic2018.")
-@click.option("--softmax", "use_softmax", is_flag=True, help="The columns are logits.")
+@options.classifier_predictions
 @click.option(
     "--rounds",
     type=click.IntRange(min=2),
@@ -27,14 +26,7 @@ SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_a
     show_default=True,
     help="Rounds of the paired bootstrap.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--min-tpr",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.8,
-    show_default=True,
-    help="Sensitivity above which ISIC 2024's partial AUC is taken.",
-)
+@options.bootstrap_seed
 @click.option(
     "--json",
     "json_path",

@@ -26,6 +26,30 @@ split = click.option(
 Command = Callable[..., Any]
 
 
+bootstrap_seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+
+
+def classifier_predictions(command: Command) -> Command:
+    """How the predictions of classifiers are read, for whatever is then computed of them."""
+    stack = (
+        click.option(
+            "--truth", type=ANY_PATH, help="Official label file (ISIC 2017-2020) or image_id,label."
+        ),
+        click.option("--taxonomy", help="Expect exactly its classes, as isic2017 or isic2018."),
+        click.option("--softmax", "use_softmax", is_flag=True, help="The columns are logits."),
+        click.option(
+            "--min-tpr",
+            type=click.FloatRange(0, 1, max_open=True),
+            default=0.8,
+            show_default=True,
+            help="Sensitivity above which ISIC 2024's partial AUC is taken.",
+        ),
+    )
+    for option in reversed(stack):
+        command = option(command)
+    return command
+
+
 def training_machine(command: Command) -> Command:
     """What every training has: where it computes, and what becomes of a run that is there."""
     stack = (

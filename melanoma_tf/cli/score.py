@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from melanoma_tf.cli import options
+
 FILE = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 PER_CLASS = (
     ("AUC", ("auc",)),
@@ -45,9 +47,7 @@ def score() -> None:
 
 @score.command("classifier")
 @click.argument("predictions", type=FILE)
-@click.option("--truth", type=FILE, help="Official label file (ISIC 2017-2020) or image_id,label.")
-@click.option("--taxonomy", help="Expect exactly its classes, as isic2017 or isic2018.")
-@click.option("--softmax", "use_softmax", is_flag=True, help="The columns are logits.")
+@options.classifier_predictions
 @click.option(
     "--rounds",
     type=click.IntRange(min=0),
@@ -55,14 +55,7 @@ def score() -> None:
     show_default=True,
     help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--min-tpr",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.8,
-    show_default=True,
-    help="Sensitivity above which ISIC 2024's partial AUC is taken.",
-)
+@options.bootstrap_seed
 @click.option(
     "--json",
     "json_path",

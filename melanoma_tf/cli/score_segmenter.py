@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table
 from melanoma_tf.cli.score import score, shown
 
@@ -32,7 +33,7 @@ TITLES = {
     show_default=True,
     help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@options.bootstrap_seed
 @click.option(
     "--json",
     "json_path",

@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import __version__, training
+from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.files import read_json, refuse_existing, write_json
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.serving.export import export_classifier
 
@@ -168,14 +169,9 @@ def _validation(
 
 def _config(records: Path, manifest: Manifest, settings: ClassifierSettings) -> dict[str, Any]:
     return {
-        "kind": KIND,
-        **dataclasses.asdict(settings),
-        "records": str(records),
+        **run_config(KIND, records, manifest, settings),
         "taxonomy": manifest.taxonomy,
         "class_names": list(manifest.class_names),
-        "shards": {shard.name: shard.sha256 for shard in manifest.shards},
-        "sources": manifest.sources,
-        "versions": {"melanoma_tf": __version__, "tensorflow": tf.__version__},
     }
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import __version__, training
+from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import write_json
 from melanoma_tf.images.appearance import Appearance
@@ -21,6 +19,7 @@ from melanoma_tf.images.augment import Movement
 from melanoma_tf.models.segmenter import build_segmenter
 from melanoma_tf.models.segmenter_losses import compile_segmenter
 from melanoma_tf.pipeline import segmenter as pipeline
+from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.recipes.segmenter_overlays import Overlays
 from melanoma_tf.records.manifest import Manifest, read_manifest
 
@@ -143,7 +142,7 @@ def train_segmenter(
         validation=validation,
         strategy=strategy,
         settings=_schedule(settings, steps),
-        run=training.Run(run_dir, _config(records, manifest, settings), resume, overwrite),
+        run=training.Run(run_dir, run_config(KIND, records, manifest, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         callbacks=[] if validation is None else [Overlays(validation, run_dir / "logs")],
         report=report,
@@ -287,14 +286,3 @@ def best_threshold(model: keras.Model, batches: tf.data.Dataset) -> float:
         either = np.stack([(truth | each).sum(axis=(1, 2)) for each in found])
         overlaps.append(np.where(either > 0, shared / np.maximum(either, 1), 1.0))
     return _THRESHOLDS[int(np.argmax(np.concatenate(overlaps, axis=1).mean(axis=1)))]
-
-
-def _config(records: Path, manifest: Manifest, settings: SegmenterSettings) -> dict[str, Any]:
-    return {
-        "kind": KIND,
-        **dataclasses.asdict(settings),
-        "records": str(records),
-        "shards": {shard.name: shard.sha256 for shard in manifest.shards},
-        "sources": manifest.sources,
-        "versions": {"melanoma_tf": __version__, "tensorflow": tf.__version__},
-    }
