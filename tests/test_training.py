@@ -41,6 +41,8 @@ def train(
     mixed_precision=False,
     dropout=0.0,
     report=lambda line: None,
+    monitor="val_auc",
+    patience=0,
     **run,
 ):
     validation = evaluation_batches(records, "validation", INPUTS)
@@ -51,7 +53,9 @@ def train(
         training=lambda done: training_batches(records, INPUTS, first_example=done),
         validation=validation.map(lambda batch: (batch["image"], batch["label"])),
         strategy=training.make_strategy(*strategy),
-        settings=training.TrainingSettings(epochs, STEPS, mixed_precision, seed=seed),
+        settings=training.TrainingSettings(
+            epochs, STEPS, mixed_precision, monitor, seed=seed, patience=patience
+        ),
         run=training.Run(run_dir, config, **run),
         examples_per_step=BATCH,
         report=report,
@@ -121,6 +125,22 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
     assert history["loss"] == whole["loss"]
     for ours, theirs in zip(weights(run_dir), weights(tmp_path / "whole")):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
+    phantom_records, tmp_path
+):
+    # The learning rate never gets better than in the first epoch.
+    waiting = {"epochs": 9, "monitor": "learning_rate", "patience": 2}
+    history = train(phantom_records, tmp_path / "run", **waiting)
+    assert len(history["loss"]) == 3
+    before = weights(tmp_path / "run")
+    again = train(phantom_records, tmp_path / "run", **waiting, resume=True)
+    assert again == history
+    for ours, theirs in zip(weights(tmp_path / "run"), before):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(MelanomaError, match="patience of 0 epochs or more; found -1"):
+        training.TrainingSettings(1, 1, patience=-1)
 
 
 def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):

@@ -27,7 +27,7 @@ def evaluate(run_dir: Path, records: Path, output: Path | None, **settings: Any)
     Example:
       melanoma-tf evaluate --run-dir runs/first --records tfrecords/isic2017 --split test
     """
-    from melanoma_tf.recipes.classifier import evaluate_classifier
+    from melanoma_tf.recipes.evaluation import evaluate_classifier
 
     metrics = evaluate_classifier(run_dir, records, output=output, **settings)
     show_metrics(metrics)

@@ -1,4 +1,4 @@
-"""Train and evaluate a classifier on record folders."""
+"""Train a classifier on record folders, and export it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import classification_scores
-from melanoma_tf.evaluation.predictions import Predictions, write_predictions
-from melanoma_tf.files import read_json, refuse_existing, write_json
+from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.recipes.run_config import run_config
@@ -89,7 +86,7 @@ def train_classifier(
     manifest = read_manifest(records)
     present = _present_classes(records, manifest, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, manifest))
-    inputs = _inputs(dataclasses.asdict(settings), settings.batch_size)
+    inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
     schedule = training.TrainingSettings(
         epochs=settings.epochs,
         steps_per_epoch=math.ceil(manifest.count(split="train") / settings.batch_size),
@@ -118,8 +115,8 @@ def train_classifier(
     )
 
 
-def _inputs(config: dict[str, Any], batch_size: int) -> pipeline.ClassifierInputs:
-    """How the network sees images, from a run's settings."""
+def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.ClassifierInputs:
+    """How the network sees images, from a run's `config.json`."""
     return pipeline.ClassifierInputs(
         config["image_size_px"],
         batch_size,
@@ -175,86 +172,6 @@ def _config(records: Path, manifest: Manifest, settings: ClassifierSettings) -> 
     }
 
 
-def evaluate_classifier(
-    run_dir: Path,
-    records: Path,
-    *,
-    split: str = "test",
-    output: Path | None = None,
-    batch_size: int = 32,
-    overwrite: bool = False,
-) -> dict[str, Any]:
-    """Score a finished run on a split of a record folder.
-
-    Writes `predictions.csv` (softmax probabilities) and `metrics.json` into `output`.
-
-    Args:
-        run_dir: a finished classifier run.
-        records: a record folder of the same taxonomy.
-        split: `train`, `validation` or `test`.
-        output: folder for the two files; the run folder by default.
-        batch_size: images in a batch.
-        overwrite: replace files that are there.
-
-    Returns:
-        The content of `metrics.json`.
-
-    Raises:
-        MelanomaError: unfinished run or records, another taxonomy, an empty split, existing files.
-    """
-    output = output or run_dir
-    config = training.read_config(run_dir, KIND)
-    manifest = read_manifest(records)
-    if list(manifest.class_names) != config["class_names"]:
-        raise MelanomaError(
-            f"{run_dir} was trained on the classes {', '.join(config['class_names'])}; "
-            f"{records} has {', '.join(manifest.class_names)}"
-        )
-    for name in ("predictions.csv", "metrics.json"):
-        refuse_existing(output / name, overwrite)
-    inputs = _inputs(config, batch_size)
-    batches = pipeline.evaluation_batches(records, split, inputs)
-    predictions = predict_batches(training.load_model(run_dir), batches, manifest.class_names)
-    assert predictions.labels is not None  # Records always have them.
-    metrics = {
-        "split": split,
-        "records": str(records),
-        **classification_scores(predictions.labels, predictions.scores, manifest.class_names),
-    }
-    write_predictions(output / "predictions.csv", predictions)
-    write_json(output / "metrics.json", metrics)
-    return metrics
-
-
-def predict_batches(
-    model: keras.Model, batches: tf.data.Dataset, class_names: tuple[str, ...]
-) -> Predictions:
-    """Softmax probabilities for the batches of `pipeline.evaluation_batches`."""
-
-    @tf.function(reduce_retracing=True)
-    def probabilities(images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(model(images, training=False))
-
-    scores, labels = [], []
-    keys: list[str] = []
-    sources: list[str] = []
-    patients: list[str] = []
-    for batch in batches:
-        scores.append(probabilities(batch["image"]).numpy())
-        labels.append(batch["label"].numpy())
-        for column, name in ((keys, "image/key"), (sources, "source"), (patients, "patient/id")):
-            column.extend(text.decode("utf-8") for text in batch[name].numpy())
-    if len(set(keys)) < len(keys):  # Two sources may hold an image of the same name.
-        keys = [f"{source}/{key}" for source, key in zip(sources, keys)]
-    return Predictions(
-        image_ids=tuple(keys),
-        scores=np.concatenate(scores).astype(np.float64),
-        class_names=tuple(class_names),
-        labels=np.concatenate(labels),
-        groups=tuple(patients) if any(patients) else None,
-    )
-
-
 def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
     """Export a finished run for TensorFlow Serving, see `serving.export.export_classifier`.
 
@@ -264,7 +181,7 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
     config = training.read_config(run_dir, KIND)
     refuse_existing(output, overwrite)
     evaluated = run_dir / "metrics.json"
-    inputs = _inputs(config, batch_size=1)
+    inputs = classifier_inputs(config, batch_size=1)
     export_classifier(
         training.load_model(run_dir),
         output,

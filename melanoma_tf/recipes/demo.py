@@ -15,10 +15,10 @@ from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
 from melanoma_tf.files import refuse_existing, write_json
 from melanoma_tf.recipes.classifier import (
     ClassifierSettings,
-    evaluate_classifier,
     export_run,
     train_classifier,
 )
+from melanoma_tf.recipes.evaluation import evaluate_classifier
 from melanoma_tf.records.build import BuildSettings, build_records
 from melanoma_tf.serving.client import ServedClassifier, find_images
 

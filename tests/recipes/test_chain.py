@@ -9,8 +9,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from melanoma_tf.cli import main
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.recipes.classifier import evaluate_classifier
 from melanoma_tf.recipes.demo import DemoSettings, run_demo
+from melanoma_tf.recipes.evaluation import evaluate_classifier
 
 
 def read_rows(path):

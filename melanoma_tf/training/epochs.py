@@ -1,0 +1,66 @@
+"""What happens at the beginning and the end of an epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Callable
+
+import numpy as np
+from tensorflow import keras
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.training.state import RunState
+
+
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Let the random layers of an epoch depend on its number, not on how training got there.
+
+    Layers made with `force_generator=True` have a generator of their own, which no checkpoint
+    holds: a resumed training would otherwise drop other features than one without the break.
+    """
+    for index, layer in enumerate(model._flatten_layers(include_self=False)):
+        generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
+        if generator is not None:
+            draw = np.random.SeedSequence([seed, epoch, index]).generate_state(1)
+            generator.reset_from_seed(int(draw[0]))
+
+
+class Epochs(keras.callbacks.Callback):
+    """Adds speed and learning rate to the logs, reports a line, and keeps the state."""
+
+    def __init__(self, state: RunState, report: Callable[[str], None], examples_per_step: int):
+        super().__init__()
+        self._state, self._report, self._examples = state, report, examples_per_step
+        self._started = self._trained = 0.0
+        self._steps = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Seed the random layers, start the clock."""
+        _reseed(self.model, self._state.seed, epoch)
+        self._started, self._steps = time.perf_counter(), 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Count the step."""
+        self._steps += 1
+        self._trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keep the epoch, report it, and stop where patience has run out."""
+        logs = {} if logs is None else logs
+        if not math.isfinite(logs["loss"]):
+            raise MelanomaError(
+                f"the loss is {logs['loss']} in epoch {epoch + 1}; expected a finite one. "
+                "The state of the epoch before is kept: lower --learning-rate"
+            )
+        # Into the shared logs, so that TensorBoard, whose turn comes next, draws them as well.
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+        logs["images_per_second"] = self._steps * self._examples / (self._trained - self._started)
+        best = self._state.finish_epoch(logs)
+        self.model.stop_training = self._state.out_of_patience()
+        line = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        self._report(
+            f"epoch {epoch + 1}/{self.params['epochs']}  {line}{'  (best)' if best else ''}"
+        )
+        if self.model.stop_training:
+            self._report("no better epoch for as long as --patience waits: training stops")

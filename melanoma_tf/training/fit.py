@@ -1,0 +1,105 @@
+"""Train a model of any kind, from the start or from where a run stopped."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Callable
+
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.models.averaging import WeightAverages
+from melanoma_tf.training.epochs import Epochs
+from melanoma_tf.training.run import Run
+from melanoma_tf.training.settings import TrainingSettings
+from melanoma_tf.training.state import RunState
+
+
+def fit(
+    build: Callable[[], keras.Model],
+    compile_model: Callable[[keras.Model], keras.Model],
+    *,
+    training: Callable[[int], tf.data.Dataset],
+    validation: tf.data.Dataset | None,
+    strategy: tf.distribute.Strategy,
+    settings: TrainingSettings,
+    run: Run,
+    examples_per_step: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    report: Callable[[str], None] = print,
+) -> dict[str, list[float]]:
+    """Train a model, from the start or from the last finished epoch of a run to resume.
+
+    Args:
+        build: makes the model; called under the strategy, and once more without it at the end.
+        compile_model: gives it losses, optimisers and metrics; called under the strategy.
+        training: endless batches, given how many examples were trained on already.
+        validation: batches, seen whole after every epoch.
+        strategy: see `make_strategy`.
+        settings: see `TrainingSettings`.
+        run: the folder, which is touched only once the model could be built.
+        examples_per_step: the global batch size.
+        callbacks: further ones, called after those that keep the state.
+        report: takes one line per epoch.
+
+    Returns:
+        The history: for each metric its value by epoch.
+
+    Raises:
+        MelanomaError: the run cannot be begun, see `Run.check`; or the loss is not finite, and
+            the state of the epoch before stays.
+    """
+    run.check()
+    keras.utils.set_random_seed(settings.seed)
+    with _precision(settings.mixed_precision), strategy.scope():
+        model = compile_model(build())
+        run.begin()
+        averages = WeightAverages(model, settings.average_momentum)
+        state = RunState(model, run.folder, settings, averages)
+        keepers = [averages, Epochs(state, report, examples_per_step), _tensorboard(run.folder)]
+        first_epoch = state.restore()
+        if first_epoch < settings.epochs and not state.out_of_patience():
+            done = first_epoch * settings.steps_per_epoch * examples_per_step
+            with _damage_named():
+                model.fit(
+                    training(done),
+                    validation_data=validation,
+                    initial_epoch=first_epoch,
+                    epochs=settings.epochs,
+                    steps_per_epoch=settings.steps_per_epoch,
+                    callbacks=[*keepers, *callbacks],
+                    verbose=0,
+                )
+    with _precision(settings.mixed_precision):
+        state.publish_best(build)
+    return state.history
+
+
+@contextlib.contextmanager
+def _damage_named() -> Iterator[None]:
+    """Turn TensorFlow's word for a damaged record into one line that says what to do."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise MelanomaError(
+            "expected whole records, found a damaged one; verify-records names its shard"
+        ) from error
+
+
+@contextlib.contextmanager
+def _precision(mixed: bool) -> Iterator[None]:
+    before = keras.mixed_precision.global_policy()
+    # CPUs compute in bfloat16 where they have instructions for it, and in float16 hardly ever.
+    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    keras.mixed_precision.set_global_policy(half if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def _tensorboard(run_dir: Path) -> keras.callbacks.Callback:
+    return keras.callbacks.TensorBoard(run_dir / "logs", write_graph=False, profile_batch=0)

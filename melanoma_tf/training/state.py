@@ -1,0 +1,90 @@
+"""What a run must remember to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.files import read_json, write_json
+from melanoma_tf.models.averaging import WeightAverages
+from melanoma_tf.training.run import HISTORY, MODEL
+from melanoma_tf.training.settings import TrainingSettings
+
+_BEST = "best.weights.h5"
+
+
+class RunState:
+    """What a run must remember to go on: variables, finished epochs, history, best weights."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        run_dir: Path,
+        settings: TrainingSettings,
+        averages: WeightAverages,
+    ):
+        self._model, self._run_dir, self._settings = model, run_dir, settings
+        self.seed = settings.seed
+        self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
+        self._checkpoint = tf.train.Checkpoint(
+            model=model, epoch=self._epoch, averages=averages.variables
+        )
+        folder = run_dir / "checkpoints"
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
+        self._best_path = folder / _BEST
+        self.history: dict[str, list[float]] = {}
+
+    def restore(self) -> int:
+        """Load the last checkpoint, if there is one; return the number of finished epochs."""
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            return 0
+        # Partial: an optimiser that has nothing more to do never makes its variables.
+        self._checkpoint.restore(latest).expect_partial()
+        epoch = int(self._epoch.numpy())
+        history = read_json(self._run_dir / HISTORY)
+        self.history = {name: values[:epoch] for name, values in history.items()}
+        return epoch
+
+    def finish_epoch(self, logs: dict[str, float]) -> bool:
+        """Keep an epoch; return whether it is the best so far. The checkpoint comes last."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        best = self._is_best()
+        if best:
+            self._replace(self._best_path, self._model.save_weights)
+        write_json(self._run_dir / HISTORY, self.history)
+        self._epoch.assign_add(1)
+        self._manager.save()
+        return best
+
+    def out_of_patience(self) -> bool:
+        """Whether the best epoch lies as many epochs back as the settings wait for a better."""
+        values = self.history.get(self._settings.monitor)
+        if not values or not self._settings.patience:
+            return False
+        best = int(np.argmax(values) if self._settings.mode == "max" else np.argmin(values))
+        return len(values) - 1 - best >= self._settings.patience
+
+    def publish_best(self, build: Callable[[], keras.Model]) -> None:
+        """Write `model.keras` with the best epoch's weights, from a model of no strategy."""
+        model = build()
+        model.load_weights(self._best_path)
+        self._replace(self._run_dir / MODEL, model.save)
+
+    def _is_best(self) -> bool:
+        values = self.history.get(self._settings.monitor)
+        if not values:  # No validation: the last epoch is what there is.
+            return True
+        sign = 1 if self._settings.mode == "max" else -1
+        return all(sign * values[-1] > sign * value for value in values[:-1])
+
+    def _replace(self, path: Path, save: Callable[[str], None]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"partial.{path.name}")
+        save(str(temporary))
+        temporary.replace(path)
