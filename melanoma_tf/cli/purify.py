@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ from melanoma_tf.errors import MelanomaError
     help="Images: folder with NAME_segmentation.png or NAME.png. Records bring their own.",
 )
 @click.option(
+    "--segmenter",
+    default="shipped",
+    show_default=True,
+    metavar="shipped|none|RUN",
+    help="What outlines the lesion where no mask is given: in it, only hairs are taken off.",
+)
+@click.option(
     "--min-occlusion",
     type=float,
     help="Records: purify images with more than this share occluded.  [default: 0.006]",
@@ -34,7 +42,13 @@ from melanoma_tf.errors import MelanomaError
 @click.option("--workers", type=int, help="Threads; by default one per core.")
 @options.overwrite
 def purify(
-    source: Path, output: Path, method: str, workers: int | None, overwrite: bool, **kind: Any
+    source: Path,
+    output: Path,
+    method: str,
+    segmenter: str,
+    workers: int | None,
+    overwrite: bool,
+    **kind: Any,
 ) -> None:
     """Remove hairs, rulers, ink and bubbles from dermoscopic images; the lesion stays.
 
@@ -50,6 +64,7 @@ def purify(
     from melanoma_tf.records.prepare import available_cores
 
     shared = {
+        "find_lesion": _lesion_finder(segmenter),
         "workers": available_cores() if workers is None else workers,
         "overwrite": overwrite,
         "progress": functools.partial(_bar, "purifying"),
@@ -57,7 +72,8 @@ def purify(
     images, records = ("mask_output", "lesion_masks"), ("min_occlusion", "replace")
     if (source / FILE_NAME).is_file():
         _refuse(kind, images, "images", f"{source} is a record folder")
-        _purify_records(source, output, method, {name: kind[name] for name in records}, shared)
+        chosen = {"segmenter": segmenter, **{name: kind[name] for name in records}}
+        _purify_records(source, output, method, chosen, shared)
     else:
         _refuse(kind, records, "record folders", f"{source} is none")
         _purify_files(source, output, method, {name: kind[name] for name in images}, shared)
@@ -98,6 +114,15 @@ def _purify_records(
             for name in manifest.class_names
         ],
     )
+
+
+def _lesion_finder(segmenter: str) -> Callable[[Any], Any] | None:
+    if segmenter == "none":  # Without it, TensorFlow need not be loaded.
+        return None
+    from melanoma_tf.recipes.segmentation import load_finder
+
+    finder = load_finder(None if segmenter == "shipped" else Path(segmenter))
+    return lambda image: finder.mask(image).numpy()
 
 
 def _refuse(given: dict[str, Any], names: tuple[str, ...], what: str, found: str) -> None:

@@ -20,7 +20,7 @@ _SMALLEST_PADDED_PX = 64
 _GRID_PX = 8  # Three poolings by 2.
 _KERNEL = 3
 PADDINGS = ("valid", "same")
-NORMALIZATIONS = ("none", "batch")
+NORMALIZATIONS = ("none", "batch", "instance")
 
 
 class _Row(NamedTuple):
@@ -69,7 +69,7 @@ def build_segmenter(
     _check_size(input_size, padding)
     _check_options(base_filters, padding, normalization)
 
-    layers = _Layers(base_filters, padding, normalization == "batch")
+    layers = _Layers(base_filters, padding, normalization)
     images = keras.Input((input_size, input_size, 3), name="images")
     features = SevenChannels(colour_constancy, name="seven_channels")(images)
     features, skips = layers.descend(features)
@@ -103,7 +103,7 @@ class _Layers:
 
     base_filters: int
     padding: str
-    normalized: bool
+    normalization: str
 
     def convolve(
         self, features: tf.Tensor, row: _Row, name: str, padding: str | None = None
@@ -113,7 +113,7 @@ class _Layers:
             _KERNEL,
             padding=padding or self.padding,
             dilation_rate=row.dilation,
-            use_bias=not self.normalized,
+            use_bias=self.normalization == "none",
             kernel_initializer="he_normal",
             name=name,
         )
@@ -125,7 +125,7 @@ class _Layers:
             _KERNEL,
             padding=self.padding,
             dilation_rate=row.dilation,
-            use_bias=not self.normalized,
+            use_bias=self.normalization == "none",
             # He's initialisation: a transposed kernel has its inputs where others have outputs.
             kernel_initializer=keras.initializers.VarianceScaling(2.0, mode="fan_out"),
             name=name,
@@ -152,7 +152,11 @@ class _Layers:
         return features
 
     def _activate(self, features: tf.Tensor, name: str) -> tf.Tensor:
-        if self.normalized:
+        if self.normalization == "instance":
+            features = keras.layers.GroupNormalization(groups=-1, name=f"{name}_normalized")(
+                features
+            )
+        if self.normalization == "batch":
             # Synchronised: the statistics are those of the global batch. A short memory, since a
             # small data set has few steps in an epoch.
             features = keras.layers.BatchNormalization(

@@ -122,16 +122,9 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
 
     records = stream.read_shards(paths)
     if manifest.count(split=split, origin="purified"):
-        records = records.filter(_counts)
+        records = records.filter(stream.counts_once)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
-
-
-def _counts(serialized: tf.Tensor) -> tf.Tensor:
-    """Whether an example is no copy: one that replaced its original has the original's key."""
-    record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
-    replaced = tf.equal(record["image/key"], record["origin/parent"])
-    return tf.not_equal(record["origin"], "purified") | replaced
 
 
 def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:

@@ -43,13 +43,16 @@ class SegmenterInputs:
 def count_masks(folder: Path, split: str) -> int:
     """How many examples of a split have a mask; every mask has its image's size.
 
+    Outside `train`, purified copies beside their originals are not counted.
+
     Raises:
         MelanomaError: the folder is unfinished, has no such split, holds no mask in it, or a mask
             of another size than its image.
     """
     count = 0
     names = ("image/key", "image/height", "image/width", "mask/encoded")
-    for serialized in stream.read_shards(shard_paths(folder, read_manifest(folder), split)):
+    records = stream.read_shards(shard_paths(folder, read_manifest(folder), split))
+    for serialized in records if split == "train" else records.filter(stream.counts_once):
         record = schema.parse(serialized, names)
         mask = record["mask/encoded"].numpy()
         if not mask:
@@ -109,6 +112,8 @@ def training_batches(
 def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.data.Dataset:
     """One pass over the examples of a split that have a mask, unchanged, in the records' order.
 
+    A purified copy that stands beside its original is left out: an image counts once.
+
     Returns:
         Batches `(images, masks)` as `training_batches`; the last may be smaller.
     """
@@ -118,7 +123,7 @@ def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.
         record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
         return _squeezed(record, inputs.image_size_px)
 
-    records = stream.read_shards(paths).filter(_has_mask)
+    records = stream.read_shards(paths).filter(stream.counts_once).filter(_has_mask)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 

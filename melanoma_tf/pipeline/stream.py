@@ -16,6 +16,8 @@ from typing import Callable
 
 import tensorflow as tf
 
+from melanoma_tf.records import schema
+
 _SHARDS_READ_AT_ONCE = 8
 
 
@@ -60,6 +62,17 @@ def shuffled_stream(
 
     epochs = tf.data.Dataset.range(epoch, tf.int64.max)
     return epochs.flat_map(one_epoch).skip(offset).enumerate(first_example)
+
+
+def counts_once(serialized: tf.Tensor) -> tf.Tensor:
+    """Whether a serialised record is no copy that stands beside its original.
+
+    Where scores are computed an image counts once. A purified image that replaced its original
+    has the original's key, and counts.
+    """
+    record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
+    replaced = tf.equal(record["image/key"], record["origin/parent"])
+    return tf.not_equal(record["origin"], "purified") | replaced
 
 
 def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -12,7 +12,13 @@ import numpy as np
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import write_atomically
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
-from melanoma_tf.rewrite.purifier import Progress, Purifier, in_threads, purifier
+from melanoma_tf.rewrite.purifier import (
+    FindLesion,
+    Progress,
+    Purifier,
+    in_threads,
+    purifier,
+)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
@@ -47,6 +53,7 @@ def purify_files(
     mask_output: Path | None = None,
     lesion_masks: Path | None = None,
     method: str = "classical",
+    find_lesion: FindLesion | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -62,6 +69,7 @@ def purify_files(
         mask_output: folder for the occlusion masks, PNG, 255 on what was occluded.
         lesion_masks: folder with `NAME_segmentation.png` or `NAME.png` for every image.
         method: out of `images.occlusion_settings.METHODS`.
+        find_lesion: outlines the lesion where no mask is given.
         workers: number of threads.
         overwrite: replace files that are there.
         progress: wraps the stream of outcomes, given their number.
@@ -73,7 +81,7 @@ def purify_files(
         MelanomaError: no image at `source`, an existing output file, or an output that is the
             source.
     """
-    apply = purifier(method)
+    apply = purifier(method, find_lesion)
     tasks = _tasks(Path(source), Path(output), mask_output, lesion_masks)
     if not overwrite:
         _refuse_existing(tasks)

@@ -18,7 +18,13 @@ from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import skipped_before, write_records
-from melanoma_tf.rewrite.purifier import Progress, Purifier, in_threads, purifier
+from melanoma_tf.rewrite.purifier import (
+    FindLesion,
+    Progress,
+    Purifier,
+    in_threads,
+    purifier,
+)
 
 # Appended to the key of the image that a copy was made from.
 COPY_SUFFIX = "_purified"
@@ -34,6 +40,7 @@ class PurifySettings:
             the default that is a quarter of ISIC 2017 images, as in the paper.
         replace: put the purified image in its original's place instead of adding a copy.
         quality: JPEG quality of purified images, 1 to 100; PNG records stay PNG.
+        segmenter: what outlines lesions in examples without a mask, by name; for the manifest.
 
     Raises:
         MelanomaError: the share is out of [0, 1].
@@ -43,6 +50,7 @@ class PurifySettings:
     min_occlusion: float = 0.006
     replace: bool = False
     quality: int = 95
+    segmenter: str = "none"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_occlusion <= 1:
@@ -56,6 +64,7 @@ def purify_records(
     output: Path,
     settings: PurifySettings | None = None,
     *,
+    find_lesion: FindLesion | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -71,6 +80,7 @@ def purify_records(
         source: a record folder.
         output: the record folder to appear, whole or not at all.
         settings: method and threshold.
+        find_lesion: outlines the lesion in an example that has no mask; name it in `settings`.
         workers: number of threads.
         overwrite: replace an existing folder.
         progress: wraps the stream of examples read, given their number.
@@ -90,7 +100,7 @@ def purify_records(
     manifest = read_manifest(source)
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")
-    apply = purifier(settings.method)
+    apply = purifier(settings.method, find_lesion)
     Encoding(quality=settings.quality)  # refuses a quality out of range
     pairs: Iterable[tuple[Example, Example | None]] = in_threads(
         lambda example: (example, _purified(example, apply, settings)),

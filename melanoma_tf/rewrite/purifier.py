@@ -14,6 +14,8 @@ from melanoma_tf.records.decode import Pixels
 
 # (uint8 RGB image, lesion mask or None) -> (purified image, occlusion mask `(height, width)`)
 Purifier = Callable[[Pixels, "Pixels | None"], tuple[Pixels, Pixels]]
+# uint8 RGB image -> lesion mask, uint8 `(height, width)`, 0 or 255
+FindLesion = Callable[[Pixels], Pixels]
 # Wraps the results with a progress bar; gets them and their number.
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -21,17 +23,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def purifier(method: str = "classical") -> Purifier:
+def purifier(method: str = "classical", find_lesion: FindLesion | None = None) -> Purifier:
     """The fastest way to purify single images by a method.
 
     Args:
         method: out of `images.occlusion_settings.METHODS`.
+        find_lesion: outlines the lesion of an image that comes without a mask.
 
     Raises:
         MelanomaError: there is no such method.
     """
     if method not in METHODS:
         raise MelanomaError(f"expected a method out of {', '.join(METHODS)}; found {method!r}")
+    if find_lesion is not None:
+        return _with_lesions(purifier(method), find_lesion)
     if method == "classical":
         return purify_image
     # Here, not above: TensorFlow takes seconds to load, and the classical way does without it.
@@ -40,6 +45,13 @@ def purifier(method: str = "classical") -> Purifier:
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
         purified, occlusions = purify(image, lesion_mask, method=method)
         return purified.numpy(), occlusions.numpy()[..., 0]
+
+    return run
+
+
+def _with_lesions(apply: Purifier, find_lesion: FindLesion) -> Purifier:
+    def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
+        return apply(image, find_lesion(image) if lesion_mask is None else lesion_mask)
 
     return run
 

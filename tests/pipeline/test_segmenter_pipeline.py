@@ -112,3 +112,18 @@ def test_all_skin_and_tiny_images_are_examples_like_others(written):
     images, masks = next(iter(training_batches(folder, SegmenterInputs(64, 2), 2)))
     assert np.isfinite(images).all()
     assert not masks.numpy().any()
+
+
+def test_an_image_and_its_purified_copy_count_once_where_scores_are_computed(written):
+    original = example(0, lesion())
+    copy = dataclasses.replace(
+        original, key="IMG_0_purified", origin="purified", parent="IMG_0", image=example(9).image
+    )
+    replaced = dataclasses.replace(example(1, lesion()), origin="purified", parent="IMG_1")
+    held_out = [dataclasses.replace(each, split="test") for each in (original, copy, replaced)]
+    folder = written([*held_out, dataclasses.replace(original, key="t"),
+                      dataclasses.replace(copy, key="t_purified", parent="t")])  # fmt: skip
+    assert count_masks(folder, "train") == 2
+    assert count_masks(folder, "test") == 2
+    images = np.concatenate([batch[0] for batch in evaluation_batches(folder, "test", PLAIN)])
+    assert sorted(images[:, 0, 0, 0]) == [0.0, 5.0]

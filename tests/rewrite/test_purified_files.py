@@ -137,3 +137,44 @@ def test_help_has_an_example_and_loads_no_tensorflow(run_command):
     done = run_command("purify", "--help", env={"PYTHONVERBOSE": ""})
     assert done.returncode == 0
     assert "melanoma-tf purify photos --output purified" in done.stdout
+
+
+def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
+    folder, phantoms = photos
+    masks = tmp_path / "lesions"
+    masks.mkdir()
+    for name in ("a", "b"):
+        cv2.imwrite(str(masks / f"{name}.png"), phantoms["b.png"].lesion_mask)
+    seen = []
+
+    def everything(image):
+        seen.append(image.shape)
+        return np.full(image.shape[:2], 255, np.uint8)
+
+    given = purify_files(
+        folder / "b.png", tmp_path / "given", lesion_masks=masks, find_lesion=everything
+    )
+    assert not seen
+    found = purify_files(
+        folder / "b.png", tmp_path / "found", method="bisla2019", find_lesion=everything
+    )
+    # The paper's method leaves the lesion as it is, and all is lesion.
+    assert seen == [(96, 128, 3)]
+    assert found[0].occluded == 0.0
+    np.testing.assert_array_equal(read(tmp_path / "found/b.png"), phantoms["b.png"].image)
+    assert given[0].occluded > 0.0
+
+
+def test_the_segmenter_can_be_left_out_and_must_exist(photos, tmp_path, run_command):
+    folder, _ = photos
+    done = run_command(
+        "purify", folder / "b.png", "--output", tmp_path / "out", "--segmenter", "none"
+    )
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "out/b.png").shape == (96, 128, 3)
+    bad = run_command(
+        "purify", folder / "b.png", "--output", tmp_path / "bad", "--segmenter", tmp_path / "no"
+    )
+    assert bad.returncode != 0
+    assert "expected a run folder" in bad.stderr
+    assert not (tmp_path / "bad").exists()
