@@ -16,6 +16,7 @@ from melanoma_tf.cli import (
     compare,
     demo,
     evaluate,
+    generate,
     purify,
     records,
     score,
@@ -24,6 +25,7 @@ from melanoma_tf.cli import (
     serve,
     taxonomies,
     train,
+    train_gan,
     train_segmenter,
 )
 from melanoma_tf.errors import MelanomaError
@@ -65,8 +67,10 @@ _MODULES = (
     records,
     purify,
     train,
+    train_gan,
     train_segmenter,
     evaluate,
+    generate,
     score,
     score_segmenter,
     segment,

@@ -201,6 +201,10 @@ class ShardWriter:
             raise MelanomaError(
                 f"{example.key}: expected an origin of {ORIGINS}, found {example.origin!r}"
             )
+        if example.origin == "generated" and example.split != "train":
+            raise MelanomaError(
+                f"{example.key}: expected generated images in train only; found {example.split}"
+            )
         names = self._class_names
         if not 0 <= example.label < len(names) or names[example.label] != example.label_text:
             raise MelanomaError(

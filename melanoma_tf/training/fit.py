@@ -28,6 +28,7 @@ def fit(
     settings: TrainingSettings,
     run: Run,
     examples_per_step: int,
+    measures: Sequence[keras.callbacks.Callback] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     report: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
@@ -42,6 +43,7 @@ def fit(
         settings: see `TrainingSettings`.
         run: the folder, which is touched only once the model could be built.
         examples_per_step: the global batch size.
+        measures: callbacks that add to an epoch's logs before it is judged by them and kept.
         callbacks: further ones, called after those that keep the state.
         report: takes one line per epoch.
 
@@ -59,7 +61,8 @@ def fit(
         run.begin()
         averages = WeightAverages(model, settings.average_momentum)
         state = RunState(model, run.folder, settings, averages)
-        keepers = [averages, Epochs(state, report, examples_per_step), _tensorboard(run.folder)]
+        epochs = Epochs(state, report, examples_per_step)
+        keepers = [averages, *measures, epochs, _tensorboard(run.folder)]
         first_epoch = state.restore()
         if first_epoch < settings.epochs and not state.out_of_patience():
             done = first_epoch * settings.steps_per_epoch * examples_per_step
