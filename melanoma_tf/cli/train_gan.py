@@ -11,71 +11,73 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.train import train
 
+_WEIGHT = click.FloatRange(min=0)
+_TRAINING = (
+    options.records(),
+    options.run_dir(),
+    click.option(
+        "--image-size",
+        "image_size_px",
+        type=click.Choice(["64", "128", "256"]),
+        default="256",
+        show_default=True,
+        help="Side of the images in pixels; 64 suits a CPU.",
+    ),
+    click.option("--epochs", type=click.IntRange(min=1), default=300, show_default=True),
+    click.option(
+        "--steps-per-epoch",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Rounds in an epoch.  [default: one pass over the largest class]",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=2),
+        default=32,
+        show_default=True,
+        help="Images of each class in a round, over all replicas.",
+    ),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(min=0, min_open=True),
+        default=2e-4,
+        show_default=True,
+        help="Of both networks' Adam.",
+    ),
+)
+_STABILISERS = (
+    click.option(
+        "--label-smoothing",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.1,
+        show_default=True,
+        help="One-sided: real images are to be called real with 1 less this.",
+    ),
+    click.option("--feature-matching", type=_WEIGHT, default=0.0, help="Weight in the loss."),
+    click.option("--historical-averaging", type=_WEIGHT, default=0.0, help="Weight likewise."),
+    click.option("--minibatch-kernels", type=click.IntRange(min=0), default=0,
+                 help="Kernels of minibatch discrimination."),
+    click.option("--spectral-normalization", is_flag=True,
+                 help="Of the discriminator, in place of batch normalisation."),
+    click.option("--instance-noise", type=_WEIGHT, default=0.0,
+                 help="Standard deviation of noise on what the discriminator sees."),
+    click.option("--differentiable-augmentation/--no-differentiable-augmentation",
+                 default=True, show_default=True,
+                 help="Change what the discriminator sees: for data sets of hundreds."),
+    click.option("--average-momentum", type=click.FloatRange(0, 1, max_open=True),
+                 default=0.99, show_default=True,
+                 help="Of the moving average of the weights that images are drawn from."),
+    click.option("--patience", type=click.IntRange(min=0), default=0,
+                 help="Stop after so many epochs without a smaller distance; 0: never."),
+    click.option("--collapse-share", type=click.FloatRange(0, 1), default=0.5,
+                 show_default=True,
+                 help="Warn below this share of the real images' diversity."),
+)  # fmt: skip
+
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """What both commands have."""
-    weight = click.FloatRange(min=0)
-    stack = (
-        options.records(),
-        options.run_dir(),
-        click.option(
-            "--image-size",
-            "image_size_px",
-            type=click.Choice(["64", "128", "256"]),
-            default="256",
-            show_default=True,
-            help="Side of the images in pixels; 64 suits a CPU.",
-        ),
-        click.option("--epochs", type=click.IntRange(min=1), default=300, show_default=True),
-        click.option(
-            "--steps-per-epoch",
-            type=click.IntRange(min=0),
-            default=0,
-            help="Rounds in an epoch.  [default: one pass over the largest class]",
-        ),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(min=2),
-            default=32,
-            show_default=True,
-            help="Images of each class in a round, over all replicas.",
-        ),
-        click.option(
-            "--learning-rate",
-            type=click.FloatRange(min=0, min_open=True),
-            default=2e-4,
-            show_default=True,
-            help="Of both networks' Adam.",
-        ),
-        click.option(
-            "--label-smoothing",
-            type=click.FloatRange(0, 1, max_open=True),
-            default=0.1,
-            show_default=True,
-            help="One-sided: real images are to be called real with 1 less this.",
-        ),
-        click.option("--feature-matching", type=weight, default=0.0, help="Weight in the loss."),
-        click.option("--historical-averaging", type=weight, default=0.0, help="Weight likewise."),
-        click.option("--minibatch-kernels", type=click.IntRange(min=0), default=0,
-                     help="Kernels of minibatch discrimination."),
-        click.option("--spectral-normalization", is_flag=True,
-                     help="Of the discriminator, in place of batch normalisation."),
-        click.option("--instance-noise", type=weight, default=0.0,
-                     help="Standard deviation of noise on what the discriminator sees."),
-        click.option("--differentiable-augmentation/--no-differentiable-augmentation",
-                     default=True, show_default=True,
-                     help="Change what the discriminator sees: for data sets of hundreds."),
-        click.option("--average-momentum", type=click.FloatRange(0, 1, max_open=True),
-                     default=0.99, show_default=True,
-                     help="Of the moving average of the weights that images are drawn from."),
-        click.option("--patience", type=click.IntRange(min=0), default=0,
-                     help="Stop after so many epochs without a smaller distance; 0: never."),
-        click.option("--collapse-share", type=click.FloatRange(0, 1), default=0.5,
-                     show_default=True,
-                     help="Warn below this share of the real images' diversity."),
-        options.training_machine,
-    )  # fmt: skip
-    for option in reversed(stack):
+    for option in reversed((*_TRAINING, *_STABILISERS, options.training_machine)):
         command = option(command)
     return command
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.models.gan_layers import MinibatchDiscrimination
+from melanoma_tf.models.gan_layers import MinibatchDiscrimination, SpectralNormalization
 
 IMAGE_SIZES_PX = (64, 128, 256)
 _KERNEL = 4
@@ -156,7 +156,7 @@ def shrink(
             width,
             _KERNEL,
             strides=2,
-            use_bias=not normalized,
+            use_bias=not normalized and not discrimination.spectral_normalization,
             kernel_initializer=_kernels(),
             name=layer_name,
         )
@@ -169,14 +169,17 @@ def shrink(
 
 def judge(features: tf.Tensor, discrimination: Discrimination) -> tf.Tensor:
     """The last row: from `(batch, 4, 4, channels)` to a logit `(batch, 1)`."""
+    own_bias = not discrimination.spectral_normalization  # Whose layer adds it.
     if not discrimination.minibatch_kernels:
-        layer = keras.layers.Conv2D(1, _KERNEL, kernel_initializer=_kernels(), name="last")
+        layer = keras.layers.Conv2D(
+            1, _KERNEL, use_bias=own_bias, kernel_initializer=_kernels(), name="last"
+        )
         logit = keras.layers.Flatten()(_maybe_spectral(layer, discrimination)(features))
     else:
         flat = keras.layers.Flatten()(features)
         others = MinibatchDiscrimination(discrimination.minibatch_kernels, name="minibatch")(flat)
         both = keras.layers.Concatenate()([flat, others])
-        last = keras.layers.Dense(1, kernel_initializer=_kernels(), name="last")
+        last = keras.layers.Dense(1, use_bias=own_bias, kernel_initializer=_kernels(), name="last")
         logit = _maybe_spectral(last, discrimination)(both)
     return keras.layers.Activation("linear", dtype="float32", name="logit")(logit)
 
@@ -219,4 +222,4 @@ def _maybe_spectral(
 ) -> keras.layers.Layer:
     if not discrimination.spectral_normalization:
         return layer
-    return keras.layers.SpectralNormalization(layer, name=f"{layer.name}_spectral")
+    return SpectralNormalization(layer, name=f"{layer.name}_spectral")

@@ -50,6 +50,51 @@ class MinibatchDiscrimination(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
+class SpectralNormalization(keras.layers.Wrapper):
+    """A convolution or dense layer whose kernel is divided by its largest singular value.
+
+    Miyato et al. 2018, Section 2.1: one step of the power iteration with every training call. The
+    layer is linear, so that its output is divided in the kernel's place. Keras' own layer writes
+    into the kernel, which several replicas cannot.
+
+    Args:
+        layer: has no bias; this one adds it.
+        options: of `keras.layers.Layer`.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, **options: Any):
+        super().__init__(layer, **options)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Make bias and singular vector."""
+        super().build(input_shape)
+        channels = self.layer.kernel.shape[-1]
+        self.bias = self.add_weight(name="bias", shape=(channels,), initializer="zeros")
+        self.singular_vector = self.add_weight(
+            name="singular_vector",
+            shape=(1, channels),
+            initializer=keras.initializers.RandomNormal(),
+            trainable=False,
+            dtype=tf.float32,
+            experimental_autocast=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """What the layer gives, divided, and the bias."""
+        kernel = tf.cast(self.layer.kernel, tf.float32)
+        rows = tf.reshape(kernel, [-1, kernel.shape[-1]])
+        right = tf.math.l2_normalize(self.singular_vector)
+        left = tf.stop_gradient(tf.math.l2_normalize(tf.matmul(right, rows, transpose_b=True)))
+        if training:
+            right = tf.stop_gradient(tf.math.l2_normalize(tf.matmul(left, rows)))
+            self.singular_vector.assign(right)
+        largest = tf.squeeze(tf.matmul(tf.matmul(left, rows), right, transpose_b=True))
+        result = self.layer(features)
+        return result / tf.cast(largest, result.dtype) + tf.cast(self.bias, result.dtype)
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
 class StackClasses(keras.layers.Layer):
     """From one `(batch, ...)` per class to `(batch, classes, ...)`."""
 

@@ -15,7 +15,7 @@ from melanoma_tf.pipeline.gan import real_blocks
 from melanoma_tf.recipes.gan import Sampler, load_sampler, sampler_config
 from melanoma_tf.recipes.gan_watch import Images
 from melanoma_tf.records.manifest import Manifest, read_manifest
-from melanoma_tf.rewrite.gate import accept, default_min_mse
+from melanoma_tf.rewrite.gate import Accepted, accept, default_min_mse
 from melanoma_tf.rewrite.generated_records import Generated, shown, write_generated
 
 
@@ -71,19 +71,12 @@ def generate_records(
     names = _checked(sampler, settings, run_dir)
     folder = Path(config["records"]) if records is None else records
     manifest = read_manifest(folder)
-
-    def real() -> Iterator[Images]:
-        return (images for images, _ in real_blocks(folder, sampler.image_size_px))
-
+    real = _stream(folder, sampler)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
     generated = []
     for name in names:
         accepted = accept(_candidates(sampler, name, settings.seed), settings.count, real, min_mse)
-        report(
-            f"{name}: {accepted.candidates} candidates, {accepted.near_real} too near to a real "
-            f"image, {accepted.near_other} to another; distance to the nearest real image "
-            f"{accepted.nearest.distance.mean():.4f} +- {accepted.nearest.distance.std():.4f}"
-        )
+        report(_line(name, accepted))
         index = accepted.nearest.index
         keys, images = _looked_up(folder, sampler.image_size_px, index, shown(accepted))
         generated.append(Generated(name, accepted, keys, images))
@@ -101,6 +94,19 @@ def generate_records(
         },
         licence="; ".join(licences),
         overwrite=overwrite,
+    )
+
+
+def _stream(folder: Path, sampler: Sampler) -> Callable[[], Iterator[Images]]:
+    return lambda: (images for images, _ in real_blocks(folder, sampler.image_size_px))
+
+
+def _line(class_name: str, accepted: Accepted) -> str:
+    distance = accepted.nearest.distance
+    return (
+        f"{class_name}: {accepted.candidates} candidates, {accepted.near_real} too near to a real "
+        f"image, {accepted.near_other} to another; distance to the nearest real image "
+        f"{distance.mean():.4f} +- {distance.std():.4f}"
     )
 
 

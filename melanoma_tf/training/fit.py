@@ -61,8 +61,7 @@ def fit(
         run.begin()
         averages = WeightAverages(model, settings.average_momentum)
         state = RunState(model, run.folder, settings, averages)
-        epochs = Epochs(state, report, examples_per_step)
-        keepers = [averages, *measures, epochs, _tensorboard(run.folder)]
+        keepers = [averages, *measures, Epochs(state, report, examples_per_step)]
         first_epoch = state.restore()
         if first_epoch < settings.epochs and not state.out_of_patience():
             done = first_epoch * settings.steps_per_epoch * examples_per_step
@@ -73,7 +72,7 @@ def fit(
                     initial_epoch=first_epoch,
                     epochs=settings.epochs,
                     steps_per_epoch=settings.steps_per_epoch,
-                    callbacks=[*keepers, *callbacks],
+                    callbacks=[*keepers, _tensorboard(run.folder), *callbacks],
                     verbose=0,
                 )
     with _precision(settings.mixed_precision):

@@ -1,0 +1,59 @@
+"""`melanoma-tf score generator`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from melanoma_tf.cli import options
+from melanoma_tf.cli.console import table
+from melanoma_tf.cli.score import score
+
+
+@score.command()
+@options.run_dir()
+@options.records()
+@click.option(
+    "--feature-run",
+    type=options.FOLDER,
+    help="A classifier run, for KID, FID, precision and recall of its features.",
+)
+@click.option("--json", "json_path", type=options.FILE, help="Also write the figures there.")
+@options.seed
+@options.overwrite
+def generator(
+    run_dir: Path,
+    records: Path,
+    feature_run: Path | None,
+    json_path: Path | None,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Score a trained generator against held-out real images.
+
+    \b
+    Example:
+      melanoma-tf score generator --run-dir runs/gan-melanoma --records tfrecords/isic2017
+
+    Beside each figure stands its floor: that of real training images in the generated ones' place.
+    """
+    from melanoma_tf.files import refuse_existing, write_json
+    from melanoma_tf.recipes.generator_scores import score_generator
+
+    if json_path is not None:
+        refuse_existing(json_path, overwrite)
+    scores = score_generator(run_dir, records, feature_run=feature_run, seed=seed)
+    rows = [
+        (name, figure, f"{value['value']:.4g}", f"{value['floor']:.4g}")
+        for name, figures in scores["classes"].items()
+        for figure, value in figures.items()
+        if isinstance(value, dict)
+    ]
+    title = f"features: {scores['extractor']}"
+    table(title, ("class", "figure", "generated", "real against real"), rows)
+    if json_path is not None:
+        write_json(json_path, scores)
+
+
+COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `score`.
