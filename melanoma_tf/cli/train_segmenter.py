@@ -38,7 +38,7 @@ from melanoma_tf.cli.train import train
 )
 @click.option(
     "--normalization",
-    type=click.Choice(["none", "batch"]),
+    type=click.Choice(["none", "batch", "instance"]),
     default="none",
     show_default=True,
     help="none as in the paper.",

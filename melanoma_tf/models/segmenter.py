@@ -54,7 +54,8 @@ def build_segmenter(
         padding: `same` keeps the size through every 3x3 convolution, transposed ones included.
             Input sizes are then the multiples of 8 from 64 on, so that a small network sees
             the whole image at a fraction of the cost.
-        normalization: `batch` puts a batch normalisation between convolution and ReLU.
+        normalization: `batch` puts a batch normalisation between convolution and ReLU, `instance`
+            one by each image's own statistics.
         dropout: share of whole feature maps dropped around the bottom, in training.
         colour_constancy: see `SevenChannels`.
 
@@ -98,7 +99,7 @@ class _Layers:
     Attributes:
         base_filters: of the first layer.
         padding: `valid` or `same`, of all but the Up-Conv rows.
-        normalized: a batch normalisation stands before every ReLU.
+        normalization: what stands before every ReLU.
     """
 
     base_filters: int

@@ -84,6 +84,18 @@ def test_a_train_step_reaches_every_weight():
     assert all(np.abs(gradient.numpy()).max() > 0 for gradient in gradients)
 
 
+def test_instance_normalization_leaves_an_image_its_own_statistics():
+    """Per image and feature map: mean 0 and deviation 1, whatever else is in the batch."""
+    model = build_segmenter(64, 2, padding="same", normalization="instance")
+    layer = model.get_layer("down1_conv1_normalized")
+    inner = keras.Model(model.input, layer.output)
+    images = tf.random.stateless_uniform((3, 64, 64, 3), (5, 6), 0, 255)
+    maps = inner(images).numpy()
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), 0.0, atol=1e-4)
+    np.testing.assert_allclose(maps.std(axis=(1, 2)), 1.0, atol=0.02)
+    np.testing.assert_allclose(inner(images[1:2])[0], maps[1], atol=1e-4)
+
+
 def test_saved_and_loaded_it_answers_the_same(tmp_path):
     model = build_segmenter(64, 2, padding="same", normalization="batch", colour_constancy=True)
     images = tf.random.stateless_uniform((1, 64, 64, 3), (3, 4), 0, 255)
