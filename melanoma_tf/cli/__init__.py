@@ -17,6 +17,7 @@ from melanoma_tf.cli import (
     demo,
     evaluate,
     generate,
+    plan,
     purify,
     records,
     score,
@@ -66,6 +67,7 @@ def main() -> None:
 
 _MODULES = (
     records,
+    plan,
     purify,
     train,
     train_gan,

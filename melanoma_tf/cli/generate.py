@@ -35,6 +35,11 @@ from melanoma_tf.cli.console import table
 @click.option(
     "--latent-size", type=click.IntRange(min=1), default=None, help="Expect the run to have it."
 )
+@click.option(
+    "--features",
+    metavar="RUN|imagenet",
+    help="Also compare in the space of a network's features: a classifier run, or ImageNet's.",
+)
 @options.seed
 @options.overwrite
 def generate(

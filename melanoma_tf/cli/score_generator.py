@@ -15,9 +15,9 @@ from melanoma_tf.cli.score import score
 @options.run_dir()
 @options.records()
 @click.option(
-    "--feature-run",
-    type=options.FOLDER,
-    help="A classifier run, for KID, FID, precision and recall of its features.",
+    "--features",
+    metavar="RUN|imagenet",
+    help="For KID, FID, precision and recall: a classifier run, or ResNet-50 of ImageNet.",
 )
 @click.option("--json", "json_path", type=options.FILE, help="Also write the figures there.")
 @options.seed
@@ -25,7 +25,7 @@ from melanoma_tf.cli.score import score
 def generator(
     run_dir: Path,
     records: Path,
-    feature_run: Path | None,
+    features: str | None,
     json_path: Path | None,
     seed: int,
     overwrite: bool,
@@ -43,7 +43,7 @@ def generator(
 
     if json_path is not None:
         refuse_existing(json_path, overwrite)
-    scores = score_generator(run_dir, records, feature_run=feature_run, seed=seed)
+    scores = score_generator(run_dir, records, features=features, seed=seed)
     rows = [
         (name, figure, f"{value['value']:.4g}", f"{value['floor']:.4g}")
         for name, figures in scores["classes"].items()

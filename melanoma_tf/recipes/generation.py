@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.neighbors import NearestNeighbors
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import refuse_existing
 from melanoma_tf.pipeline.gan import real_blocks
+from melanoma_tf.recipes.features import load_extractor
 from melanoma_tf.recipes.gan import Sampler, load_sampler, sampler_config
 from melanoma_tf.recipes.gan_watch import Images
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.rewrite.gate import Accepted, accept, default_min_mse
 from melanoma_tf.rewrite.generated_records import Generated, shown, write_generated
+
+_PERCENTILE = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class GenerationSettings:
         min_mse: least distance to a real image and to each other; None takes the first percentile
             of the distances from real images to their nearest other real image.
         latent_size: what the run's is expected to be; 0 for whatever it is.
+        features: a second opinion in a space of features: `imagenet` or a classifier run; images
+            nearer to a real one than the first percentile of real ones to each other are rejected.
         seed: of the latent vectors.
     """
 
@@ -36,6 +43,7 @@ class GenerationSettings:
     class_names: tuple[str, ...] = ()
     min_mse: float | None = None
     latent_size: int = 0
+    features: str | None = None
     seed: int = 0
 
 
@@ -73,9 +81,11 @@ def generate_records(
     manifest = read_manifest(folder)
     real = _stream(folder, sampler)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
+    second = None if settings.features is None else _second_opinion(settings.features, real)
     generated = []
     for name in names:
-        accepted = accept(_candidates(sampler, name, settings.seed), settings.count, real, min_mse)
+        candidates = _candidates(sampler, name, settings.seed)
+        accepted = accept(candidates, settings.count, real, min_mse, second_opinion=second)
         report(_line(name, accepted))
         index = accepted.nearest.index
         keys, images = _looked_up(folder, sampler.image_size_px, index, shown(accepted))
@@ -99,6 +109,18 @@ def generate_records(
 
 def _stream(folder: Path, sampler: Sampler) -> Callable[[], Iterator[Images]]:
     return lambda: (images for images, _ in real_blocks(folder, sampler.image_size_px))
+
+
+def _second_opinion(
+    source: str, real: Callable[[], Iterator[Images]]
+) -> Callable[[Images], npt.NDArray[np.bool_]]:
+    """Whether images are nearer to a real one in features than real ones usually are."""
+    features = load_extractor(source).features
+    search = NearestNeighbors(n_neighbors=2).fit(np.concatenate([features(one) for one in real()]))
+    # Without arguments a point is not its own neighbour.
+    nearest_other = search.kneighbors(n_neighbors=1)[0][:, 0]
+    least = float(np.percentile(nearest_other, _PERCENTILE))
+    return lambda images: search.kneighbors(features(images), 1)[0][:, 0] < least
 
 
 def _line(class_name: str, accepted: Accepted) -> str:

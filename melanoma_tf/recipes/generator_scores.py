@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
-from tensorflow import keras
 
-from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.generation import (
     frechet_distance,
@@ -20,7 +17,7 @@ from melanoma_tf.evaluation.metrics.generation import (
 )
 from melanoma_tf.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from melanoma_tf.pipeline.gan import GanInputs, real_images
-from melanoma_tf.recipes import classifier
+from melanoma_tf.recipes.features import load_extractor
 from melanoma_tf.recipes.gan import load_sampler
 from melanoma_tf.recipes.gan_watch import Images, diversity
 from melanoma_tf.records.manifest import read_manifest
@@ -30,7 +27,7 @@ Features = Callable[[Images], npt.NDArray[np.float64]]
 
 
 def score_generator(
-    run_dir: Path, records: Path, *, feature_run: Path | None = None, seed: int = 0
+    run_dir: Path, records: Path, *, features: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Compare as many generated images as there are held-out real ones with these, by class.
 
@@ -40,8 +37,8 @@ def score_generator(
     Args:
         run_dir: a finished run of a generative network.
         records: a record folder with the run's classes; held out are validation and test.
-        feature_run: a finished classifier run, whose last features KID, FID, precision and recall
-            are computed of; without it these are left out.
+        features: of which KID, FID, precision and recall are computed: a finished classifier run,
+            or `imagenet`; without them these are left out.
         seed: of the latent vectors and of the images drawn.
 
     Returns:
@@ -57,14 +54,15 @@ def score_generator(
     missing = [name for name in sampler.class_names if name not in manifest.class_names]
     if missing:
         raise MelanomaError(f"{records}: expected the class {missing[0]}; there is none")
-    features = None if feature_run is None else _extractor(feature_run)
+    extractor = None if features is None else load_extractor(features)
+    embed = None if extractor is None else extractor.features
     inputs = GanInputs(sampler.class_names, sampler.image_size_px)
     splits = [name for name in ("validation", "test") if name in manifest.splits()]
     parts = [real_images(records, name, inputs) for name in splits]
     train = real_images(records, "train", inputs)
     random = np.random.default_rng(seed)
     scores: dict[str, Any] = {
-        "extractor": "none" if feature_run is None else f"classifier run {feature_run}",
+        "extractor": "none" if extractor is None else extractor.name,
         "classes": {},
     }
     for index, name in enumerate(sampler.class_names):
@@ -80,7 +78,7 @@ def score_generator(
             [sampler.images(latents[at : at + 64])[:, index] for at in range(0, count, 64)]
         )
         others = train[name][random.permutation(len(train[name]))[:count]]
-        found, floor = (_figures(held_out, each, features) for each in (generated, others))
+        found, floor = (_figures(held_out, each, embed) for each in (generated, others))
         figures = {key: {"value": found[key], "floor": floor[key]} for key in found}
         scores["classes"][name] = {"held_out": len(held_out), "compared": count, **figures}
     return scores
@@ -98,20 +96,3 @@ def _figures(real: Images, other: Images, features: Features | None) -> dict[str
         figures["fid"] = frechet_distance(ours, theirs)
         figures["precision"], figures["recall"] = precision_and_recall(ours, theirs)
     return figures
-
-
-def _extractor(run_dir: Path) -> Features:
-    """The input of a classifier's last layer."""
-    config = training.read_config(run_dir, classifier.KIND)
-    model = training.load_model(run_dir)
-    embed = keras.Model(model.input, model.layers[-1].input)
-    size = config["image_size_px"]
-
-    def features(images: Images) -> npt.NDArray[np.float64]:
-        parts = []
-        for at in range(0, len(images), 64):
-            resized = tf.image.resize(images[at : at + 64], [size, size], antialias=True)
-            parts.append(embed(resized, training=False).numpy())
-        return np.concatenate(parts).astype(np.float64)
-
-    return features

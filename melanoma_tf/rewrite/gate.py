@@ -64,6 +64,8 @@ def accept(
     count: int,
     real: Callable[[], Iterable[Images]],
     min_mse: float,
+    *,
+    second_opinion: Callable[[Images], npt.NDArray[np.bool_]] | None = None,
 ) -> Accepted:
     """Generate until `count` images are at least `min_mse` from every real one and each other.
 
@@ -72,6 +74,8 @@ def accept(
         count: images to accept.
         real: gives a new stream of blocks of real images; mirror images are compared too.
         min_mse: least mean squared error, pixels in [0, 1].
+        second_opinion: tells of images, bool `(images,)`, whether they are too near to a real one
+            in another respect.
 
     Raises:
         MelanomaError: fewer passed, out of 20 candidates for every image asked for.
@@ -89,6 +93,8 @@ def accept(
         batch = generate(min(_AT_ONCE, max(8, count - passed)))
         found = nearest(batch, real())
         far = found.distance >= min_mse
+        if second_opinion is not None:
+            far &= ~second_opinion(batch)
         new = _apart(batch, far, kept, min_mse)
         candidates += len(batch)
         near_real += int((~far).sum())

@@ -13,6 +13,7 @@ from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.models.gan import Gan
 from melanoma_tf.pipeline.gan import GanInputs, training_batches
+from melanoma_tf.recipes.features import Extractor
 from melanoma_tf.recipes.gan import GanSettings, load_sampler, train_gan
 from melanoma_tf.recipes.gan_watch import diversity, grid
 from melanoma_tf.recipes.generation import GenerationSettings, generate_records
@@ -254,7 +255,7 @@ def test_coupled_networks_from_the_command_line(phantom_records, tmp_path, monke
 
 
 def test_a_generator_is_scored_beside_real_images(run, phantom_records, trained_run, tmp_path):
-    scores = score_generator(run[0], phantom_records, feature_run=trained_run)
+    scores = score_generator(run[0], phantom_records, features=str(trained_run))
     figures = scores["classes"]["melanoma"]
     assert str(trained_run) in scores["extractor"]
     assert set(figures) == {
@@ -266,6 +267,29 @@ def test_a_generator_is_scored_beside_real_images(run, phantom_records, trained_
     assert distance["value"] > 2 * distance["floor"]
     assert figures["fid"]["value"] > figures["fid"]["floor"]
     assert figures["diversity"]["value"] < figures["diversity"]["floor"]
-    assert scores == score_generator(run[0], phantom_records, feature_run=trained_run)
+    assert scores == score_generator(run[0], phantom_records, features=str(trained_run))
     with pytest.raises(MelanomaError, match="expected a classifier run, found gan"):
-        score_generator(run[0], phantom_records, feature_run=run[0])
+        score_generator(run[0], phantom_records, features=str(run[0]))
+
+
+def test_a_second_opinion_counts(run, phantom_records, trained_run, tmp_path, monkeypatch):
+    """Features that are alike for all images make every candidate a copy, whatever its pixels."""
+    generate = GenerationSettings(4, min_mse=0.0, features=str(trained_run))
+    manifest = generate_records(run[0], tmp_path / "out", generate, report=lambda line: None)
+    assert manifest.count(origin="generated") == 4
+    spread = iter([np.arange(1000.0)[:, None]])
+
+    def features(images):
+        # Real images lie far apart; every candidate lies on the first.
+        return next(spread, np.zeros((1000, 1)))[: len(images)]
+
+    monkeypatch.setattr(
+        "melanoma_tf.recipes.generation.load_extractor", lambda source: Extractor("test", features)
+    )
+    with pytest.raises(MelanomaError, match=r"0 of .* candidates are"):
+        generate_records(run[0], tmp_path / "none", generate, report=lambda line: None)
+
+
+def test_imagenet_features_that_cannot_be_had_are_one_line(run, phantom_records):
+    with pytest.raises(MelanomaError, match="no ImageNet weights"):
+        score_generator(run[0], phantom_records, features="imagenet")
