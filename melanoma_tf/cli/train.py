@@ -16,7 +16,13 @@ def train() -> None:
 
 
 @train.command()
-@options.records()
+@click.option(
+    "--records",
+    type=options.FOLDER,
+    multiple=True,
+    required=True,
+    help="A folder that build-records, purify or generate made; repeat to train on several.",
+)
 @options.run_dir()
 @click.option(
     "--backbone",
@@ -61,9 +67,16 @@ def train() -> None:
     help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
     "(validation, evaluate, and inside the exported model), or both.",
 )
+@click.option(
+    "--balance",
+    type=click.Choice(["none", "batch"]),
+    default="none",
+    show_default=True,
+    help="batch: equally many images of each class in every mini-batch.",
+)
 @options.training_machine
 def classifier(
-    records: Path,
+    records: tuple[Path, ...],
     run_dir: Path,
     image_size_px: int | None,
     resume: bool,

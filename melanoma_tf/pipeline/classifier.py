@@ -13,11 +13,13 @@ from melanoma_tf.images import loading
 from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
+from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
 PURIFY = ("none", "test", "train", "both")
+BALANCES = ("none", "batch")
 _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 
@@ -29,6 +31,9 @@ class ClassifierInputs:
         image_size_px: side of the square that the network sees.
         batch_size: images in a batch, over all replicas.
         augment: random crop and mirroring; without it the middle is cut, unmirrored.
+        balance: `batch` draws equally many of each class into every mini-batch (Bisla et al. 2019,
+            Section 6.3): a class is used up before any of it is seen again, so that scarce ones
+            are seen more often. `none` sees every example equally often.
         purify: when the classical purification takes out hairs, rulers, ink and bubbles: at
             training (`train`), at validation, evaluation and serving (`test`), `both`, `none`.
         shuffle_window: examples that are shuffled among each other.
@@ -41,8 +46,13 @@ class ClassifierInputs:
     shuffle_window: int = 4096
     seed: int = 0
     purify: str = "none"
+    balance: str = "none"
 
     def __post_init__(self) -> None:
+        if self.balance not in BALANCES:
+            raise MelanomaError(
+                f"expected balance out of {', '.join(BALANCES)}; found {self.balance}"
+            )
         if self.purify not in PURIFY:
             raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
 
@@ -63,15 +73,16 @@ class ClassifierInputs:
 
 
 def training_batches(
-    folder: Path, inputs: ClassifierInputs, *, first_example: int = 0
+    folders: Folders, inputs: ClassifierInputs, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The endless stream of shuffled training batches.
 
-    Every example is seen once before any is seen again. The stream is a pure function of the
+    Every example (of a class, where classes are balanced) is seen once before any is seen again.
+    The stream is a pure function of the
     records, the settings and `first_example`.
 
     Args:
-        folder: a record folder with a `train` split.
+        folders: a record folder with a `train` split, or several of one taxonomy.
         inputs: settings.
         first_example: how many examples of the stream to leave out, those already trained on.
 
@@ -79,25 +90,54 @@ def training_batches(
         Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`.
 
     Raises:
-        MelanomaError: the folder is unfinished or has no training examples.
+        MelanomaError: a folder is unfinished or of another taxonomy, or none has training examples.
     """
-    manifest = read_manifest(folder)
-    paths = shard_paths(folder, manifest, "train")
+    held = RecordFolders.read(folders)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "label"))
         seed = tf.stack([tf.constant(inputs.seed, tf.int64), number])
         return _training_view(record["image/encoded"], inputs, seed), record["label"]
 
-    records = stream.shuffled_stream(
-        paths,
-        manifest.count(split="train"),
+    draw = _balanced if inputs.balance == "batch" else _shuffled
+    records = draw(held, inputs, first_example)
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+
+
+def _shuffled(held: RecordFolders, inputs: ClassifierInputs, first_example: int) -> tf.data.Dataset:
+    return stream.shuffled_stream(
+        held.shard_paths("train"),
+        held.count(split="train"),
         seed=inputs.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
     )
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+
+
+def _balanced(held: RecordFolders, inputs: ClassifierInputs, first_example: int) -> tf.data.Dataset:
+    """One example of each class in turn, so that any run of them is balanced to within one."""
+    counts = [held.count(split="train", class_name=name) for name in held.class_names]
+    present = [label for label, count in enumerate(counts) if count]
+    turn, within = divmod(first_example, len(present))
+    by_class = [
+        stream.shuffled_stream(
+            held.shard_paths("train"),
+            counts[label],
+            seed=inputs.seed + label,
+            window=inputs.shuffle_window,
+            first_example=turn,
+            keep=_of_class(label),
+        )
+        for label in present
+    ]
+    turns = tf.data.Dataset.zip(tuple(by_class))
+    examples = turns.map(lambda *drawn: tf.stack([serialized for _, serialized in drawn]))
+    return examples.unbatch().enumerate(turn * len(present)).skip(within)
+
+
+def _of_class(label: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    return lambda serialized: tf.equal(schema.parse(serialized, ("label",))["label"], label)
 
 
 def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:

@@ -18,7 +18,7 @@ from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.recipes.run_config import run_config
-from melanoma_tf.records.manifest import Manifest, read_manifest
+from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
 
 KIND = "classifier"
@@ -37,6 +37,7 @@ class ClassifierSettings:
         batch_size: global, over all replicas.
         learning_rate: of Adam.
         augment: random crops and mirroring.
+        balance: see `pipeline.classifier.ClassifierInputs`.
         purify: see `pipeline.classifier.ClassifierInputs`.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and augmentation.
@@ -50,6 +51,7 @@ class ClassifierSettings:
     learning_rate: float = 1e-3
     augment: bool = True
     purify: str = "none"
+    balance: str = "none"
     strategy: str = "single"
     replicas: int = 0
     mixed_precision: bool = False
@@ -57,7 +59,7 @@ class ClassifierSettings:
 
 
 def train_classifier(
-    records: Path,
+    records: Folders,
     run_dir: Path,
     settings: ClassifierSettings,
     *,
@@ -68,7 +70,8 @@ def train_classifier(
     """Train a classifier on the `train` split, and choose the best epoch on `validation`.
 
     Args:
-        records: a record folder.
+        records: a record folder, or several of one taxonomy; the first of them that has a
+            validation split is the one that epochs are chosen by.
         run_dir: the run folder to make, or to go on with.
         settings: see `ClassifierSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
@@ -79,17 +82,19 @@ def train_classifier(
         The history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: unfinished records, fewer than two classes or too few images to train on,
-            unobtainable weights, an existing run folder, a loss that is not finite.
+        MelanomaError: unfinished records or such as cannot be mixed,
+            fewer than two classes or too few images to train on, unobtainable weights, an
+            existing run folder, a loss that is not finite.
     """
     strategy = training.make_strategy(settings.strategy, settings.replicas)
-    manifest = read_manifest(records)
-    present = _present_classes(records, manifest, report)
-    settings = dataclasses.replace(settings, image_size_px=_image_size(settings, manifest))
+    held = RecordFolders.read(records)
+    held.check_mixture()
+    present = _present_classes(held, report)
+    settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
     schedule = training.TrainingSettings(
         epochs=settings.epochs,
-        steps_per_epoch=math.ceil(manifest.count(split="train") / settings.batch_size),
+        steps_per_epoch=math.ceil(held.count(split="train") / settings.batch_size),
         mixed_precision=settings.mixed_precision,
         seed=settings.seed,
     )
@@ -97,7 +102,7 @@ def train_classifier(
     def build() -> keras.Model:
         return build_classifier(
             backbone=settings.backbone,
-            num_classes=len(manifest.class_names),
+            num_classes=len(held.class_names),
             image_size_px=settings.image_size_px,
             weights=settings.weights,
         )
@@ -105,11 +110,11 @@ def train_classifier(
     return training.fit(
         build,
         lambda model: compile_classifier(model, settings.learning_rate, present),
-        training=lambda done: pipeline.training_batches(records, inputs, first_example=done),
-        validation=_validation(records, manifest, inputs, report),
+        training=lambda done: pipeline.training_batches(held.folders, inputs, first_example=done),
+        validation=_validation(held, inputs, report),
         strategy=strategy,
         settings=schedule,
-        run=training.Run(run_dir, _config(records, manifest, settings), resume, overwrite),
+        run=training.Run(run_dir, _config(held, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         report=report,
     )
@@ -123,27 +128,26 @@ def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.Class
         config["augment"],
         seed=config["seed"],
         purify=config["purify"],
+        balance=config.get("balance", "none"),
     )
 
 
-def _image_size(settings: ClassifierSettings, manifest: Manifest) -> int:
+def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
     """The size asked for, else the crop that needs no enlargement of the records' images."""
     if settings.image_size_px:
         return settings.image_size_px
-    held = int(manifest.settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX))
-    return min(_LARGEST_DEFAULT_SIZE_PX, held * 7 // 8)
+    stored = int(held.manifests[0].settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX))
+    return min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
 
 
-def _present_classes(
-    records: Path, manifest: Manifest, report: Callable[[str], None]
-) -> list[bool]:
+def _present_classes(held: RecordFolders, report: Callable[[str], None]) -> list[bool]:
     """Which classes have training examples; fewer than two are an error."""
-    names = manifest.class_names
-    present = [manifest.count(split="train", class_name=name) > 0 for name in names]
+    names = held.class_names
+    present = [held.count(split="train", class_name=name) > 0 for name in names]
     absent = ", ".join(name for name, has in zip(names, present) if not has)
     if sum(present) < 2:
         raise MelanomaError(
-            f"{records}: expected training examples of at least two classes; "
+            f"{held}: expected training examples of at least two classes; "
             f"there are none of {absent}"
         )
     if absent:
@@ -152,23 +156,41 @@ def _present_classes(
 
 
 def _validation(
-    records: Path,
-    manifest: Manifest,
+    held: RecordFolders,
     inputs: pipeline.ClassifierInputs,
     report: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    if "validation" not in manifest.splits():
+    with_validation = [
+        folder
+        for folder, manifest in zip(held.folders, held.manifests)
+        if "validation" in manifest.splits()
+    ]
+    if not with_validation:
         report("warning: no validation split; the last epoch is taken for the best")
         return None
-    batches = pipeline.evaluation_batches(records, "validation", inputs)
+    batches = pipeline.evaluation_batches(with_validation[0], "validation", inputs)
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
-def _config(records: Path, manifest: Manifest, settings: ClassifierSettings) -> dict[str, Any]:
+def _mixed(held: RecordFolders) -> dict[str, Any]:
+    """What `config.json` says of further record folders."""
+    further = list(zip(held.folders, held.manifests))[1:]
+    if not further:
+        return {}
+    shards = [
+        {"records": str(folder), "shards": {one.name: one.sha256 for one in manifest.shards}}
+        for folder, manifest in further
+    ]
+    sources = {name: row for manifest in held.manifests for name, row in manifest.sources.items()}
+    return {"further_records": shards, "sources": sources}
+
+
+def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]:
     return {
-        **run_config(KIND, records, manifest, settings),
-        "taxonomy": manifest.taxonomy,
-        "class_names": list(manifest.class_names),
+        **run_config(KIND, held.folders[0], held.manifests[0], settings),
+        **_mixed(held),
+        "taxonomy": held.taxonomy,
+        "class_names": list(held.class_names),
     }
 
 

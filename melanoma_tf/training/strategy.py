@@ -39,7 +39,10 @@ def make_strategy(name: str, replicas: int = 0) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus[: replicas or None]])
     _split_cpu(max(1, replicas))
     devices = tf.config.list_logical_devices("CPU")[: max(1, replicas)]
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    # Not by collectives: those of one strategy collide with those of the next in a process.
+    return tf.distribute.MirroredStrategy(
+        [device.name for device in devices], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
 
 
 def _split_cpu(count: int) -> None:

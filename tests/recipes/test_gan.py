@@ -79,10 +79,20 @@ def test_a_killed_run_goes_on_bit_for_bit(run, phantom_records, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_two_replicas_train_like_one(run, phantom_records, tmp_path):
-    history = train(phantom_records, tmp_path / "two", strategy="mirrored", replicas=2)
-    for name in ("generator_loss", "discriminator_loss", "d_real"):
-        assert history[name] == pytest.approx(run[1][name], rel=2e-3), name
+def test_two_replicas_train_like_one(phantom_records, tmp_path, run_command):
+    """In processes of their own: TensorFlow's collectives outlive the strategy they belong to."""
+    histories = []
+    for strategy in (["single"], ["mirrored", "--replicas", 2]):
+        run_dir = tmp_path / strategy[0]
+        done = run_command(
+            "train", "gan", "--class", "melanoma", "--records", phantom_records, "--run-dir",
+            run_dir, "--image-size", 64, "--epochs", 1, "--steps-per-epoch", 3, "--batch-size", 4,
+            "--no-differentiable-augmentation", "--strategy", *strategy,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        histories.append(json.loads((run_dir / "history.json").read_text()))
+    for name in ("generator_loss", "discriminator_loss", "d_real", "d_generated"):
+        assert histories[1][name] == pytest.approx(histories[0][name], rel=2e-3), name
 
 
 def test_the_generator_has_two_more_updates_after_every_tenth_round(phantom_records):
@@ -291,5 +301,5 @@ def test_a_second_opinion_counts(run, phantom_records, trained_run, tmp_path, mo
 
 
 def test_imagenet_features_that_cannot_be_had_are_one_line(run, phantom_records):
-    with pytest.raises(MelanomaError, match="no ImageNet weights"):
+    with pytest.raises(MelanomaError, match="ImageNet weights"):
         score_generator(run[0], phantom_records, features="imagenet")
