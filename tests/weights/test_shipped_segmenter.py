@@ -79,7 +79,7 @@ def test_written_and_read_a_network_answers_the_same(tmp_path):
     loaded = shipped.read_segmenter(tmp_path)
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     expected = LesionFinder(model, loaded.use)(image)
-    # A pixel of a random map near the threshold may fall on either side of it, and in a hole or not.
+    # A pixel of a random map near the threshold may fall on either side of it.
     apart = np.abs(loaded(image) - expected)
     assert np.mean(apart < 5e-3) > 0.99
     assert json.loads((tmp_path / "segmenter.json").read_text())["seed"] == 3
