@@ -17,7 +17,7 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
-from melanoma_tf.recipes.run_config import run_config
+from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
 
@@ -172,23 +172,10 @@ def _validation(
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
-def _mixed(held: RecordFolders) -> dict[str, Any]:
-    """What `config.json` says of further record folders."""
-    further = list(zip(held.folders, held.manifests))[1:]
-    if not further:
-        return {}
-    shards = [
-        {"records": str(folder), "shards": {one.name: one.sha256 for one in manifest.shards}}
-        for folder, manifest in further
-    ]
-    sources = {name: row for manifest in held.manifests for name, row in manifest.sources.items()}
-    return {"further_records": shards, "sources": sources}
-
-
 def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]:
     return {
         **run_config(KIND, held.folders[0], held.manifests[0], settings),
-        **_mixed(held),
+        **further_folders(held),
         "taxonomy": held.taxonomy,
         "class_names": list(held.class_names),
     }
