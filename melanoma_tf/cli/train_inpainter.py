@@ -71,6 +71,13 @@ def _weight(name: str, default: float, text: str) -> Any:
     show_default=True,
     help="Share of the pairs that the classical method makes; the others have random masks.",
 )
+@click.option(
+    "--detected-share",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Share of the random masks that are what the detector finds of them, gaps and all.",
+)
 @click.option("--augment/--no-augment", default=True, show_default=True)
 @_weight("valid", 1.0, "outside the holes")
 @_weight("hole", 6.0, "inside them")

@@ -42,7 +42,9 @@ class InpainterInputs:
         batch_size: pairs in a batch, over all replicas.
         classical_share: share of the pairs that are made by the classical method: its mask of an
             image's own occlusions, and its filling for truth (Bisla et al. 2019, Section 6.1).
-            The others get random masks, and the image for truth but for its own occlusions.
+            The others get random occlusions drawn, and the image for truth but for its own.
+        detected_share: share of the drawn pairs whose mask is what the classical detector finds
+            of the drawing, with its gaps and faint edges; the others' follows the drawing.
         augment: mirror, transpose, and change colours.
         shuffle_window: examples that are shuffled among each other.
         seed: of everything.
@@ -54,6 +56,7 @@ class InpainterInputs:
     image_size_px: int = 256
     batch_size: int = 8
     classical_share: float = 0.25
+    detected_share: float = 0.5
     augment: bool = True
     shuffle_window: int = 4096
     seed: int = 0
@@ -63,8 +66,9 @@ class InpainterInputs:
             raise MelanomaError(
                 f"expected squares of 32 to {WORKING_SIZE_PX} px; found {self.image_size_px}"
             )
-        if not 0 <= self.classical_share <= 1:
-            raise MelanomaError(f"expected a share in [0, 1]; found {self.classical_share}")
+        for share in (self.classical_share, self.detected_share):
+            if not 0 <= share <= 1:
+                raise MelanomaError(f"expected a share in [0, 1]; found {share}")
 
 
 def training_batches(
@@ -117,7 +121,7 @@ def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.
         image, size_px = _decoded(serialized, inputs.image_size_px), inputs.image_size_px
         corner = (tf.shape(image)[:2] - size_px) // 2
         square = tf.slice(image, tf.concat([corner, [0]], 0), [size_px, size_px, 3])
-        return _drawn_pair(square, _own_occlusions(square), seed)
+        return _drawn_pair(square, _own_occlusions(square), inputs, seed)
 
     records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
     pairs = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
@@ -149,12 +153,12 @@ def _cut(image: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> tf.Tenso
 def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
     own = _own_occlusions(square)
     if not inputs.classical_share:
-        return _drawn_pair(square, own, seed)
+        return _drawn_pair(square, own, inputs, seed)
     wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_share
     return tf.cond(
         wanted & tf.reduce_any(own > 0.5) & tf.reduce_any(own < 0.5),
         lambda: _classical_pair(square, own),
-        lambda: _drawn_pair(square, own, seed),
+        lambda: _drawn_pair(square, own, inputs, seed),
     )
 
 
@@ -169,11 +173,25 @@ def _classical_pair(square: tf.Tensor, own: tf.Tensor) -> Pairs:
     return _packed(square, truth, holes[0], tf.ones_like(own))
 
 
-def _drawn_pair(square: tf.Tensor, own: tf.Tensor, seed: tf.Tensor) -> Pairs:
+def _drawn_pair(
+    square: tf.Tensor, own: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor
+) -> Pairs:
     """Occlusions drawn over a square; its own, of unknown truth, are holes too, and not asked."""
     drawn, holes = draw_occlusions(square, seed + [0, 64])
+    chance = tf.random.stateless_uniform([2], seed + [0, 4])
+    if inputs.detected_share:
+        holes = tf.cond(
+            chance[0] < inputs.detected_share, lambda: _found(drawn, holes, chance[1]), lambda: holes
+        )
     doubted = dilate(own[tf.newaxis], _DOUBTED_PX)[0]
     return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)
+
+
+def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+    """What the detector finds of a drawing, one or two pixels wider; else the drawing's mask."""
+    found = _own_occlusions(drawn)[tf.newaxis]
+    found = tf.where(chance < 0.5, dilate(found, 3), dilate(found, 5))[0]
+    return tf.where(tf.reduce_any(found > 0.5), found, holes)
 
 
 def _packed(image: tf.Tensor, truth: tf.Tensor, holes: tf.Tensor, counted: tf.Tensor) -> Pairs:

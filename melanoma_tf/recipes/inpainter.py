@@ -36,7 +36,7 @@ class InpainterSettings:
     """Everything that decides an inpainter's training; the defaults are the papers'.
 
     Attributes:
-        image_size_px, classical_share, augment: see `pipeline.inpainter.InpainterInputs`.
+        image_size_px, classical_share, detected_share, augment: see `pipeline.inpainter.InpainterInputs`.
         base_filters, levels, normalization, start, full_size: see
             `models.inpainter.build_inpainter`.
         weights: `none`, or the `model.keras` of another run of the same network to start from.
@@ -65,6 +65,7 @@ class InpainterSettings:
     weights: str = "none"
     features: str = perceptual.IMAGENET
     classical_share: float = 0.25
+    detected_share: float = 0.5
     augment: bool = True
     valid_weight: float = 1.0
     hole_weight: float = 6.0
@@ -164,6 +165,7 @@ def inpainter_inputs(settings: InpainterSettings) -> pipeline.InpainterInputs:
         image_size_px=settings.image_size_px,
         batch_size=settings.batch_size,
         classical_share=settings.classical_share,
+        detected_share=settings.detected_share,
         augment=settings.augment,
         seed=settings.seed,
     )
