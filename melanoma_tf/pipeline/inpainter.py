@@ -181,7 +181,9 @@ def _drawn_pair(
     chance = tf.random.stateless_uniform([2], seed + [0, 4])
     if inputs.detected_share:
         holes = tf.cond(
-            chance[0] < inputs.detected_share, lambda: _found(drawn, holes, chance[1]), lambda: holes
+            chance[0] < inputs.detected_share,
+            lambda: _found(drawn, holes, chance[1]),
+            lambda: holes,
         )
     doubted = dilate(own[tf.newaxis], _DOUBTED_PX)[0]
     return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)

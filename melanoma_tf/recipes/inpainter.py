@@ -36,7 +36,8 @@ class InpainterSettings:
     """Everything that decides an inpainter's training; the defaults are the papers'.
 
     Attributes:
-        image_size_px, classical_share, detected_share, augment: see `pipeline.inpainter.InpainterInputs`.
+        image_size_px, classical_share, detected_share, augment: see
+            `pipeline.inpainter.InpainterInputs`.
         base_filters, levels, normalization, start, full_size: see
             `models.inpainter.build_inpainter`.
         weights: `none`, or the `model.keras` of another run of the same network to start from.
