@@ -35,3 +35,33 @@ def fill(images: tf.Tensor, holes: tf.Tensor, levels: int = 8) -> tf.Tensor:
         own = level[..., :-1] / tf.maximum(weight, _LEAST_WEIGHT)
         filled = tf.where(weight > _LEAST_WEIGHT, own, double(filled, *height_width(level)))
     return tf.where(holes > 0.5, double(filled, *height_width(images)), images)
+
+
+def fill_weighted(
+    images: tf.Tensor, weights: tf.Tensor, levels: int = 8, prior: float = 0.02
+) -> tf.Tensor:
+    """Fill as `fill` does, from pixels that are trusted more or less; differentiable in both.
+
+    Args:
+        images: float32 `(batch, height, width, channels)`.
+        weights: float32 `(batch, height, width, 1)` or of as many channels, how far each pixel is
+            trusted: 0 in holes, above 0 elsewhere.
+        levels: number of halvings.
+        prior: the weight, in pixels, that what a coarser level says has beside a block's own.
+
+    Returns:
+        float32 like `images`: what the surroundings say of every pixel, known or not.
+    """
+    channels = images.shape[-1]
+    weights = tf.broadcast_to(weights, tf.shape(images))
+    level = halve(tf.concat([images * weights, weights], axis=-1))
+    pyramid = [level]
+    for _ in range(levels - 1):
+        pyramid.append(halve(pyramid[-1]))
+    last = pyramid[-1]
+    filled = last[..., :channels] / tf.maximum(last[..., channels:], _LEAST_WEIGHT)
+    for level in reversed(pyramid[:-1]):
+        own, weight = level[..., :channels], level[..., channels:]
+        coarse = double(filled, *height_width(level))
+        filled = (own + prior * coarse) / (weight + prior)
+    return double(filled, *height_width(images))

@@ -13,7 +13,8 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.images.filling import fill
+from melanoma_tf.images.filling import fill, fill_weighted
+from melanoma_tf.images.morphology import dilate
 from melanoma_tf.models.freezable import FreezableBatchNormalization
 from melanoma_tf.models.partial_convolution import PartialConv2D
 
@@ -49,8 +50,9 @@ def build_inpainter(
         levels: number of encoder layers, each of which halves the size.
         normalization: `batch` puts a batch normalisation between convolution and activation, in
             the encoder one that `freeze_encoder` can stop; `none` has biases instead.
-        start: `nothing`, or `filling`: the network is also shown, and adds its output to, the
-            image whose holes are filled smoothly from around (`images.filling.fill`).
+        start: `nothing`, or `filling`: the network is also shown the image with its holes filled
+            smoothly, and says how far to trust each pixel when they are filled so, and what to
+            add (`RefinedFilling`).
         full_size: one more layer on either side, at the size of the image.
 
     Returns:
@@ -65,25 +67,23 @@ def build_inpainter(
     images = keras.Input((None, None, 3), name="images")
     known = keras.Input((None, None, 1), name="known")
     padded, padded_known = PadToMultiple(2**levels, name="padded")([images, known])
-    whole = _Masked(padded, padded_known)
+    whole = shown = _Masked(Centred(name="centred")(padded), padded_known)
     if start == "filling":
-        begun = SmoothFilling(name="filling")([padded, padded_known])
-        shown = _Masked(begun, OnesLike(name="filled")(padded_known))
-    else:
-        shown = whole
+        fillings = Fillings(name="fillings")([padded, padded_known])
+        shown = _Masked(fillings, OnesLike(name="filled")(padded_known))
     layers = _Layers(base_filters, normalization, full_size)
     features, skips = layers.descend(whole, shown, levels)
     features = layers.ascend(features, skips)
     # float32 also under mixed precision: bfloat16 has no 256 levels.
     output, _ = PartialConv2D(
-        3,
+        4 if start == "filling" else 3,
         3,
         kernel_initializer="zeros" if start == "filling" else "he_normal",
         dtype="float32",
         name="output",
     )([features.features, features.known])
     if start == "filling":
-        output = Refined(name="refined")([begun, output])
+        output = RefinedFilling(name="refined")([padded, padded_known, output])
     else:
         output = keras.layers.Rescaling(127.5, offset=127.5, dtype="float32", name="levels")(output)
     cropped = CropLike(name="cropped")([output, images])
@@ -119,10 +119,7 @@ class _Layers:
         self, whole: _Masked, shown: _Masked, levels: int
     ) -> tuple[_Masked, list[list[_Masked]]]:
         """The bottom, and what is joined to the upper layers, the deepest last."""
-        now = _Masked(Centred(name="centred")(whole.features), whole.known)
-        first = [
-            now if shown is whole else _Masked(Centred(name="start")(shown.features), shown[1])
-        ]
+        now, first = whole, [shown]
         if self.full_size:
             now = self._convolve(now, self.base_filters, 3, 1, "down0", encoder=True)
             first.append(now)
@@ -213,16 +210,25 @@ class CropLike(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
-class SmoothFilling(keras.layers.Layer):
-    """Images in [0, 255] and masks of what is known -> filled ones, see `images.filling.fill`."""
+class Fillings(keras.layers.Layer):
+    """Images in [0, 255] and masks of what is known -> what the network is shown of fillings.
+
+    Six channels, around 0: the smoothly filled image (`images.filling.fill`) in [-1, 1], and by how
+    much it differs from one whose holes are four pixels wider on each side, in units of 32 levels.
+    Rests of a hair beside the holes, which a detector leaves, stand out in that difference.
+    """
 
     def __init__(self, **options: Any):
         super().__init__(**{**options, "dtype": "float32"})
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """Fill."""
+        """Fill twice."""
         images, known = inputs
-        return tf.stop_gradient(fill(images, 1.0 - known))
+        holes = 1.0 - known
+        filled = fill(images, holes)
+        around = fill(images, dilate(holes, 9))
+        shown = tf.concat([filled / 127.5 - 1.0, (filled - around) / 32.0], -1)
+        return tf.stop_gradient(shown)
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
@@ -235,16 +241,29 @@ class Centred(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
-class Refined(keras.layers.Layer):
-    """A start in [0, 255], and what to add to it in units of half that range -> their sum."""
+class RefinedFilling(keras.layers.Layer):
+    """Fills again, from pixels as far as the network trusts them, and adds what it says.
+
+    A detector leaves rests of a hair beside its mask. A plain filling draws them into the hole;
+    here the network can distrust them. With an output of 0 this is `images.filling.fill`, nearly.
+    """
 
     def __init__(self, **options: Any):
         super().__init__(**{**options, "dtype": "float32"})
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """Add."""
-        start, output = inputs
-        return start + 127.5 * output
+        """Fill.
+
+        Args:
+            inputs: images in [0, 255], masks of what is known, and outputs of the network with
+                four channels: what to add, in units of 16 levels, and the logarithm of the trust.
+
+        Returns:
+            Filled images in [0, 255].
+        """
+        images, known, output = inputs
+        trust = known * tf.exp(tf.clip_by_value(4.0 * output[..., 3:], -7.0, 2.0))
+        return fill_weighted(images, trust) + 16.0 * output[..., :3]
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")

@@ -45,7 +45,7 @@ class PurifySettings:
         network: what fills holes with the method `network`, by name; for the manifest.
 
     Raises:
-        MelanomaError: the share is out of [0, 1].
+        MelanomaError: the share is out of [0, 1], or the quality out of its range.
     """
 
     method: str = "classical"
@@ -60,6 +60,7 @@ class PurifySettings:
             raise MelanomaError(
                 f"expected a share of occluded pixels within [0, 1]; found {self.min_occlusion}"
             )
+        Encoding(quality=self.quality)
 
 
 def purify_records(
@@ -106,14 +107,12 @@ def purify_records(
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")
     apply = purifier(settings.method, find_lesion, fill_holes)
-    Encoding(quality=settings.quality)  # refuses a quality out of range
     pairs: Iterable[tuple[Example, Example | None]] = in_threads(
         lambda example: (example, _purified(example, apply, settings)),
         read_examples(source),
         workers=workers,
     )
-    if progress is not None:
-        pairs = progress(pairs, manifest.count())
+    pairs = pairs if progress is None else progress(pairs, manifest.count())
     return write_records(
         itertools.chain(skipped_before(manifest), _chosen(pairs, settings.replace)),
         output,
