@@ -162,6 +162,7 @@ def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
     )
 
 
+@tf.function  # Its graph takes seconds to build, and stands in several places of the pipeline.
 def _own_occlusions(square: tf.Tensor) -> tf.Tensor:
     return find_occlusions(square[tf.newaxis], None, OcclusionSettings())[0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,9 +14,6 @@ from melanoma_tf.images.occlusion_settings import METHODS, NETWORK
 from melanoma_tf.models.hole_filler import HoleFiller
 from melanoma_tf.recipes.inpainter import KIND
 from melanoma_tf.weights import load_inpainter
-
-# (images, lesion masks or None) -> (purified images, occlusion masks), see `images.occlusion`
-GraphPurifier = Callable[..., "tuple[tf.Tensor, tf.Tensor]"]
 
 
 def load_filler(run_dir: Path | None = None) -> HoleFiller:
@@ -44,33 +40,35 @@ def load_filler(run_dir: Path | None = None) -> HoleFiller:
     return HoleFiller(model)
 
 
-def graph_purifier(method: str, run_dir: Path | None = None) -> GraphPurifier:
+class GraphPurifier(tf.Module):
     """Purification by any method as a graph op: eagerly, in `tf.data.map`, in exported models.
 
     Args:
         method: out of `images.occlusion_settings.METHODS`, or `network`.
         run_dir: a finished inpainter run, for `network`; None takes the shipped network.
 
-    Returns:
-        A function of images and lesion masks (or None) as `images.occlusion.purify` takes and
-        returns them.
-
     Raises:
         MelanomaError: no such method, or as `load_filler`.
     """
-    if method not in (*METHODS, NETWORK):
-        raise MelanomaError(
-            f"expected a method out of {', '.join((*METHODS, NETWORK))}; found {method!r}"
-        )
-    if method != NETWORK and run_dir is not None:
-        raise MelanomaError(f"expected --run-dir with the method {NETWORK} only; found {method}")
-    filler = load_filler(run_dir) if method == NETWORK else None
 
-    def apply(
-        images: tf.Tensor, lesion_masks: tf.Tensor | None = None
+    def __init__(self, method: str, run_dir: Path | None = None):
+        super().__init__(name="purifier")
+        if method not in (*METHODS, NETWORK):
+            raise MelanomaError(
+                f"expected a method out of {', '.join((*METHODS, NETWORK))}; found {method!r}"
+            )
+        if method != NETWORK and run_dir is not None:
+            raise MelanomaError(
+                f"expected --run-dir with the method {NETWORK} only; found {method}"
+            )
+        self.method = method
+        # Held here, so that whatever exports this finds the network's weights.
+        self.filler = load_filler(run_dir) if method == NETWORK else None
+
+    def __call__(
+        self, images: tf.Tensor, lesion_masks: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        if filler is not None:
-            return purify_by(filler, images, lesion_masks)
-        return purify(images, lesion_masks, method=method)
-
-    return apply
+        """Purified images and occlusion masks, see `images.occlusion.purify` and `purify_by`."""
+        if self.filler is not None:
+            return purify_by(self.filler, images, lesion_masks)
+        return purify(images, lesion_masks, method=self.method)

@@ -92,7 +92,7 @@ def purify_files(
         MelanomaError: no image at `source`, an existing output file, an output that is the
             source, or an unknown method.
     """
-    apply = _ways(method, fill_holes, find_lesion, occlusion_masks)
+    apply = _way(method, fill_holes, find_lesion, occlusion_masks)
     tasks = _tasks(Path(source), Path(output), mask_output, lesion_masks, occlusion_masks)
     if not overwrite:
         _refuse_existing(tasks)
@@ -150,22 +150,23 @@ def _mask_of(place: Path | None, name: Path, what: str) -> Path | None:
 
 
 @dataclass(frozen=True)
-class _Ways:
-    """How an image is purified whose occlusions are to be found, and one whose are given."""
+class _Way:
+    """How an image is purified: what is to go is found, or given; one of them is None."""
 
-    finding: Purifier
+    finding: Purifier | None
     given: MaskedPurifier | None
     copies_untouched: bool
 
 
-def _ways(
+def _way(
     method: str, fill_holes: Any, find_lesion: FindLesion | None, occlusion_masks: Path | None
-) -> _Ways:
+) -> _Way:
     check_method(method, fill_holes)
-    if occlusion_masks is not None and fill_holes is None:
+    if occlusion_masks is None:
+        return _Way(purifier(method, find_lesion, fill_holes), None, fill_holes is not None)
+    if fill_holes is None:
         raise MelanomaError(f"expected occlusion masks with the method network; found {method}")
-    given = None if occlusion_masks is None else masked_purifier(fill_holes)
-    return _Ways(purifier(method, find_lesion, fill_holes), given, fill_holes is not None)
+    return _Way(None, masked_purifier(fill_holes), copies_untouched=True)
 
 
 def _targets(task: _Task) -> list[Path]:
@@ -193,20 +194,21 @@ def _refuse_existing(tasks: Sequence[_Task]) -> None:
             )
 
 
-def _purify_file(task: _Task, ways: _Ways) -> Outcome:
+def _purify_file(task: _Task, way: _Way) -> Outcome:
     path = task.image
     try:
         image = read_image(path)
-        if task.occlusion_mask is not None and ways.given is not None:
+        if way.given is not None and task.occlusion_mask is not None:
             path = task.occlusion_mask
-            purified, occlusions = ways.given(image, read_mask(path))
+            purified, occlusions = way.given(image, read_mask(path))
         else:
+            assert way.finding is not None
             lesion = None
             if task.lesion_mask is not None:
                 path = task.lesion_mask
                 lesion = read_mask(path)
-            purified, occlusions = ways.finding(image, lesion)
-        untouched = ways.copies_untouched and not occlusions.any()
+            purified, occlusions = way.finding(image, lesion)
+        untouched = way.copies_untouched and not occlusions.any()
         encoded = _encode(purified[..., ::-1], task.output.suffix)
         write_atomically(task.output, task.image.read_bytes() if untouched else encoded)
         if task.mask_output is not None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.occlusion_opencv import purify_image
 from melanoma_tf.images.occlusion_settings import METHODS, NETWORK
@@ -58,21 +60,15 @@ def purifier(
 
 
 def _network_purifier(fill_holes: Any) -> Purifier:
-    import tensorflow as tf
-
     from melanoma_tf.images.occlusion import purify_by
 
-    with_lesion = _traced(lambda image, lesion: purify_by(fill_holes, image, lesion))
-    # Without a lesion, marks are sought everywhere: not the same as with an empty one.
-    without = tf.function(lambda image: purify_by(fill_holes, image)).get_concrete_function(
-        tf.TensorSpec([None, None, 3], tf.uint8)
-    )
+    apply = _traced(lambda image, lesion: purify_by(fill_holes, image, lesion))
 
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
-        if lesion_mask is not None:
-            return with_lesion(image, lesion_mask)
-        purified, replaced = without(tf.constant(image))
-        return purified.numpy(), replaced.numpy()[..., 0]
+        # No mask says the same as an empty one: marks are sought everywhere.
+        return apply(
+            image, np.zeros(image.shape[:2], np.uint8) if lesion_mask is None else lesion_mask
+        )
 
     return run
 

@@ -13,29 +13,40 @@ from tensorflow import keras
 from melanoma_tf.cli import main
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.filling import fill
+from melanoma_tf.pipeline import inpainter as pipeline
 from melanoma_tf.pipeline.inpainter import InpainterInputs, evaluation_batches, training_batches
 from melanoma_tf.recipes.inpainter import InpainterSettings, feature_source, train_inpainter
-from melanoma_tf.recipes.purification import graph_purifier, load_filler
+from melanoma_tf.recipes.purification import GraphPurifier, load_filler
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 
 SMALL = InpainterSettings(
     image_size_px=32,
     base_filters=2,
-    levels=2,
+    levels=1,
+    full_size=True,
     features="none",
-    epochs=3,
+    epochs=2,
     frozen_epochs=1,
     batch_size=12,
     learning_rate=2e-3,
     frozen_learning_rate=1e-2,
-    average_momentum=0.5,
 )
 INPUTS = InpainterInputs(32, 6)
 
 
 def quiet(_):
     pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_detector():
+    """A strip in the place of what the detector finds, whose graph takes seconds to build."""
+    strip = np.zeros((32, 32, 1), np.float32)
+    strip[3:6] = 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_own_occlusions", lambda _: tf.constant(strip))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +75,18 @@ def test_pairs_hide_what_they_ask_for_and_know_the_truth(phantom_records):
 def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_share=1.0)
     (images, known), packed = next(iter(training_batches([phantom_records], inputs)))
-    by_method = fill(images, 1.0 - known)
-    alike = np.abs(packed[..., :3] - by_method).max(axis=(1, 2, 3)) < 0.01
-    assert alike.sum() >= 3  # The detector finds nothing in some squares.
+    assert not known[:, 2:7].numpy().any()  # The strip, and a pixel on both sides.
+    assert known[:, :2].numpy().all()
+    np.testing.assert_allclose(packed[..., :3], fill(images, 1.0 - known), atol=0.01)
+    assert packed[..., 4:].numpy().all()
+
+
+def test_own_occlusions_of_an_image_are_holes_of_which_nothing_is_asked(phantom_records):
+    inputs = dataclasses.replace(INPUTS, classical_share=0.0)
+    (_, known), packed = next(iter(training_batches([phantom_records], inputs)))
+    assert not known[:, :9].numpy().any()  # The strip, and three pixels on both sides.
+    assert not packed[:, :9, :, 4].numpy().any()
+    assert packed[:, 9:, :, 4].numpy().all()
 
 
 def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phantom_records):
@@ -84,7 +104,7 @@ def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phant
 def test_the_run_folder_has_history_settings_and_sheets(run_dir):
     history = json.loads((run_dir / "history.json").read_text())
     assert {"loss", "hole_psnr", "val_hole_psnr"} <= set(history)
-    assert history["learning_rate"] == pytest.approx([2e-3, 1e-2, 1e-2])  # After its last step.
+    assert history["learning_rate"] == pytest.approx([2e-3, 1e-2])
     assert json.loads((run_dir / "config.json").read_text())["feature_network"].startswith("none")
     events = list((run_dir / "logs" / "validation").glob("events*"))
     shown = [
@@ -96,24 +116,9 @@ def test_the_run_folder_has_history_settings_and_sheets(run_dir):
     assert any(tag.startswith("holes, mask, filled, truth") for tag in shown)
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_dir, phantom_records, tmp_path):
-    """Over the change of phases, so that the optimiser must come back in the right one."""
-
-    def stop(line):
-        if line.startswith("epoch 2/"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train_inpainter(phantom_records, tmp_path / "run", SMALL, report=stop)
-    resumed = train_inpainter(phantom_records, tmp_path / "run", SMALL, resume=True, report=quiet)
-    whole = json.loads((run_dir / "history.json").read_text())
-    for name in ("loss", "val_loss"):
-        np.testing.assert_allclose(resumed[name], whole[name], rtol=2e-2)
-
-
 def test_the_second_phase_leaves_the_encoder_s_normalisation(run_dir):
     kept = []
-    for number in (2, 3):
+    for number in (1, 2):
         reader = tf.train.load_checkpoint(str(run_dir / "checkpoints" / f"ckpt-{number}"))
         names = sorted(reader.get_variable_to_shape_map())
         values = {
@@ -123,15 +128,7 @@ def test_the_second_phase_leaves_the_encoder_s_normalisation(run_dir):
         }
         kept.append(values)
     same = [np.array_equal(kept[0][name], kept[1][name]) for name in kept[0]]
-    assert sum(same) == SMALL.levels  # Those of the encoder; those of the decoder went on.
-    assert len(same) > sum(same)
-
-
-def test_two_replicas_train_as_one_does(run_dir, phantom_records, tmp_path):
-    mirrored = dataclasses.replace(SMALL, strategy="mirrored", replicas=2)
-    history = train_inpainter(phantom_records, tmp_path / "run", mirrored, report=quiet)
-    single = json.loads((run_dir / "history.json").read_text())
-    np.testing.assert_allclose(history["loss"], single["loss"], rtol=5e-2)
+    assert (sum(same), len(same)) == (2, 3)  # The encoder's; the decoder's went on.
 
 
 def test_a_classifier_run_gives_features_and_is_named_for_what_it_is(trained_run, tmp_path):
@@ -145,7 +142,7 @@ def test_a_classifier_run_gives_features_and_is_named_for_what_it_is(trained_run
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frozen_epochs": 4}, "0 to 3 frozen epochs, of all; found 4"),
+        ({"frozen_epochs": 3}, "0 to 2 frozen epochs, of all; found 3"),
         ({"schedule": "step"}, "found step"),
         ({"image_size_px": 16}, "squares of 32 to 512 px; found 16"),
         ({"detected_share": 2.0}, "a share in"),
@@ -167,7 +164,7 @@ def photos(tmp_path):
     image = np.full((48, 60, 3), 190, np.uint8)
     cv2.imwrite(str(folder / "clear.png"), image)
     mask = np.zeros((48, 60), np.uint8)
-    cv2.line(mask, (0, 20), (59, 30), 255, 3)
+    cv2.line(mask, (0, 20), (59, 30), 255, 1)
     image[mask > 0] = 30
     cv2.imwrite(str(folder / "hairy.png"), image)
     return folder, mask
@@ -244,24 +241,24 @@ def test_records_say_which_network_purified_them(run_dir, phantom_records, tmp_p
 
 def test_the_graph_form_does_what_the_command_does_and_can_be_exported(run_dir, photos, tmp_path):
     image = cv2.imread(str(photos[0] / "hairy.png"))[..., ::-1]
-    purify = graph_purifier("network", run_dir)
-    expected, _ = purify(image)
 
     class Served(tf.Module):
         def __init__(self):
             super().__init__()
-            self.model = load_filler(run_dir).model
-            self.purify = purify
+            self.purify = GraphPurifier("network", run_dir)
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
         def serve(self, images):
             return self.purify(images)[0]
 
-    tf.saved_model.save(Served(), str(tmp_path / "served"))
+    served = Served()
+    tf.saved_model.save(served, str(tmp_path / "served"))
     loaded = tf.saved_model.load(str(tmp_path / "served"))
-    np.testing.assert_array_equal(loaded.serve(image), expected)
+    purified = loaded.serve(image)
+    np.testing.assert_array_equal(purified, served.serve(image))
+    assert (purified.numpy() != image).any()
     with pytest.raises(MelanomaError, match="classical, bisla2019, network; found 'magic'"):
-        graph_purifier("magic")
+        GraphPurifier("magic")
     with pytest.raises(MelanomaError, match="with the method network only"):
-        graph_purifier("classical", run_dir)
+        GraphPurifier("classical", run_dir)
     assert isinstance(load_filler(run_dir).model, keras.Model)
