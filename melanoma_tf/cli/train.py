@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.cli.batches import batches_options
 
 
 @click.group()
@@ -58,7 +59,6 @@ def train() -> None:
     show_default=True,
     help="Of Adam.",
 )
-@click.option("--augment/--no-augment", default=True, show_default=True, help="Crops and flips.")
 @click.option(
     "--purify",
     type=click.Choice(["none", "test", "train", "both"]),
@@ -67,13 +67,7 @@ def train() -> None:
     help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
     "(validation, evaluate, and inside the exported model), or both.",
 )
-@click.option(
-    "--balance",
-    type=click.Choice(["none", "batch"]),
-    default="none",
-    show_default=True,
-    help="batch: equally many images of each class in every mini-batch.",
-)
+@batches_options
 @options.training_machine
 def classifier(
     records: tuple[Path, ...],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.models.classifier import build_classifier, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
@@ -36,8 +37,7 @@ class ClassifierSettings:
         epochs: passes over the training split.
         batch_size: global, over all replicas.
         learning_rate: of Adam.
-        augment: random crops and mirroring.
-        balance: see `pipeline.classifier.ClassifierInputs`.
+        batches: see `pipeline.batches.BatchSettings`.
         purify: see `pipeline.classifier.ClassifierInputs`.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and augmentation.
@@ -49,9 +49,8 @@ class ClassifierSettings:
     epochs: int = 30
     batch_size: int = 32
     learning_rate: float = 1e-3
-    augment: bool = True
+    batches: BatchSettings = field(default_factory=BatchSettings)
     purify: str = "none"
-    balance: str = "none"
     strategy: str = "single"
     replicas: int = 0
     mixed_precision: bool = False
@@ -89,12 +88,13 @@ def train_classifier(
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     held = RecordFolders.read(records)
     held.check_mixture()
-    present = _present_classes(held, report)
+    settings.batches.check(held)
+    present = _present_classes(held, settings, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
     schedule = training.TrainingSettings(
         epochs=settings.epochs,
-        steps_per_epoch=math.ceil(held.count(split="train") / settings.batch_size),
+        steps_per_epoch=math.ceil(settings.batches.examples_per_epoch(held) / settings.batch_size),
         mixed_precision=settings.mixed_precision,
         seed=settings.seed,
     )
@@ -125,10 +125,9 @@ def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.Class
     return pipeline.ClassifierInputs(
         config["image_size_px"],
         batch_size,
-        config["augment"],
+        BatchSettings.from_json(config["batches"]),
         seed=config["seed"],
         purify=config["purify"],
-        balance=config.get("balance", "none"),
     )
 
 
@@ -140,10 +139,12 @@ def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
     return min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
 
 
-def _present_classes(held: RecordFolders, report: Callable[[str], None]) -> list[bool]:
+def _present_classes(
+    held: RecordFolders, settings: ClassifierSettings, report: Callable[[str], None]
+) -> list[bool]:
     """Which classes have training examples; fewer than two are an error."""
     names = held.class_names
-    present = [held.count(split="train", class_name=name) > 0 for name in names]
+    present = [count > 0 for count in settings.batches.counts(held)]
     absent = ", ".join(name for name, has in zip(names, present) if not has)
     if sum(present) < 2:
         raise MelanomaError(
