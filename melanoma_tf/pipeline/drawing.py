@@ -107,9 +107,7 @@ def _expansion(recipe: GrowthRecipe, class_names: tuple[str, ...], seed: int) ->
         base = _nth_view(tf.gather(parsed["image/key"], place), half, epoch, pass_of_epoch)
         return tf.gather(records, place), half * views + base
 
-    def _nth_view(
-        keys: tf.Tensor, half: tf.Tensor, epoch: tf.Tensor, nth: tf.Tensor
-    ) -> tf.Tensor:
+    def _nth_view(keys: tf.Tensor, half: tf.Tensor, epoch: tf.Tensor, nth: tf.Tensor) -> tf.Tensor:
         """A permutation of the views to each image and epoch, whatever shares its window."""
         stem = [tf.constant(str(seed)), tf.strings.as_string(epoch)]
         ranks = [
@@ -165,25 +163,36 @@ def _of_class(
     real = tuple(origin for origin in settings.origins or _REAL if origin in _REAL)
     if not share:
         return draw(real, seed + label, first_example)
-    # The n-th generated image comes where n passes share * draws + phase: never more than one from
-    # what is due, and where in the class' order is a matter of chance through the phase alone.
-    phase = float(np.random.default_rng([seed % 2**32, label]).random())
-    before = int(np.floor(share * first_example + phase))
+    before = generated_before(share, first_example, seed, label)
     sources = [
         draw(real, seed + label, first_example - before),
         draw(("generated",), seed + label, before),
     ]
-    return tf.data.Dataset.choose_from_datasets(sources, _due(share, phase, first_example))
+    return tf.data.Dataset.choose_from_datasets(
+        sources, _is_generated(share, _phase(seed, label), first_example)
+    )
 
 
-def _due(share: float, phase: float, first_example: int) -> tf.data.Dataset:
-    """1 at the draws that take a generated image, 0 at others."""
+def generated_before(share: float, draws: int, seed: int, label: int) -> int:
+    """How many of the first draws of a class, whose share is limited, are generated images.
 
-    def due(draw: tf.Tensor) -> tf.Tensor:
-        taken = tf.floor(share * tf.cast(tf.stack([draw, draw + 1]), tf.float64) + phase)
-        return tf.cast(taken[1] - taken[0], tf.int64)
+    Never one more or less than `share * draws`; over seeds, that many on average.
+    """
+    return int(np.floor(share * draws + _phase(seed, label)))
 
-    return tf.data.Dataset.range(first_example, tf.int64.max).map(due)
+
+def _phase(seed: int, label: int) -> float:
+    return float(np.random.default_rng([seed % 2**32, label]).random())
+
+
+def _is_generated(share: float, phase: float, first_draw: int) -> tf.data.Dataset:
+    """1 at the draws of a class that take a generated image, 0 at others."""
+
+    def chosen(draw: tf.Tensor) -> tf.Tensor:
+        before = tf.floor(share * tf.cast(tf.stack([draw, draw + 1]), tf.float64) + phase)
+        return tf.cast(before[1] - before[0], tf.int64)
+
+    return tf.data.Dataset.range(first_draw, tf.int64.max).map(chosen)
 
 
 def _belongs(
