@@ -213,7 +213,8 @@ def turn(image: tf.Tensor, flips: tf.Tensor, quarter_turns: tf.Tensor) -> tf.Ten
 
     Args:
         image: `(size, size, channels)`, any dtype.
-        flips, quarter_turns: see `Draws`.
+        flips: see `Draws`.
+        quarter_turns: see `Draws`.
 
     Returns:
         The same shape and dtype.

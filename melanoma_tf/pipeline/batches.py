@@ -84,25 +84,26 @@ class BatchSettings:
         wanted = [one for one in self.origins or ORIGINS if not origins or one in origins]
         return sum(held.count(split="train", class_name=class_name, origin=one) for one in wanted)
 
-    def counts(self, held: RecordFolders) -> list[int]:
-        """Training images by class, in the order of labels."""
-        return [self.count(held, name) for name in held.class_names]
+    def examples_by_class(self, held: RecordFolders) -> list[int]:
+        """Examples of an epoch by class: the images, or what a plan makes of them.
 
-    def examples_per_epoch(self, held: RecordFolders) -> int:
-        """How many examples an epoch has: the images, or what a plan makes of them.
+        With balanced batches an epoch is as long as the images are many.
 
         Raises:
             MelanomaError: the plan is for other classes.
         """
         recipe = self.recipe
         if recipe is None:
-            return sum(self.counts(held))
+            return [self.count(held, name) for name in held.class_names]
         recipe.check_classes(held.class_names)
-        return sum(
-            self.count(held, name, origin) * recipe.sightings(name, origin)
+        return [
+            sum(self.count(held, name, one) * recipe.sightings(name, one) for one in ORIGINS)
             for name in held.class_names
-            for origin in ORIGINS
-        )
+        ]
+
+    def images(self, held: RecordFolders) -> int:
+        """Training images, of the origins wanted."""
+        return sum(self.count(held, name) for name in held.class_names)
 
     def check(self, held: RecordFolders) -> None:
         """Raise `MelanomaError` where these records cannot make such batches.
@@ -111,10 +112,10 @@ class BatchSettings:
         plan is for other classes, or the generated share has nothing to limit.
         """
         names = held.class_names
-        if not sum(self.counts(held)):
+        if not self.images(held):
             wanted = f" of origin {' or '.join(self.origins)}" if self.origins else ""
             raise MelanomaError(f"{held}: expected training images{wanted}; there are none")
-        self.examples_per_epoch(held)
+        self.examples_by_class(held)
         if self.balance == "batch":
             origins = () if self.generated_share is None else ("real", "purified")
             absent = [name for name in names if not self.count(held, name, *origins)]

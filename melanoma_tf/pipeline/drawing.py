@@ -50,7 +50,7 @@ def draw_examples(
         balanced = _balanced(held, settings, seed, window, first_example)
         return balanced.map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
     keep = None
-    if sum(settings.counts(held)) != held.count(split="train"):
+    if settings.images(held) != held.count(split="train"):
         keep = _belongs(settings.origins)
     draw = functools.partial(
         stream.shuffled_stream,
@@ -60,7 +60,7 @@ def draw_examples(
         first_example=first_example,
         keep=keep,
     )
-    examples = settings.examples_per_epoch(held)
+    examples = sum(settings.examples_by_class(held))
     if recipe is None:
         return draw(examples).map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
     expand = _expansion(recipe, held.class_names, seed)

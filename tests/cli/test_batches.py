@@ -1,4 +1,4 @@
-"""`train classifier`'s options of batches: what they resolve to, and what is refused in one line."""
+"""How batches are made, as options of `train classifier`; what is refused in one line."""
 
 import json
 

@@ -123,7 +123,8 @@ def recoloured_by_hand(image, hue, saturation, contrast, brightness):
 
 @pytest.mark.parametrize(
     ("hue", "saturation", "contrast", "brightness"),
-    [(0.2, 1, 1, 1), (-0.3, 1, 1, 1), (0, 0.5, 1, 1), (0, 1, 1.5, 1), (0, 1, 1, 0.7), (0.1, 2, 0.8, 1.3)],
+    [(0.2, 1, 1, 1), (-0.3, 1, 1, 1), (0, 0.5, 1, 1), (0, 1, 1.5, 1), (0, 1, 1, 0.7),
+     (0.1, 2, 0.8, 1.3)],
 )  # fmt: skip
 def test_colours_by_hand(hue, saturation, contrast, brightness):
     image = smooth_image(12, 10).astype(np.float32) / 255

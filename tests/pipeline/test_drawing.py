@@ -141,14 +141,14 @@ def test_only_the_wanted_origins_are_seen(held, origins):
     for epoch in (keys[:count], keys[count:]):
         assert len(set(epoch)) == count
         assert {key.split("/")[0] for key in epoch} == set(origins)
-    assert BatchSettings(origins).examples_per_epoch(held) == count
+    assert sum(BatchSettings(origins).examples_by_class(held)) == count
 
 
 def test_a_plan_of_some_origins_counts_only_those(held):
     settings = {"plan": "isic2017", "origins": ("real",)}
     real = {name: {"real": row["real"]} for name, row in COUNTS.items()}
     count = sum(row.examples for row in grow(real, RECIPES["isic2017"]))
-    assert BatchSettings(**settings).examples_per_epoch(held) == count
+    assert sum(BatchSettings(**settings).examples_by_class(held)) == count
     seen = Counter(one[1:] for one in drawn(held, count, **settings))
     assert seen == planned(real)
 
