@@ -22,12 +22,12 @@ def train(records, run_dir, *options):
 
 
 def test_a_run_records_its_batches_and_is_read_back(phantom_records, tmp_path, tiny_backbone):
-    options = ("--balance", "batch", "--origin", "real", "--augment", "strong", "--cutout", 0.5)
+    options = ("--balance", "batch", "--origin", "real", "--augment", "strong", "--mixup", 0.2)
     done = train(phantom_records, tmp_path / "run", *options)
     assert done.exit_code == 0, done.output
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["batches"]["origins"] == ["real"]
-    assert config["batches"]["augmentation"]["cutout"] == 0.5
+    assert config["batches"]["augmentation"]["mixup"] == 0.2
     inputs = classifier_inputs(config, 12)
     assert isinstance(inputs, ClassifierInputs)
     assert inputs.batches.balance == "batch"
@@ -35,8 +35,8 @@ def test_a_run_records_its_batches_and_is_read_back(phantom_records, tmp_path, t
     assert inputs.batches.augmentation.rotation_degrees == PRESETS["strong"].rotation_degrees
     again = train(phantom_records, tmp_path / "run", *options, "--resume")
     assert again.exit_code == 0, again.output
-    other = train(phantom_records, tmp_path / "run", *options, "--resume", "--mixup", 0.2)
-    assert "batches.augmentation.mixup was 0.0, is 0.2 now" in other.output
+    other = train(phantom_records, tmp_path / "run", *options, "--resume", "--cutmix", 1)
+    assert "batches.augmentation.cutmix was 0.0, is 1.0 now" in other.output
 
 
 def test_an_epoch_of_a_plan_is_as_long_as_the_plan(phantom_records, tmp_path, monkeypatch):
