@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -14,7 +13,6 @@ from melanoma_tf.pipeline import drawing, stream
 from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.records import schema
 from melanoma_tf.records.folders import Folders, RecordFolders
-from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
@@ -142,7 +140,7 @@ def _seed(inputs: ClassifierInputs, number: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(inputs.seed, tf.int64), number * _SEEDS_PER_EXAMPLE])
 
 
-def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
+def evaluation_batches(folders: Folders, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
     """One pass over a split, in the records' order, the middle of every image.
 
     A purified copy that stands beside its original is left out: an image counts once.
@@ -153,18 +151,19 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
         may be smaller.
 
     Raises:
-        MelanomaError: the folder is unfinished or has no examples in the split.
+        MelanomaError: a folder is unfinished, or none has examples in the split.
     """
-    manifest = read_manifest(folder)
-    paths = shard_paths(folder, manifest, split)
+    held = RecordFolders.read(folders)
+    paths = held.shard_paths(split)
 
     def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
     records = stream.read_shards(paths)
-    if manifest.count(split=split, origin="purified"):
-        records = records.filter(stream.counts_once)
+    copies = held.count(split=split, origin="purified")
+    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+    records = records if keep is None else records.filter(keep)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 

@@ -58,7 +58,7 @@ def draw_examples(
         seed=seed,
         window=window,
         first_example=first_example,
-        keep=keep,
+        keep=stream.both(keep, held.keep("train")),
     )
     examples = sum(settings.examples_by_class(held))
     if recipe is None:
@@ -152,7 +152,7 @@ def _of_class(
             seed=own_seed,
             window=window,
             first_example=first,
-            keep=_belongs(origins or settings.origins, label),
+            keep=stream.both(_belongs(origins or settings.origins, label), held.keep("train")),
         )
         return numbered.map(lambda _, serialized: serialized)
 

@@ -22,6 +22,8 @@ _SHARDS_READ_AT_ONCE = 8
 
 # From the number of a pass and serialised records to its examples.
 Expand = Callable[[tf.Tensor, tf.Tensor], Any]
+# Tells of a serialised record, a string scalar, whether it belongs to a stream.
+Keep = Callable[[tf.Tensor], tf.Tensor]
 
 
 def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
@@ -36,7 +38,7 @@ def shuffled_stream(
     seed: int,
     window: int,
     first_example: int = 0,
-    keep: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    keep: Keep | None = None,
     expand: Expand | None = None,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled records, each with its number.
@@ -96,6 +98,14 @@ def counts_once(serialized: tf.Tensor) -> tf.Tensor:
     record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
     replaced = tf.equal(record["image/key"], record["origin/parent"])
     return tf.not_equal(record["origin"], "purified") | replaced
+
+
+def both(first: Keep | None, second: Keep | None) -> Keep | None:
+    """A filter that keeps what both keep; None keeps everything."""
+    if first is None or second is None:
+        return first or second
+    one, other = first, second
+    return lambda serialized: tf.logical_and(one(serialized), other(serialized))
 
 
 def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:

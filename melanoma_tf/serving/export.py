@@ -30,11 +30,13 @@ class _ServedClassifier(tf.Module):
         class_names: Sequence[str],
         image_size_px: int,
         prepare: Prepare,
+        temperature: float,
     ):
         super().__init__()
         self.model = model
         self._class_names = tf.constant(list(class_names))
         self._image_size_px, self._prepare = image_size_px, prepare
+        self._temperature = temperature
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -50,7 +52,7 @@ class _ServedClassifier(tf.Module):
         pixels = tf.map_fn(
             self._prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
         )
-        return tf.nn.softmax(self.model(pixels, training=False))
+        return tf.nn.softmax(self.model(pixels, training=False) / self._temperature)
 
 
 def export_classifier(
@@ -61,6 +63,7 @@ def export_classifier(
     prepare: Prepare,
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
+    calibration: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a SavedModel of stock TensorFlow ops, with warm-up requests, card and metadata.
@@ -76,18 +79,26 @@ def export_classifier(
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`; traced into the model.
         preprocessing: what `prepare` does, for `metadata.json`.
         metrics: the run's `metrics.json`, where it was evaluated.
+        calibration: the run's `calibration.json`, where it has one: its temperature becomes part
+            of the graph, so that served probabilities are those of `evaluate`; the whole of it,
+            thresholds included, stands in `metadata.json`.
         overwrite: replace a model that is there.
 
     Raises:
         MelanomaError: `output` exists.
     """
-    served = _ServedClassifier(model, config["class_names"], config["image_size_px"], prepare)
+    temperature = float(calibration["temperature"]) if calibration else 1.0
+    served = _ServedClassifier(
+        model, config["class_names"], config["image_size_px"], prepare, temperature
+    )
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
         tf.saved_model.save(served, str(version_dir), signatures=served.serve)
         write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
-        write_json(folder / "metadata.json", _metadata(output.name, config, preprocessing, metrics))
-        write_atomically(folder / "model_card.md", _model_card(output.name, config, metrics))
+        metadata = _metadata(output.name, config, preprocessing, metrics)
+        write_json(folder / "metadata.json", {**metadata, "calibration": calibration})
+        card = _model_card(output.name, config, metrics, calibration)
+        write_atomically(folder / "model_card.md", card)
 
 
 def grey_image(size_px: int) -> bytes:
@@ -119,7 +130,12 @@ def _metadata(
     }
 
 
-def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | None) -> str:
+def _model_card(
+    name: str,
+    config: dict[str, Any],
+    metrics: dict[str, Any] | None,
+    calibration: dict[str, Any] | None,
+) -> str:
     sources = "\n".join(
         f"- {source}: {entry['licence']}. {entry['attribution']}"
         for source, entry in config["sources"].items()
@@ -130,7 +146,7 @@ def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | Non
 
 ## Intended use
 Research on dermoscopic images: ranking and comparing lesions by class probability. It was not
-validated on patients, and its probabilities are not calibrated.
+validated on patients.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
@@ -144,13 +160,36 @@ Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probabil
 ## Training data
 {sources}
 
+## Calibration and thresholds
+{_calibration(calibration)}
+
 ## Scores
 {_scores(metrics)}
 """
+
+
+def _calibration(calibration: dict[str, Any] | None) -> str:
+    if calibration is None:
+        return "Probabilities are not calibrated."
+    fitted_on, thresholds = calibration["fitted_on"], calibration["thresholds"]
+    wanted = list(next(iter(thresholds.values())))
+    table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
+    for name, row in thresholds.items():
+        table.append([name, *("-" if value is None else f"{value:.4f}" for value in row.values())])
+    return "\n".join(
+        [
+            f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "
+            f"images of split `{fitted_on['split']}`. A probability of at least the threshold "
+            "reached this sensitivity on them; on other images it may not:",
+            "",
+            *(f"| {' | '.join(cells)} |" for cells in table),
+        ]
+    )
 
 
 def _scores(metrics: dict[str, Any] | None) -> str:
     if metrics is None:
         return "Not evaluated before export."
     rows = [f"- {key}: {value:.3f}" for key, value in metrics.items() if isinstance(value, float)]
-    return "\n".join([f"Split `{metrics['split']}` of `{metrics['records']}`:", *rows])
+    records = ", ".join(metrics["records"])
+    return "\n".join([f"Split `{metrics['split']}` of `{records}`:", *rows])
