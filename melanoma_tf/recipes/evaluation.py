@@ -16,6 +16,7 @@ from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.files import refuse_existing, write_json
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.recipes.classifier import KIND, classifier_inputs
+from melanoma_tf.recipes.report import write_report
 from melanoma_tf.records.manifest import read_manifest
 
 
@@ -54,7 +55,7 @@ def evaluate_classifier(
             f"{run_dir} was trained on the classes {', '.join(config['class_names'])}; "
             f"{records} has {', '.join(manifest.class_names)}"
         )
-    for name in ("predictions.csv", "metrics.json"):
+    for name in ("predictions.csv", "metrics.json", "report.html"):
         refuse_existing(output / name, overwrite)
     inputs = classifier_inputs(config, batch_size)
     batches = pipeline.evaluation_batches(records, split, inputs)
@@ -67,6 +68,7 @@ def evaluate_classifier(
     }
     write_predictions(output / "predictions.csv", predictions)
     write_json(output / "metrics.json", metrics)
+    write_report(output, run_dir, records, split, predictions, metrics, overwrite=overwrite)
     return metrics
 
 

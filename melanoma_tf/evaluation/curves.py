@@ -1,0 +1,174 @@
+"""What the report draws, as numbers: ROC curves, operating points, reliability."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.evaluation.metrics.decisions import CALIBRATION_BINS
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """A curve from (0, 0) to (1, 1), a point per distinct score.
+
+    Attributes:
+        false_positive_rate: float64 `(points,)`, rising.
+        sensitivity: float64 `(points,)`, rising.
+    """
+
+    false_positive_rate: np.ndarray
+    sensitivity: np.ndarray
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What calling every score of at least `threshold` positive does.
+
+    Attributes:
+        threshold: of the score.
+        sensitivity, specificity: reached, in [0, 1].
+        sensitivity_interval, specificity_interval: Wilson's 95 % intervals.
+    """
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+    sensitivity_interval: tuple[float, float]
+    specificity_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Images whose probability falls into one bin.
+
+    Attributes:
+        low, high: the bin, open below and closed above.
+        count: images in it, at least 1.
+        probability: their mean.
+        frequency: how often what was predicted with it is so, in [0, 1].
+        interval: Wilson's 95 % interval of the frequency.
+    """
+
+    low: float
+    high: float
+    count: int
+    probability: float
+    frequency: float
+    interval: tuple[float, float]
+
+
+def roc_curve(is_positive: np.ndarray, scores: np.ndarray) -> RocCurve:
+    """The ROC curve of one class against the rest.
+
+    Args:
+        is_positive: bool `(images,)`.
+        scores: float `(images,)`, larger means more of the class.
+
+    Raises:
+        MelanomaError: there are no positives, or no negatives.
+    """
+    _require_both(is_positive)
+    order = np.argsort(-scores, kind="stable")
+    falling, positive = scores[order], is_positive[order]
+    is_last = np.append(falling[1:] != falling[:-1], True)
+    up = np.append(0, np.cumsum(positive)[is_last]) / positive.sum()
+    right = np.append(0, np.cumsum(~positive)[is_last]) / (~positive).sum()
+    return RocCurve(right, up)
+
+
+def threshold_for(is_positive: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
+    """The largest threshold that reaches a sensitivity, as the ISIC 2017 scorer seeks it.
+
+    Args:
+        is_positive: bool `(images,)`.
+        scores: float `(images,)`.
+        sensitivity: in (0, 1].
+
+    Raises:
+        MelanomaError: there are no positives, or no negatives.
+    """
+    _require_both(is_positive)
+    falling = np.sort(scores[is_positive])[::-1]
+    # The same division as where the specificities are computed: 19 of 20 reach 0.95 in both.
+    reached = np.arange(1, len(falling) + 1) / len(falling) >= sensitivity
+    return float(falling[reached.argmax()])
+
+
+def operating_point(
+    is_positive: np.ndarray, scores: np.ndarray, threshold: float
+) -> OperatingPoint:
+    """Sensitivity and specificity of a threshold.
+
+    Args:
+        is_positive: bool `(images,)`.
+        scores: float `(images,)`.
+        threshold: scores of at least this are called positive.
+
+    Raises:
+        MelanomaError: there are no positives, or no negatives.
+    """
+    _require_both(is_positive)
+    called = scores >= threshold
+    positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
+    found, left = int((called & is_positive).sum()), int((~called & ~is_positive).sum())
+    return OperatingPoint(
+        float(threshold),
+        found / positives,
+        left / negatives,
+        wilson_interval(found, positives),
+        wilson_interval(left, negatives),
+    )
+
+
+def reliability(
+    probabilities: np.ndarray, is_so: np.ndarray, bins: int = CALIBRATION_BINS
+) -> list[ReliabilityBin]:
+    """Predicted probabilities against how often they came true; empty bins are left out.
+
+    Args:
+        probabilities: float `(images,)`, in [0, 1].
+        is_so: bool `(images,)`.
+        bins: of equal width, as for the expected calibration error.
+    """
+    index = np.clip(np.ceil(probabilities * bins).astype(np.int64) - 1, 0, bins - 1)
+    found = []
+    for number in np.unique(index).tolist():
+        inside = index == number
+        count, right = int(inside.sum()), int(is_so[inside].sum())
+        found.append(
+            ReliabilityBin(
+                number / bins,
+                (number + 1) / bins,
+                count,
+                float(probabilities[inside].mean()),
+                right / count,
+                wilson_interval(right, count),
+            )
+        )
+    return found
+
+
+def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson 1927).
+
+    Raises:
+        MelanomaError: there are no trials.
+    """
+    if trials < 1:
+        raise MelanomaError(f"expected at least one trial, found {trials}")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    reach = math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
+    reach *= z / (1 + z * z / trials)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def _require_both(is_positive: np.ndarray) -> None:
+    if is_positive.all() or not is_positive.any():
+        raise MelanomaError("expected examples of the class and of others; found one kind alone")

@@ -1,0 +1,249 @@
+"""The report on an evaluated run: gathers what lies in its folder and in its records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+from melanoma_tf import __version__, training
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
+from melanoma_tf.evaluation.predictions import Predictions, read_predictions
+from melanoma_tf.evaluation.report import render_report
+from melanoma_tf.evaluation.report_charts import charts
+from melanoma_tf.evaluation.report_content import DataFolder, ReportContent, TrainedRun
+from melanoma_tf.evaluation.score import judge, score_predictions
+from melanoma_tf.files import read_json, refuse_existing, write_atomically
+from melanoma_tf.recipes.classifier import KIND
+from melanoma_tf.recipes.report_mistakes import find_mistakes
+from melanoma_tf.recipes.report_stages import growth_stages
+from melanoma_tf.records.folders import Folders
+from melanoma_tf.records.manifest import Manifest, read_manifest
+
+REPORT, PREDICTIONS, METRICS, CALIBRATION = (
+    "report.html", "predictions.csv", "metrics.json", "calibration.json"
+)  # fmt: skip
+
+RunFolders = Union[Path, Sequence[Path]]
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What a report computes.
+
+    Attributes:
+        rounds: of the bootstrap, at least 2.
+        seed: of the bootstrap.
+        examples: pictures of errors of each kind; 0 leaves pictures out.
+    """
+
+    rounds: int = 1000
+    seed: int = 0
+    examples: int = 6
+
+
+def write_report(
+    output: Path,
+    run_dirs: RunFolders,
+    records: Folders,
+    split: str,
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    *,
+    moved: Sequence[Path] = (),
+    settings: ReportSettings | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write `report.html` and TensorBoard's log of an evaluation.
+
+    What is missing (the training records, a history, patients) is said in the report. The log, in
+    `logs/evaluation-SPLIT`, is that of the last evaluation: it replaces an earlier one.
+
+    Args:
+        output: the folder of `predictions.csv`, where the report appears.
+        run_dirs: the finished classifier run, or the members of an ensemble.
+        records: the record folders that were evaluated.
+        split: of them.
+        predictions: with labels.
+        metrics: the content of `metrics.json`; `calibration`, where it has such a key, is shown.
+        moved: folders where records may lie now that are not where the run says.
+        settings: see `ReportSettings`.
+        overwrite: replace a report and a log that are there.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        MelanomaError: a report or a log that is there, an unfinished run, predictions without
+            labels.
+    """
+    refuse_existing_report(output, split, overwrite)
+    settings = settings or ReportSettings()
+    folders = _paths(run_dirs)
+    runs = tuple(_trained(folder) for folder in folders)
+    evaluated = [str(each) for each in _paths(records)]
+    data = tuple(_data_folders(runs, evaluated, split, moved))
+    # What was predicted is looked for in the folders that were evaluated.
+    held = [each for each in data if each.manifest is not None and "evaluation" in each.use]
+    mistakes, note = find_mistakes(
+        predictions,
+        folders,
+        [Path(each.path) for each in held],
+        split,
+        settings.examples,
+    )
+    content = ReportContent(
+        split=split,
+        predictions=predictions,
+        scores=_scores(predictions, metrics, settings),
+        runs=runs,
+        folders=data,
+        stages=growth_stages(runs[0].config, [each for each in data if "training" in each.use]),
+        mistakes=mistakes,
+        mistakes_note=note,
+        calibration=_calibration(folders[0], metrics),
+        digest=_digest(output / PREDICTIONS),
+        version=__version__,
+    )
+    drawn = list(charts(content))
+    write_evaluation_log(log_folder(output, split), content, drawn)
+    path = output / REPORT
+    write_atomically(path, render_report(content, drawn))
+    return path
+
+
+def report_run(
+    run_dirs: RunFolders,
+    *,
+    output: Path | None = None,
+    moved: Sequence[Path] = (),
+    settings: ReportSettings | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Make the report again, from what `evaluate` wrote.
+
+    Args:
+        run_dirs: the run, or the members of an ensemble.
+        output: the folder of `predictions.csv` and `metrics.json`; the first run by default.
+        moved: folders where records may lie now that are not where the run says.
+        settings: see `ReportSettings`.
+        overwrite: replace a report that is there.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        MelanomaError: the run has not finished or was not evaluated; the predictions are of other
+            classes, or not those that the metrics are of; a report is there.
+    """
+    folders = _paths(run_dirs)
+    output = output or folders[0]
+    config = training.read_config(folders[0], KIND)
+    for name in (PREDICTIONS, METRICS):
+        if not (output / name).is_file():
+            raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
+    metrics = read_json(output / METRICS)
+    if not isinstance(metrics, dict) or not {"split", "records"} <= set(metrics):
+        raise MelanomaError(f"{output / METRICS}: expected what evaluate writes; found other JSON")
+    predictions = read_predictions(output / PREDICTIONS, config["class_names"])
+    records = metrics["records"]
+    return write_report(
+        output,
+        folders,
+        [Path(each) for each in ([records] if isinstance(records, str) else records)],
+        metrics["split"],
+        predictions,
+        metrics,
+        moved=moved,
+        settings=settings,
+        overwrite=overwrite,
+    )
+
+
+def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
+    """Raise `MelanomaError` where a report, or the log of this split, is there already."""
+    for path in (output / REPORT, log_folder(output, split)):
+        refuse_existing(path, overwrite)
+
+
+def _paths(given: Path | str | Sequence[Path]) -> list[Path]:
+    return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
+
+
+def _trained(folder: Path) -> TrainedRun:
+    config = training.read_config(folder, KIND)
+    history = folder / training.HISTORY
+    return TrainedRun(
+        folder.resolve().name, config, read_json(history) if history.is_file() else {}
+    )
+
+
+def _scores(
+    predictions: Predictions, metrics: Mapping[str, Any], settings: ReportSettings
+) -> dict[str, Any]:
+    """All figures with intervals; they must be those of `metrics.json`."""
+    scores = score_predictions(judge(predictions), rounds=settings.rounds, seed=settings.seed)
+    for name, area in scores["auc"].items():
+        told = metrics.get("auc", {}).get(name, area)
+        if (area is None) != (told is None) or (area is not None and abs(area - told) > 1e-9):
+            raise MelanomaError(
+                f"expected the predictions that {METRICS} is of; the AUC of {name} is {told} "
+                f"there, {area} of {PREDICTIONS}"
+            )
+    return scores
+
+
+def _calibration(run_dir: Path, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    if metrics.get("calibration"):
+        return dict(metrics["calibration"])
+    path = run_dir / CALIBRATION
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _data_folders(
+    runs: Sequence[TrainedRun], evaluated: Sequence[str], split: str, moved: Sequence[Path]
+) -> Iterator[DataFolder]:
+    """The folders that were trained on, then those that were only evaluated."""
+    shards: dict[str, dict[str, str]] = {}
+    for run in runs:
+        shards[run.config["records"]] = run.config["shards"]
+        for further in run.config.get("further_records", []):
+            shards[further["records"]] = further["shards"]
+    for name, checksums in shards.items():
+        use = "training and evaluation" if name in evaluated else "training"
+
+        def same(manifest: Manifest, checksums: dict[str, str] = checksums) -> bool:
+            return {shard.name: shard.sha256 for shard in manifest.shards} == checksums
+
+        yield _located(name, use, same, moved)
+    for name in evaluated:
+        if name not in shards:
+            yield _located(name, "evaluation", lambda held: split in held.splits(), moved)
+
+
+def _located(
+    name: str, use: str, is_it: Callable[[Manifest], bool], moved: Sequence[Path]
+) -> DataFolder:
+    """The folder under its own name, else among those where it may lie now."""
+    problem = f"{name} is not there any more"
+    for path in (Path(name), *moved):
+        try:
+            manifest = read_manifest(path)
+        except MelanomaError as error:
+            if path == Path(name) and path.exists():
+                problem = str(error)
+            elif path != Path(name):
+                raise
+            continue
+        if is_it(manifest):
+            return DataFolder(str(path), use, manifest)
+        if path == Path(name):
+            problem = f"{name} has changed since"
+    return DataFolder(name, use, None, problem)
