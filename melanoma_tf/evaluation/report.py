@@ -299,11 +299,7 @@ def _fitted_points(content: ReportContent, columns: Sequence[str]) -> html.Marku
         return html.paragraph("No thresholds fitted on validation are stored with this run.")
     return html.join(
         [
-            html.table(
-                f"Thresholds fitted on validation, applied to the {content.split} split",
-                columns,
-                rows,
-            ),
+            html.table(f"Thresholds fitted on validation, on {content.split}", columns, rows),
             html.paragraph("Wilson's 95 % intervals, images taken as independent.", "soft"),
         ]
     )

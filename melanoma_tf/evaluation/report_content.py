@@ -185,12 +185,16 @@ def _of_classes(content: ReportContent) -> Iterator[str]:
     absent = [name for name in names if not content.scores["n_per_class"][name]]
     if absent:
         yield (
-            f"The {content.split} split has no example of {listed([spoken(name) for name in absent], 9)}: figures of such a "
-            "class are undefined, and means are over the other classes."
+            f"The {content.split} split has no example of {_spoken(absent)}: its figures are "
+            "undefined, and means are over the other classes."
         )
     if content.stages:
         unseen = [
             name for name in names if not sum(content.stages[-1].counts.get(name, {}).values())
         ]
         if unseen:
-            yield f"There was no training example of {listed([spoken(name) for name in unseen], 9)}: it cannot be learned."
+            yield f"There was no training example of {_spoken(unseen)}: it cannot be learned."
+
+
+def _spoken(names: Sequence[str]) -> str:
+    return listed([spoken(name) for name in names], 9)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -54,7 +55,9 @@ def _styled(draw: Draw) -> Draw:
         with matplotlib.rc_context(_STYLE):
             figure = draw(*values, **options)
             # Laid out once and for all: each drawing would else move things a little.
-            figure.draw_without_rendering()
+            engine = figure.get_layout_engine()
+            if engine is not None:
+                engine.execute(figure)
             figure.set_layout_engine("none")
             return figure
 
@@ -70,7 +73,8 @@ def as_svg(figure: Figure) -> bytes:
     """The figure as SVG, without a date; letters are drawn, so that no font is needed."""
     content = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
-        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+        # Not `savefig`, which draws everything twice.
+        FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
     return content.getvalue()
 
 

@@ -1,0 +1,85 @@
+"""ROC curves, operating points and reliability against scikit-learn, SciPy and the scores."""
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy.stats import binomtest
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.evaluation.curves import (
+    operating_point,
+    reliability,
+    roc_curve,
+    threshold_for,
+    wilson_interval,
+)
+from melanoma_tf.evaluation.metrics import classification_scores
+
+
+@pytest.fixture(params=[0, 1, 2], ids=lambda seed: f"seed {seed}")
+def scored(request):
+    """Labels of three classes and probabilities with many ties."""
+    generator = np.random.default_rng(request.param)
+    labels = generator.integers(0, 3, 100)
+    scores = np.round(generator.dirichlet(np.ones(3), 100) + 0.4 * np.eye(3)[labels], 1)
+    return labels, scores / scores.sum(axis=1, keepdims=True)
+
+
+def test_a_curve_is_scikit_learn_s(scored):
+    labels, scores = scored
+    found = roc_curve(labels == 0, scores[:, 0])
+    right, up, _ = sklearn.metrics.roc_curve(labels == 0, scores[:, 0], drop_intermediate=False)
+    np.testing.assert_allclose(found.false_positive_rate, right)
+    np.testing.assert_allclose(found.sensitivity, up)
+
+
+def test_a_threshold_reaches_the_sensitivity_with_the_specificity_of_the_scores(scored):
+    labels, scores = scored
+    names = ("a", "b", "c")
+    told = classification_scores(labels, scores, names)["specificity_at_sensitivity"]
+    for index, name in enumerate(names):
+        is_positive, column = labels == index, scores[:, index]
+        for wanted in (0.82, 0.89, 0.95):
+            threshold = threshold_for(is_positive, column, wanted)
+            point = operating_point(is_positive, column, threshold)
+            assert point.sensitivity >= wanted
+            assert point.specificity == pytest.approx(told[name][f"{wanted:g}"])
+            above = column[is_positive] > threshold
+            assert above.mean() < wanted, "a larger threshold would not have done"
+
+
+def test_by_hand():
+    is_positive = np.array([True, True, True, False, False])
+    scores = np.array([0.9, 0.6, 0.2, 0.6, 0.1])
+    assert threshold_for(is_positive, scores, 0.6) == 0.6
+    point = operating_point(is_positive, scores, 0.6)
+    assert (point.sensitivity, point.specificity) == (2 / 3, 1 / 2)
+    bins = reliability(np.array([0.0, 0.2, 0.21, 1.0]), np.array([0, 1, 0, 1], bool), bins=5)
+    assert [(each.low, each.count, each.frequency) for each in bins] == [
+        (0.0, 2, 0.5), (0.2, 1, 0.0), (0.8, 1, 1.0)
+    ]  # fmt: skip
+    assert bins[0].probability == pytest.approx(0.1)
+
+
+def test_the_bins_give_the_expected_calibration_error_of_the_scores(scored):
+    labels, scores = scored
+    largest = scores.max(axis=1)
+    right = (scores.argmax(axis=1) == labels) & ((scores == largest[:, None]).sum(axis=1) == 1)
+    bins = reliability(largest, right)
+    error = sum(each.count * abs(each.frequency - each.probability) for each in bins) / len(labels)
+    told = classification_scores(labels, scores, ("a", "b", "c"))["expected_calibration_error"]
+    assert error == pytest.approx(told)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 1), (0, 9), (4, 9), (9, 9), (812, 1000)])
+def test_wilson_s_interval_is_scipy_s(successes, trials):
+    expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_kind_alone_has_no_curve():
+    for is_positive in (np.ones(3, bool), np.zeros(3, bool)):
+        with pytest.raises(MelanomaError, match="one kind alone"):
+            roc_curve(is_positive, np.arange(3.0))
+    with pytest.raises(MelanomaError, match="found 0"):
+        wilson_interval(0, 0)
