@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
+
+import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.read import read_examples
 
-Folders = Union[Path, Sequence[Path]]
+Folders = Union[Path, Sequence[Path], "RecordFolders"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class RecordFolders:
 
     @classmethod
     def read(cls, folders: Folders) -> RecordFolders:
-        """Read the manifests of one folder or several.
+        """Read the manifests of one folder or several; folders that were read come back as is.
 
         Raises:
             MelanomaError: one is unfinished, given twice, or of another taxonomy than the first.
         """
+        if isinstance(folders, RecordFolders):
+            return folders
         given = [folders] if isinstance(folders, (str, Path)) else list(folders)
         paths = tuple(Path(folder) for folder in given)
         if not paths:
@@ -66,6 +70,13 @@ class RecordFolders:
     def count(self, **cell: Any) -> int:
         """As `Manifest.count`, over all folders."""
         return sum(manifest.count(**cell) for manifest in self.manifests)
+
+    def keep(self, split: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """Tells of a serialised record in `shard_paths(split)` whether it is of the split.
+
+        None where all are. `pipeline.folds` divides the splits of records otherwise.
+        """
+        return None
 
     def shard_paths(self, split: str) -> list[Path]:
         """The shard files of a split, folder by folder.
