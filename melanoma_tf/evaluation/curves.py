@@ -1,4 +1,4 @@
-"""What the report draws, as numbers: ROC curves, operating points, reliability."""
+"""What the report draws, as numbers: ROC curves and reliability."""
 
 from __future__ import annotations
 
@@ -23,23 +23,6 @@ class RocCurve:
 
     false_positive_rate: np.ndarray
     sensitivity: np.ndarray
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """What calling every score of at least `threshold` positive does.
-
-    Attributes:
-        threshold: of the score.
-        sensitivity, specificity: reached, in [0, 1].
-        sensitivity_interval, specificity_interval: Wilson's 95 % intervals.
-    """
-
-    threshold: float
-    sensitivity: float
-    specificity: float
-    sensitivity_interval: tuple[float, float]
-    specificity_interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -72,57 +55,14 @@ def roc_curve(is_positive: np.ndarray, scores: np.ndarray) -> RocCurve:
     Raises:
         MelanomaError: there are no positives, or no negatives.
     """
-    _require_both(is_positive)
+    if is_positive.all() or not is_positive.any():
+        raise MelanomaError("expected examples of the class and of others; found one kind alone")
     order = np.argsort(-scores, kind="stable")
     falling, positive = scores[order], is_positive[order]
     is_last = np.append(falling[1:] != falling[:-1], True)
     up = np.append(0, np.cumsum(positive)[is_last]) / positive.sum()
     right = np.append(0, np.cumsum(~positive)[is_last]) / (~positive).sum()
     return RocCurve(right, up)
-
-
-def threshold_for(is_positive: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
-    """The largest threshold that reaches a sensitivity, as the ISIC 2017 scorer seeks it.
-
-    Args:
-        is_positive: bool `(images,)`.
-        scores: float `(images,)`.
-        sensitivity: in (0, 1].
-
-    Raises:
-        MelanomaError: there are no positives, or no negatives.
-    """
-    _require_both(is_positive)
-    falling = np.sort(scores[is_positive])[::-1]
-    # The same division as where the specificities are computed: 19 of 20 reach 0.95 in both.
-    reached = np.arange(1, len(falling) + 1) / len(falling) >= sensitivity
-    return float(falling[reached.argmax()])
-
-
-def operating_point(
-    is_positive: np.ndarray, scores: np.ndarray, threshold: float
-) -> OperatingPoint:
-    """Sensitivity and specificity of a threshold.
-
-    Args:
-        is_positive: bool `(images,)`.
-        scores: float `(images,)`.
-        threshold: scores of at least this are called positive.
-
-    Raises:
-        MelanomaError: there are no positives, or no negatives.
-    """
-    _require_both(is_positive)
-    called = scores >= threshold
-    positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
-    found, left = int((called & is_positive).sum()), int((~called & ~is_positive).sum())
-    return OperatingPoint(
-        float(threshold),
-        found / positives,
-        left / negatives,
-        wilson_interval(found, positives),
-        wilson_interval(left, negatives),
-    )
 
 
 def reliability(
@@ -167,8 +107,3 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     reach = math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
     reach *= z / (1 + z * z / trials)
     return max(0.0, centre - reach), min(1.0, centre + reach)
-
-
-def _require_both(is_positive: np.ndarray) -> None:
-    if is_positive.all() or not is_positive.any():
-        raise MelanomaError("expected examples of the class and of others; found one kind alone")

@@ -9,17 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from melanoma_tf.evaluation import report_figures as figures
-from melanoma_tf.evaluation.curves import (
-    OperatingPoint,
-    operating_point,
-    reliability,
-    roc_curve,
-    threshold_for,
-)
+from melanoma_tf.evaluation.curves import reliability, roc_curve
 from melanoma_tf.evaluation.report_content import ReportContent, TrainedRun
 from melanoma_tf.evaluation.score_text import nested, shown
 
-SENSITIVITIES = ("0.82", "0.89", "0.95")
 FOCUS = "melanoma"
 _NOT_DRAWN = ("images_per_second",)  # it differs from run to run, and tells nothing of the scores
 
@@ -64,17 +57,6 @@ def one_against_rest(content: ReportContent, name: str) -> tuple[np.ndarray, np.
     return predictions.labels == index, predictions.scores[:, index]
 
 
-def points_on_curve(content: ReportContent, name: str) -> dict[str, OperatingPoint]:
-    """Per wanted sensitivity the operating point that reaches it on these very images."""
-    is_positive, scores = one_against_rest(content, name)
-    return {
-        wanted: operating_point(
-            is_positive, scores, threshold_for(is_positive, scores, float(wanted))
-        )
-        for wanted in SENSITIVITIES
-    }
-
-
 def _class_sizes(content: ReportContent) -> Iterator[Chart]:
     for unit, title in (("images", "images"), ("examples", "examples in an epoch")):
         last = [stage for stage in content.stages if stage.unit == unit][-1:]
@@ -117,12 +99,11 @@ def _roc(content: ReportContent) -> Iterator[Chart]:
         area = shown(
             content.scores["auc"][name], nested(content.scores.get("interval"), ("auc", name))
         )
+        points = content.scores["operating_points"]["chosen_on_this_set"][name]
         share = f"{int(is_positive.sum()):,} of {len(is_positive):,} images"
         yield Chart(
             f"roc/{name}",
-            figures.roc(
-                name, roc_curve(is_positive, scores), area, points_on_curve(content, name), share
-            ),
+            figures.roc(name, roc_curve(is_positive, scores), area, points, share),
             f"ROC curve of {figures.spoken(name)} against the rest ({share}): AUC {area}.",
         )
 

@@ -119,13 +119,14 @@ class ReportContent:
     Attributes:
         split: that was evaluated.
         predictions: of its images.
-        scores: what `score.score_predictions` returns, with intervals.
+        scores: the content of `metrics.json`: what `score.score_predictions` returns, with
+            intervals, and `operating_points`; where known, `calibration`, `runs` and how they were
+            combined.
         runs: one, or the members of an ensemble.
         folders: trained on or evaluated.
         stages: of the training set's growth; empty where the training records cannot be had.
         mistakes: of each kind; empty where none were looked for.
         mistakes_note: what is to be said of them.
-        calibration: what was fitted on validation: `temperature` and `thresholds`; empty without.
         digest: SHA-256 of the predictions' file.
         version: of this package.
     """
@@ -138,7 +139,6 @@ class ReportContent:
     stages: tuple[Stage, ...]
     mistakes: tuple[MistakeGroup, ...]
     mistakes_note: str
-    calibration: Mapping[str, Any]
     digest: str
     version: str
 

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from melanoma_tf.evaluation.curves import OperatingPoint, ReliabilityBin, RocCurve
+from melanoma_tf.evaluation.curves import ReliabilityBin, RocCurve
 
 # Okabe and Ito's palette, which keeps its differences under every common colour blindness.
 _BLUE, _SKY, _ORANGE, _VERMILION, _INK = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#222222"
@@ -149,7 +149,7 @@ def training_curve(
 
 @_styled
 def roc(
-    name: str, curve: RocCurve, area: str, points: Mapping[str, OperatingPoint], share: str
+    name: str, curve: RocCurve, area: str, points: Mapping[str, Mapping[str, float]], share: str
 ) -> Figure:
     """The ROC curve of one class against the rest, with operating points on it.
 
@@ -157,7 +157,7 @@ def roc(
         name: of the class.
         curve: see `RocCurve`.
         area: under it, in words.
-        points: by the sensitivity that they were to reach.
+        points: by the sensitivity that they were to reach, their `sensitivity` and `specificity`.
         share: how many images of the class there are among how many.
     """
     figure, axes = _panel(height=4.5)
@@ -165,9 +165,9 @@ def roc(
     axes.plot(curve.false_positive_rate, curve.sensitivity, color=_BLUE, linewidth=2)
     for (wanted, point), marker in zip(points.items(), _MARKERS):
         axes.plot(
-            1 - point.specificity, point.sensitivity, marker,
+            1 - point["specificity"], point["sensitivity"], marker,
             color=_VERMILION, markeredgecolor="white", markersize=8, clip_on=False, zorder=3,
-            linestyle="none", label=f"sensitivity {wanted}: specificity {point.specificity:.2f}",
+            linestyle="none", label=f"sensitivity {wanted}: specificity {point['specificity']:.2f}",
         )  # fmt: skip
     axes.set_aspect("equal")
     axes.set_xlim(0, 1)

@@ -8,24 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
+import numpy as np
+
 from melanoma_tf import __version__, training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
+from melanoma_tf.evaluation.metrics.scores import task_scores
+from melanoma_tf.evaluation.operating_points import at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.predictions import Predictions, read_predictions
 from melanoma_tf.evaluation.report import render_report
 from melanoma_tf.evaluation.report_charts import charts
 from melanoma_tf.evaluation.report_content import DataFolder, ReportContent, TrainedRun
-from melanoma_tf.evaluation.score import judge, score_predictions
+from melanoma_tf.evaluation.score import groups_of, judge, prepared, score_predictions
 from melanoma_tf.files import read_json, refuse_existing, write_atomically
 from melanoma_tf.recipes.classifier import KIND
 from melanoma_tf.recipes.report_mistakes import find_mistakes
 from melanoma_tf.recipes.report_stages import growth_stages
-from melanoma_tf.records.folders import Folders
+from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.records.manifest import Manifest, read_manifest
 
-REPORT, PREDICTIONS, METRICS, CALIBRATION = (
-    "report.html", "predictions.csv", "metrics.json", "calibration.json"
-)  # fmt: skip
+REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
 
 RunFolders = Union[Path, Sequence[Path]]
 
@@ -68,7 +70,8 @@ def write_report(
         records: the record folders that were evaluated.
         split: of them.
         predictions: with labels.
-        metrics: the content of `metrics.json`; `calibration`, where it has such a key, is shown.
+        metrics: the content of `metrics.json`; intervals and operating points that it lacks are
+            computed.
         moved: folders where records may lie now that are not where the run says.
         settings: see `ReportSettings`.
         overwrite: replace a report and a log that are there.
@@ -84,7 +87,7 @@ def write_report(
     settings = settings or ReportSettings()
     folders = _paths(run_dirs)
     runs = tuple(_trained(folder) for folder in folders)
-    evaluated = [str(each) for each in _paths(records)]
+    evaluated = [str(each) for each in _record_paths(records)]
     data = tuple(_data_folders(runs, evaluated, split, moved))
     # What was predicted is looked for in the folders that were evaluated.
     held = [each for each in data if each.manifest is not None and "evaluation" in each.use]
@@ -92,7 +95,7 @@ def write_report(
         predictions,
         folders,
         [Path(each.path) for each in held],
-        split,
+        {**metrics, "split": split},
         settings.examples,
     )
     content = ReportContent(
@@ -104,7 +107,6 @@ def write_report(
         stages=growth_stages(runs[0].config, [each for each in data if "training" in each.use]),
         mistakes=mistakes,
         mistakes_note=note,
-        calibration=_calibration(folders[0], metrics),
         digest=_digest(output / PREDICTIONS),
         version=__version__,
     )
@@ -149,11 +151,17 @@ def report_run(
     if not isinstance(metrics, dict) or not {"split", "records"} <= set(metrics):
         raise MelanomaError(f"{output / METRICS}: expected what evaluate writes; found other JSON")
     predictions = read_predictions(output / PREDICTIONS, config["class_names"])
-    records = metrics["records"]
+    _check_same(predictions, metrics, output / METRICS)
+    runs = metrics.get("runs", folders[:1])
+    if len(runs) != len(folders):
+        raise MelanomaError(
+            f"{output / METRICS}: expected the {len(runs)} run(s) that it is of; found "
+            f"{len(folders)} --run-dir"
+        )
     return write_report(
         output,
         folders,
-        [Path(each) for each in ([records] if isinstance(records, str) else records)],
+        _paths(metrics["records"]),
         metrics["split"],
         predictions,
         metrics,
@@ -169,8 +177,12 @@ def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
         refuse_existing(path, overwrite)
 
 
-def _paths(given: Path | str | Sequence[Path]) -> list[Path]:
+def _paths(given: Path | str | Sequence[Path | str]) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
+
+
+def _record_paths(records: Folders) -> list[Path]:
+    return list(records.folders) if isinstance(records, RecordFolders) else _paths(records)
 
 
 def _trained(folder: Path) -> TrainedRun:
@@ -184,23 +196,34 @@ def _trained(folder: Path) -> TrainedRun:
 def _scores(
     predictions: Predictions, metrics: Mapping[str, Any], settings: ReportSettings
 ) -> dict[str, Any]:
-    """All figures with intervals; they must be those of `metrics.json`."""
-    scores = score_predictions(judge(predictions), rounds=settings.rounds, seed=settings.seed)
-    for name, area in scores["auc"].items():
-        told = metrics.get("auc", {}).get(name, area)
+    """What `metrics.json` says, completed by intervals and operating points."""
+    if not {"interval", "operating_points"} <= set(metrics):
+        judged = judge(predictions)
+        groups = groups_of(judged)[0]
+        rounds, seed = settings.rounds, settings.seed
+        own = judged.predictions
+        assert own.labels is not None  # every judged image has an entry
+        chosen = choose_thresholds(own.labels, own.scores, own.class_names)
+        points = at_thresholds(
+            own.labels, own.scores, own.class_names, chosen, groups, rounds=rounds, seed=seed
+        )
+        computed = score_predictions(judged, rounds=rounds, seed=seed)
+        metrics = {
+            **computed, "operating_points": {"chosen_on_this_set": points}, **metrics
+        }  # fmt: skip
+    return dict(metrics)
+
+
+def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path) -> None:
+    """Raise `MelanomaError` where `metrics.json` is not of these predictions."""
+    found = task_scores(prepared(judge(predictions)), np.ones(len(predictions.image_ids)))
+    for name, area in found["auc"].items():
+        told = metrics.get("auc", {}).get(name)
         if (area is None) != (told is None) or (area is not None and abs(area - told) > 1e-9):
             raise MelanomaError(
-                f"expected the predictions that {METRICS} is of; the AUC of {name} is {told} "
-                f"there, {area} of {PREDICTIONS}"
+                f"{path}: expected the scores of {PREDICTIONS} beside it; the AUC of {name} is "
+                f"{told} here and {area} there"
             )
-    return scores
-
-
-def _calibration(run_dir: Path, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    if metrics.get("calibration"):
-        return dict(metrics["calibration"])
-    path = run_dir / CALIBRATION
-    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _digest(path: Path) -> str:
