@@ -16,6 +16,7 @@ from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # Occlusions are sought, and images shown, at about the size that purification works at.
 _SHORT_SIDE_PX = 384
+_NAMED = ("image/encoded", "image/key", "source", "label")
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,10 @@ def _mask(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     return tf.where(mask > 0, tf.constant(255, tf.uint8), tf.constant(0, tf.uint8))
 
 
-def record_views(
-    folder: Path,
-    split: str,
-    view: View,
-    *,
-    keys: Sequence[str] | None = None,
-    batch_size: int = 16,
+def encoded_records(
+    folder: Path, split: str, *, keys: Sequence[str] | None = None, batch_size: int = 16
 ) -> tf.data.Dataset:
-    """The examples of a split in the records' order, as `look` returns them.
+    """The examples of a split in the records' order, not decoded.
 
     A purified copy that stands beside its original is left out, as in
     `pipeline.classifier.evaluation_batches`.
@@ -90,33 +86,44 @@ def record_views(
     Args:
         folder: the record folder.
         split: `train`, `validation` or `test`.
-        view: what the network sees.
         keys: only the images of these names.
         batch_size: images in a batch.
 
     Returns:
-        Batches of what `look` returns, with `image/encoded`, `image/key`, `source`, strings
-        `(batch,)`, and `label`, int64 `(batch,)`.
+        Batches of `image/encoded`, `image/key`, `source`, strings `(batch,)`, and `label`, int64
+        `(batch,)`.
 
     Raises:
         MelanomaError: the folder is unfinished or has no examples in the split.
     """
+    records = _records(folder, split, keys).batch(batch_size)
+    return stream.ordered(records.map(lambda serialized: schema.parse(serialized, _NAMED)))
+
+
+def record_views(
+    folder: Path, split: str, view: View, *, keys: Sequence[str] | None = None, batch_size: int = 16
+) -> tf.data.Dataset:
+    """`encoded_records`, and with each image what `look` returns of it."""
+
+    def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = schema.parse(serialized, (*_NAMED, "mask/encoded"))
+        return {**look(record["image/encoded"], record.pop("mask/encoded"), view), **record}
+
+    records = _records(folder, split, keys)
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(batch_size))
+
+
+def _records(folder: Path, split: str, keys: Sequence[str] | None) -> tf.data.Dataset:
     manifest = read_manifest(folder)
     records = stream.read_shards(shard_paths(folder, manifest, split))
     if manifest.count(split=split, origin="purified"):
         records = records.filter(stream.counts_once)
-    if keys is not None:
-        wanted = tf.constant(list(keys), tf.string)
-        records = records.filter(
-            lambda serialized: tf.reduce_any(
-                schema.parse(serialized, ("image/key",))["image/key"] == wanted
-            )
-        )
-    names = ("image/encoded", "mask/encoded", "image/key", "source", "label")
+    if keys is None:
+        return records
+    wanted = tf.constant(list(keys), tf.string)
 
-    def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        record = schema.parse(serialized, names)
-        return {**look(record["image/encoded"], record.pop("mask/encoded"), view), **record}
+    def is_wanted(serialized: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_any(schema.parse(serialized, ("image/key",))["image/key"] == wanted)
 
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(batch_size))
+    return records.filter(is_wanted)
