@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from melanoma_tf.evaluation.predictions import Predictions, listed
@@ -51,12 +52,14 @@ class DataFolder:
 
     Attributes:
         path: as the run names it.
+        place: where it lies now.
         use: `training`, `evaluation` or `training and evaluation`.
         manifest: None where it cannot be had.
         problem: why it cannot.
     """
 
     path: str
+    place: Path
     use: str
     manifest: Manifest | None
     problem: str = ""
@@ -166,6 +169,13 @@ def notices(content: ReportContent) -> Iterator[str]:
             "There was no validation split (or its history is gone): nothing tells whether the "
             "last epoch, which was kept, is the best."
         )
+    for run in content.runs:
+        folds = run.config.get("cross_validation", {})
+        if folds.get("folds"):
+            yield (
+                f"{run.name} holds out fold {folds['fold']} of {folds['folds']}: training and "
+                "validation images are divided otherwise than the splits of the records."
+            )
     groups = content.predictions.groups
     if groups is None or not any(groups):
         yield (

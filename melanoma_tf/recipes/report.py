@@ -94,7 +94,7 @@ def write_report(
     mistakes, note = find_mistakes(
         predictions,
         folders,
-        [Path(each.path) for each in held],
+        [each.place for each in held],
         {**metrics, "split": split},
         settings.examples,
     )
@@ -266,7 +266,7 @@ def _located(
                 raise
             continue
         if is_it(manifest):
-            return DataFolder(str(path), use, manifest)
+            return DataFolder(name, path, use, manifest)
         if path == Path(name):
             problem = f"{name} has changed since"
-    return DataFolder(name, use, None, problem)
+    return DataFolder(name, Path(name), use, None, problem)

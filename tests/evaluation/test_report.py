@@ -4,11 +4,13 @@ import base64
 import dataclasses
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from melanoma_tf.evaluation.operating_points import at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.report import render_report
 from melanoma_tf.evaluation.report_content import (
@@ -23,6 +25,7 @@ from melanoma_tf.evaluation.score import judge, score_predictions
 from melanoma_tf.records.manifest import Count, Manifest, Shard
 
 NAMES = ("melanoma", "nevus", "seborrheic_keratosis")
+PLACE = Path("elsewhere")
 NASTY = "<script>alert('&')</script>"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -75,6 +78,13 @@ def manifest():
     )  # fmt: skip
 
 
+def points(predictions, thresholds):
+    groups = np.arange(len(predictions.image_ids))
+    return at_thresholds(
+        predictions.labels, predictions.scores, NAMES, thresholds, groups, rounds=20
+    )
+
+
 @pytest.fixture(scope="module")
 def content():
     generator = np.random.default_rng(0)
@@ -88,17 +98,22 @@ def content():
     real = {"melanoma": {"real": 80}, "nevus": {"real": 240}, "seborrheic_keratosis": {}}
     epoch = {"melanoma": {"real": 120, "generated": 40}, "nevus": {"real": 160},
              "seborrheic_keratosis": {}}  # fmt: skip
+    scores = score_predictions(judge(predictions), rounds=20)
+    scores["operating_points"] = {
+        "chosen_on_this_set": points(
+            predictions, choose_thresholds(labels, predictions.scores, NAMES)
+        )
+    }
     mistake = Mistake(NASTY, "nevus", "melanoma", (0.12, 0.87), jpeg(90), jpeg(200))
     return ReportContent(
         split="test",
         predictions=predictions,
-        scores=score_predictions(judge(predictions), rounds=20),
+        scores=scores,
         runs=(TrainedRun(f"first {NASTY}", config, history),),
-        folders=(DataFolder("tfrecords/isic2017", "training and evaluation", manifest()),),
+        folders=(DataFolder("tfrecords/isic2017", PLACE, "training and evaluation", manifest()),),
         stages=(Stage("real images", "images", real), Stage("an epoch", "examples", epoch)),
         mistakes=(MistakeGroup("Taken for melanoma", 7, (mistake,)),),
         mistakes_note="As the network saw them.",
-        calibration={},
         digest="f00d",
         version="9.8.7",
     )
@@ -184,8 +199,8 @@ def test_what_is_missing_is_said(content, rendered):
         "There was no training example of seborrheic keratosis",
         "No patient is known of any image",
         "seborrheic keratosis: no curve",
-        "No thresholds fitted on validation are stored",
-        "No temperature was fitted",
+        "No thresholds chosen on other images were applied",
+        "No temperature was applied",
     ):
         assert expected in text
     poorer = dataclasses.replace(
@@ -193,10 +208,9 @@ def test_what_is_missing_is_said(content, rendered):
         split="validation",
         runs=(TrainedRun("first", content.runs[0].config, {"loss": [1.0], "auc": [0.5]}),),
         stages=(),
-        folders=(DataFolder("gone", "training", None, "gone is not there any more"),),
+        folders=(DataFolder("gone", PLACE, "training", None, "gone is not there any more"),),
         mistakes=(),
         mistakes_note="Pictures were left out.",
-        calibration={"temperature": 1.25, "thresholds": {"melanoma": {"0.82": 0.25}}},
     )
     text = Page(render_report(poorer, [])).text
     for expected in (
@@ -205,22 +219,41 @@ def test_what_is_missing_is_said(content, rendered):
         "Records of training: gone is not there any more.",
         "The records that were trained on cannot be read any more",
         "Pictures were left out.",
-        "Temperature fitted on validation: 1.25",
-        "Thresholds fitted on validation, on validation class",
     ):
         assert expected in text
 
 
-def test_a_fitted_threshold_is_applied_as_it_is(content):
-    fitted = dataclasses.replace(content, calibration={"thresholds": {"nevus": {"0.95": 0.3}}})
+def test_calibration_and_thresholds_from_elsewhere_are_shown(content):
     predictions = content.predictions
+    source = {
+        "file": "calibration.json", "chosen_on": {"split": "validation", "n": 69},
+        "same_images": False, "differences": ["tta 1, here 8"],
+    }  # fmt: skip
+    carried = points(predictions, {"nevus": {"0.95": 0.3}})
+    told = {"negative_log_likelihood": 0.6, "expected_calibration_error": 0.2, "brier_score": 0.5}
+    scores = {
+        **content.scores,
+        "operating_points": {
+            **content.scores["operating_points"],
+            "carried_over": carried,
+            "carried_over_from": source,
+        },
+        "calibrated": True,
+        "tta": 8,
+        "runs": [{"run_dir": "runs/first", "temperature": 1.25}],
+        "calibration": {"raw": told, "calibrated": {**told, "brier_score": 0.4}},
+    }
     called = predictions.scores[:, 1] >= 0.3
     sensitivity = called[predictions.labels == 1].mean()
     specificity = 1 - called[predictions.labels != 1].mean()
-    text = Page(render_report(fitted, [])).text
-    shown = text.split("Thresholds fitted on validation, on test")[-1]
+    text = Page(render_report(dataclasses.replace(content, scores=scores), [])).text
+    shown = text.split("Chosen on 69 images of split validation, applied here")[1]
     assert f"nevus 0.95 0.3 {sensitivity:.3f} [" in shown
     assert f"] {specificity:.3f} [" in shown
+    assert "They were chosen otherwise: tta 1, here 8." in text
+    assert "a temperature of 1.25." in text
+    assert "Brier score (0 best, 2 worst) 0.500 0.400" in text
+    assert "tta 8" in text
 
 
 def test_the_same_content_gives_the_same_bytes(content, rendered):

@@ -1,4 +1,4 @@
-"""ROC curves, operating points and reliability against scikit-learn, SciPy and the scores."""
+"""ROC curves and reliability against scikit-learn, SciPy and the scores."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,8 @@ from scipy.stats import binomtest
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.curves import (
-    operating_point,
     reliability,
     roc_curve,
-    threshold_for,
     wilson_interval,
 )
 from melanoma_tf.evaluation.metrics import classification_scores
@@ -33,27 +31,7 @@ def test_a_curve_is_scikit_learn_s(scored):
     np.testing.assert_allclose(found.sensitivity, up)
 
 
-def test_a_threshold_reaches_the_sensitivity_with_the_specificity_of_the_scores(scored):
-    labels, scores = scored
-    names = ("a", "b", "c")
-    told = classification_scores(labels, scores, names)["specificity_at_sensitivity"]
-    for index, name in enumerate(names):
-        is_positive, column = labels == index, scores[:, index]
-        for wanted in (0.82, 0.89, 0.95):
-            threshold = threshold_for(is_positive, column, wanted)
-            point = operating_point(is_positive, column, threshold)
-            assert point.sensitivity >= wanted
-            assert point.specificity == pytest.approx(told[name][f"{wanted:g}"])
-            above = column[is_positive] > threshold
-            assert above.mean() < wanted, "a larger threshold would not have done"
-
-
-def test_by_hand():
-    is_positive = np.array([True, True, True, False, False])
-    scores = np.array([0.9, 0.6, 0.2, 0.6, 0.1])
-    assert threshold_for(is_positive, scores, 0.6) == 0.6
-    point = operating_point(is_positive, scores, 0.6)
-    assert (point.sensitivity, point.specificity) == (2 / 3, 1 / 2)
+def test_bins_by_hand():
     bins = reliability(np.array([0.0, 0.2, 0.21, 1.0]), np.array([0, 1, 0, 1], bool), bins=5)
     assert [(each.low, each.count, each.frequency) for each in bins] == [
         (0.0, 2, 0.5), (0.2, 1, 0.0), (0.8, 1, 1.0)
