@@ -19,16 +19,15 @@ from melanoma_tf.datasets.folds import assign_folds
 from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.datasets.splits import group_lesions
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
 from melanoma_tf.records.folders import RecordFolders
 from melanoma_tf.records.manifest import Manifest, shard_paths
+from melanoma_tf.records.read import read_features
 
 DIVIDED = ("train", "validation")
 _NAMING = ("image/key", "source", "origin", "origin/parent")
 _FEATURES = (*_NAMING, "label", "lesion/id", "patient/id")
 _CELL = ("split", "class_name", "source", "origin")
-_READ_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -162,30 +161,22 @@ def divided_shards(held: RecordFolders) -> list[Path]:
 
 
 def _examples(held: RecordFolders) -> Iterator[tuple[str, Lesion]]:
-    """Origin and original of each training and validation example, without its image."""
-    names = held.class_names
-    records = stream.read_shards(divided_shards(held)).batch(_READ_AT_ONCE)
-    parsed = records.map(lambda serialized: schema.parse(serialized, _FEATURES))
-    for batch in parsed.prefetch(1).as_numpy_iterator():
-        for values in zip(*(batch[name].tolist() for name in _FEATURES)):
-            row: dict[str, Any] = {
-                name: value.decode("utf-8") if isinstance(value, bytes) else value
-                for name, value in zip(_FEATURES, values)
-            }
-            copied = row["origin"] == "purified"
-            yield (
-                row["origin"],
-                Lesion(
-                    key=row["origin/parent"] if copied else row["image/key"],
-                    image_path=Path(),
-                    mask_path=None,
-                    diagnosis=names[row["label"]],
-                    source=row["source"],
-                    split="train",
-                    lesion_id=row["lesion/id"] or None,
-                    patient_id=row["patient/id"] or None,
-                ),
-            )
+    """Origin and original of each training and validation example."""
+    for row in read_features(divided_shards(held), _FEATURES):
+        copied = row["origin"] == "purified"
+        yield (
+            row["origin"],
+            Lesion(
+                key=row["origin/parent"] if copied else row["image/key"],
+                image_path=Path(),
+                mask_path=None,
+                diagnosis=held.class_names[row["label"]],
+                source=row["source"],
+                split="train",
+                lesion_id=row["lesion/id"] or None,
+                patient_id=row["patient/id"] or None,
+            ),
+        )
 
 
 def _same_pictures(
