@@ -36,22 +36,12 @@ from melanoma_tf.cli import options
     show_default=True,
     help="Pictures of errors of each kind; 0 leaves pictures out.",
 )
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=2),
-    default=1000,
-    show_default=True,
-    help="Bootstrap rounds for the 95 % intervals.",
-)
-@options.bootstrap_seed
 @options.overwrite
 def report(
     run_dir: tuple[Path, ...],
     output: Path | None,
     records: tuple[Path, ...],
     examples: int,
-    rounds: int,
-    seed: int,
     overwrite: bool,
 ) -> None:
     """Make the report on an evaluated run again: report.html, and TensorBoard's log.
@@ -62,10 +52,9 @@ def report(
     Example:
       melanoma-tf report --run-dir runs/first --examples 0 --overwrite
     """
-    from melanoma_tf.recipes.report import ReportSettings, report_run
+    from melanoma_tf.recipes.report import report_run
 
-    settings = ReportSettings(rounds, seed, examples)
-    path = report_run(run_dir, output=output, moved=records, settings=settings, overwrite=overwrite)
+    path = report_run(run_dir, output=output, moved=records, examples=examples, overwrite=overwrite)
     click.echo(f"wrote {path}")
 
 

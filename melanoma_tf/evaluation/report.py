@@ -87,8 +87,10 @@ def _class_sizes(content: ReportContent, figures: Iterable[Chart]) -> Section:
     ]
     last = content.stages[-1].counts
     origins = [(spoken(name), origin, f"{last[name].get(origin, 0):,}") for name, origin in columns]
+    of_first = [html.paragraph(f"Of {content.runs[0].name}.")] if len(content.runs) > 1 else []
     return html.section(
         *title,
+        *of_first,
         embedded(figures, "class_sizes"),
         html.table(
             "Training set, stage by stage",

@@ -153,7 +153,7 @@ def evaluate_classifier(
     }
     write_predictions(output / "predictions.csv", predictions)
     write_json(output / "metrics.json", metrics)
-    write_report(output, run_dirs, held, settings.split, predictions, metrics, overwrite=overwrite)
+    write_report(output, run_dirs, held, predictions, metrics, overwrite=overwrite)
     return metrics
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
@@ -14,12 +13,11 @@ from melanoma_tf import __version__, training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
 from melanoma_tf.evaluation.metrics.scores import task_scores
-from melanoma_tf.evaluation.operating_points import at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.predictions import Predictions, read_predictions
 from melanoma_tf.evaluation.report import render_report
 from melanoma_tf.evaluation.report_charts import charts
 from melanoma_tf.evaluation.report_content import DataFolder, ReportContent, TrainedRun
-from melanoma_tf.evaluation.score import groups_of, judge, prepared, score_predictions
+from melanoma_tf.evaluation.score import judge, prepared
 from melanoma_tf.files import read_json, refuse_existing, write_atomically
 from melanoma_tf.recipes.classifier import KIND
 from melanoma_tf.recipes.report_mistakes import find_mistakes
@@ -29,34 +27,21 @@ from melanoma_tf.records.manifest import Manifest, read_manifest
 
 REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
 
+# Of metrics.json, what a report cannot do without.
+_NEEDED = {"split", "records", "runs", "classes", "auc", "operating_points"}
+
 RunFolders = Union[Path, Sequence[Path]]
-
-
-@dataclass(frozen=True)
-class ReportSettings:
-    """What a report computes.
-
-    Attributes:
-        rounds: of the bootstrap, at least 2.
-        seed: of the bootstrap.
-        examples: pictures of errors of each kind; 0 leaves pictures out.
-    """
-
-    rounds: int = 1000
-    seed: int = 0
-    examples: int = 6
 
 
 def write_report(
     output: Path,
     run_dirs: RunFolders,
     records: Folders,
-    split: str,
     predictions: Predictions,
     metrics: Mapping[str, Any],
     *,
     moved: Sequence[Path] = (),
-    settings: ReportSettings | None = None,
+    examples: int = 6,
     overwrite: bool = False,
 ) -> Path:
     """Write `report.html` and TensorBoard's log of an evaluation.
@@ -68,12 +53,10 @@ def write_report(
         output: the folder of `predictions.csv`, where the report appears.
         run_dirs: the finished classifier run, or the members of an ensemble.
         records: the record folders that were evaluated.
-        split: of them.
         predictions: with labels.
-        metrics: the content of `metrics.json`; intervals and operating points that it lacks are
-            computed.
+        metrics: the content of `metrics.json`.
         moved: folders where records may lie now that are not where the run says.
-        settings: see `ReportSettings`.
+        examples: pictures of errors of each kind; 0 leaves pictures out.
         overwrite: replace a report and a log that are there.
 
     Returns:
@@ -83,8 +66,8 @@ def write_report(
         MelanomaError: a report or a log that is there, an unfinished run, predictions without
             labels.
     """
+    split = metrics["split"]
     refuse_existing_report(output, split, overwrite)
-    settings = settings or ReportSettings()
     folders = _paths(run_dirs)
     runs = tuple(_trained(folder) for folder in folders)
     evaluated = [str(each) for each in _record_paths(records)]
@@ -95,16 +78,18 @@ def write_report(
         predictions,
         folders,
         [each.place for each in held],
-        {**metrics, "split": split},
-        settings.examples,
+        metrics,
+        examples,
     )
     content = ReportContent(
         split=split,
         predictions=predictions,
-        scores=_scores(predictions, metrics, settings),
+        scores=metrics,
         runs=runs,
         folders=data,
-        stages=growth_stages(runs[0].config, [each for each in data if "training" in each.use]),
+        stages=growth_stages(
+            runs[0].config, [each for each in data if each.path in _trained_on(runs[0])]
+        ),
         mistakes=mistakes,
         mistakes_note=note,
         digest=_digest(output / PREDICTIONS),
@@ -122,7 +107,7 @@ def report_run(
     *,
     output: Path | None = None,
     moved: Sequence[Path] = (),
-    settings: ReportSettings | None = None,
+    examples: int = 6,
     overwrite: bool = False,
 ) -> Path:
     """Make the report again, from what `evaluate` wrote.
@@ -131,7 +116,7 @@ def report_run(
         run_dirs: the run, or the members of an ensemble.
         output: the folder of `predictions.csv` and `metrics.json`; the first run by default.
         moved: folders where records may lie now that are not where the run says.
-        settings: see `ReportSettings`.
+        examples: pictures of errors of each kind; 0 leaves pictures out.
         overwrite: replace a report that is there.
 
     Returns:
@@ -148,25 +133,26 @@ def report_run(
         if not (output / name).is_file():
             raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
     metrics = read_json(output / METRICS)
-    if not isinstance(metrics, dict) or not {"split", "records"} <= set(metrics):
-        raise MelanomaError(f"{output / METRICS}: expected what evaluate writes; found other JSON")
+    if not isinstance(metrics, dict) or not set(metrics) >= _NEEDED:
+        raise MelanomaError(
+            f"{output / METRICS}: expected what evaluate writes; found other JSON, or an older "
+            "one: run evaluate again"
+        )
     predictions = read_predictions(output / PREDICTIONS, config["class_names"])
     _check_same(predictions, metrics, output / METRICS)
-    runs = metrics.get("runs", folders[:1])
-    if len(runs) != len(folders):
+    if len(metrics["runs"]) != len(folders):
         raise MelanomaError(
-            f"{output / METRICS}: expected the {len(runs)} run(s) that it is of; found "
+            f"{output / METRICS}: expected the {len(metrics['runs'])} run(s) that it is of; found "
             f"{len(folders)} --run-dir"
         )
     return write_report(
         output,
         folders,
         _paths(metrics["records"]),
-        metrics["split"],
         predictions,
         metrics,
         moved=moved,
-        settings=settings,
+        examples=examples,
         overwrite=overwrite,
     )
 
@@ -193,32 +179,11 @@ def _trained(folder: Path) -> TrainedRun:
     )
 
 
-def _scores(
-    predictions: Predictions, metrics: Mapping[str, Any], settings: ReportSettings
-) -> dict[str, Any]:
-    """What `metrics.json` says, completed by intervals and operating points."""
-    if not {"interval", "operating_points"} <= set(metrics):
-        judged = judge(predictions)
-        groups = groups_of(judged)[0]
-        rounds, seed = settings.rounds, settings.seed
-        own = judged.predictions
-        assert own.labels is not None  # every judged image has an entry
-        chosen = choose_thresholds(own.labels, own.scores, own.class_names)
-        points = at_thresholds(
-            own.labels, own.scores, own.class_names, chosen, groups, rounds=rounds, seed=seed
-        )
-        computed = score_predictions(judged, rounds=rounds, seed=seed)
-        metrics = {
-            **computed, "operating_points": {"chosen_on_this_set": points}, **metrics
-        }  # fmt: skip
-    return dict(metrics)
-
-
 def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path) -> None:
     """Raise `MelanomaError` where `metrics.json` is not of these predictions."""
     found = task_scores(prepared(judge(predictions)), np.ones(len(predictions.image_ids)))
     for name, area in found["auc"].items():
-        told = metrics.get("auc", {}).get(name)
+        told = metrics["auc"].get(name)
         if (area is None) != (told is None) or (area is not None and abs(area - told) > 1e-9):
             raise MelanomaError(
                 f"{path}: expected the scores of {PREDICTIONS} beside it; the AUC of {name} is "
@@ -234,11 +199,7 @@ def _data_folders(
     runs: Sequence[TrainedRun], evaluated: Sequence[str], split: str, moved: Sequence[Path]
 ) -> Iterator[DataFolder]:
     """The folders that were trained on, then those that were only evaluated."""
-    shards: dict[str, dict[str, str]] = {}
-    for run in runs:
-        shards[run.config["records"]] = run.config["shards"]
-        for further in run.config.get("further_records", []):
-            shards[further["records"]] = further["shards"]
+    shards = {name: sums for run in runs for name, sums in _trained_on(run).items()}
     for name, checksums in shards.items():
         use = "training and evaluation" if name in evaluated else "training"
 
@@ -249,6 +210,12 @@ def _data_folders(
     for name in evaluated:
         if name not in shards:
             yield _located(name, "evaluation", lambda held: split in held.splits(), moved)
+
+
+def _trained_on(run: TrainedRun) -> dict[str, dict[str, str]]:
+    """The record folders of a training, each with its shards' checksums."""
+    further = run.config.get("further_records", ())
+    return {each["records"]: each["shards"] for each in (run.config, *further)}
 
 
 def _located(
