@@ -67,11 +67,14 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
         MelanomaError: there is no image.
     """
 
-    @tf.function(reduce_retracing=True)
-    def logits_of(images: tf.Tensor) -> tf.Tensor:
+    def of_batch(images: tf.Tensor) -> tf.Tensor:
         seen = [model(view, training=False) for view in dihedral_views(images, views)]
         return tf.stack(seen, axis=1)
 
+    # Traced once, whatever the size of the last batch, and without TensorFlow's warning that an
+    # ensemble traces a function for each of its members.
+    pixels = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)
+    logits_of = tf.function(of_batch).get_concrete_function(pixels)
     logits, labels = [], []
     columns: dict[str, list[str]] = {"image/key": [], "source": [], "patient/id": []}
     for batch in batches:
