@@ -14,6 +14,11 @@ from melanoma_tf.evaluation.report_content import ReportContent, TrainedRun
 from melanoma_tf.evaluation.score_text import nested, shown
 
 FOCUS = "melanoma"
+_TITLES = {
+    "auc": "AUC",
+    "cohen_kappa": "Cohen's kappa",
+    "matthews_correlation": "Matthews correlation",
+}
 _NOT_DRAWN = ("images_per_second",)  # it differs from run to run, and tells nothing of the scores
 
 
@@ -85,11 +90,12 @@ def _training_curves(run: TrainedRun, *, several: bool) -> Iterator[Chart]:
         words = f"{values[0]:.4g} in the first epoch and {values[-1]:.4g} in the last of training"
         if validation:
             words += f", {validation[0]:.4g} and {validation[-1]:.4g} on validation"
-        of_run = f" of {run.name}" if several else ""
+        title = _TITLES.get(metric, figures.spoken(metric))
+        title += f" of {run.name}" if several else ""
         yield Chart(
             f"training/{run.name}/{metric}" if several else f"training/{metric}",
-            figures.training_curve(metric + of_run, values, validation, best),
-            f"Curve of {figures.spoken(metric)}{of_run} over {len(values)} epochs: {words}.",
+            figures.training_curve(title, values, validation, best),
+            f"Curve of {title} over {len(values)} epochs: {words}.",
         )
 
 

@@ -121,7 +121,7 @@ def class_sizes(counts: Mapping[str, Mapping[str, int]], title: str, unit: str) 
 
 @_styled
 def training_curve(
-    metric: str,
+    title: str,
     training: Sequence[float],
     validation: Sequence[float] | None,
     best_epoch: int | None,
@@ -129,7 +129,7 @@ def training_curve(
     """One metric by epoch.
 
     Args:
-        metric: its name.
+        title: the metric's name.
         training: a value per epoch.
         validation: the same, None where there is none.
         best_epoch: the epoch whose weights were kept, from 1 on.
@@ -142,7 +142,7 @@ def training_curve(
         axes.axvline(best_epoch, color="#666666", linestyle=":", label=f"kept: epoch {best_epoch}")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.set_xlabel("epoch")
-    axes.set_title(spoken(metric), loc="left")
+    axes.set_title(title, loc="left")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
@@ -174,7 +174,7 @@ def roc(
     axes.set_ylim(0, 1)
     axes.set_xlabel("1 - specificity")
     axes.set_ylabel("sensitivity")
-    axes.set_title(f"{spoken(name)} ({share})\nAUC {area}", loc="left")
+    axes.set_title(f"{spoken(name)} ({share})\nAUC {area}", loc="left", pad=10)
     axes.legend(loc="lower right", fontsize=8.5)
     return figure
 

@@ -66,37 +66,11 @@ def write_report(
         MelanomaError: a report or a log that is there, an unfinished run, predictions without
             labels.
     """
-    split = metrics["split"]
-    refuse_existing_report(output, split, overwrite)
-    folders = _paths(run_dirs)
-    runs = tuple(_trained(folder) for folder in folders)
-    evaluated = [str(each) for each in _record_paths(records)]
-    data = tuple(_data_folders(runs, evaluated, split, moved))
-    # What was predicted is looked for in the folders that were evaluated.
-    held = [each for each in data if each.manifest is not None and "evaluation" in each.use]
-    mistakes, note = find_mistakes(
-        predictions,
-        folders,
-        [each.place for each in held],
-        metrics,
-        examples,
-    )
-    content = ReportContent(
-        split=split,
-        predictions=predictions,
-        scores=metrics,
-        runs=runs,
-        folders=data,
-        stages=growth_stages(
-            runs[0].config, [each for each in data if each.path in _trained_on(runs[0])]
-        ),
-        mistakes=mistakes,
-        mistakes_note=note,
-        digest=_digest(output / PREDICTIONS),
-        version=__version__,
-    )
+    folders, evaluated = _paths(run_dirs), _record_paths(records)
+    refuse_existing_report(output, metrics["split"], overwrite)
+    content = _gathered(output, folders, evaluated, predictions, metrics, moved, examples)
     drawn = list(charts(content))
-    write_evaluation_log(log_folder(output, split), content, drawn)
+    write_evaluation_log(log_folder(output, content.split), content, drawn)
     path = output / REPORT
     write_atomically(path, render_report(content, drawn))
     return path
@@ -163,6 +137,36 @@ def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
         refuse_existing(path, overwrite)
 
 
+def _gathered(
+    output: Path,
+    folders: Sequence[Path],
+    evaluated: Sequence[Path],
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    moved: Sequence[Path],
+    examples: int,
+) -> ReportContent:
+    runs = tuple(_trained(folder) for folder in folders)
+    names = [str(each) for each in evaluated]
+    data = tuple(_data_folders(runs, names, metrics["split"], moved))
+    # What was predicted is looked for in the folders that were evaluated.
+    held = [each.place for each in data if each.manifest is not None and "evaluation" in each.use]
+    mistakes, note = find_mistakes(predictions, folders, held, metrics, examples)
+    of_first = [each for each in data if each.path in _trained_on(runs[0])]
+    return ReportContent(
+        split=metrics["split"],
+        predictions=predictions,
+        scores=metrics,
+        runs=runs,
+        folders=data,
+        stages=growth_stages(runs[0].config, of_first),
+        mistakes=mistakes,
+        mistakes_note=note,
+        digest=hashlib.sha256((output / PREDICTIONS).read_bytes()).hexdigest(),
+        version=__version__,
+    )
+
+
 def _paths(given: Path | str | Sequence[Path | str]) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
 
@@ -189,10 +193,6 @@ def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path
                 f"{path}: expected the scores of {PREDICTIONS} beside it; the AUC of {name} is "
                 f"{told} here and {area} there"
             )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _data_folders(

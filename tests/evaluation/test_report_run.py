@@ -1,6 +1,7 @@
 """The report of a run as `evaluate` and `report` make it, and what TensorBoard gets."""
 
 import csv
+import dataclasses
 import re
 import shutil
 
@@ -16,7 +17,9 @@ from tensorboard.util import tensor_util
 from melanoma_tf.cli import main
 from melanoma_tf.evaluation.predictions import read_predictions
 from melanoma_tf.files import read_json, write_json
+from melanoma_tf.pipeline.folds import FoldSettings, divide_by_folds
 from melanoma_tf.recipes.evaluation import EvaluationSettings, evaluate_classifier
+from melanoma_tf.records.folders import RecordFolders
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,12 @@ def evaluated(tmp_path_factory, trained_run, phantom_records):
 @pytest.fixture
 def copied(tmp_path, evaluated):
     return shutil.copytree(evaluated, tmp_path / "first")
+
+
+@pytest.fixture
+def without_charts(monkeypatch):
+    """Drawing takes most of a report's time, and other tests look at it."""
+    monkeypatch.setattr("melanoma_tf.recipes.report.charts", lambda content: iter(()))
 
 
 def report(*arguments):
@@ -144,7 +153,9 @@ def test_what_does_not_belong_together_is_refused_in_one_line(copied, change, me
     assert (copied / "report.html").read_bytes() == before
 
 
-def test_moved_records_are_found_by_their_checksums(copied, phantom_records, tmp_path):
+def test_moved_records_are_found_by_their_checksums(
+    without_charts, copied, phantom_records, tmp_path
+):
     gone = str(tmp_path / "gone")
     replace_in(copied / "config.json", records=gone)
     replace_in(copied / "metrics.json", records=[gone])
@@ -168,7 +179,7 @@ def test_moved_records_are_found_by_their_checksums(copied, phantom_records, tmp
     assert "Pictures were left out." in text
 
 
-def test_an_ensemble_names_its_members(evaluated, tmp_path, phantom_records):
+def test_an_ensemble_names_its_members(without_charts, evaluated, tmp_path, phantom_records):
     second, output = tmp_path / "second", tmp_path / "both"
     shutil.copytree(evaluated, second)
     evaluate_classifier(
@@ -180,3 +191,24 @@ def test_an_ensemble_names_its_members(evaluated, tmp_path, phantom_records):
     assert (output / "logs" / "evaluation-test").is_dir()
     done = report("--run-dir", evaluated, "--output", output, "--overwrite")
     assert "expected the 2 run(s) that it is of; found 1 --run-dir" in done.output
+
+
+def test_of_a_fold_the_images_that_it_held_out_are_shown(
+    without_charts, copied, phantom_records, tmp_path
+):
+    folds = FoldSettings(folds=3, fold=1)
+    divided = divide_by_folds(RecordFolders.read(phantom_records), folds)
+    replace_in(
+        copied / "config.json",
+        cross_validation=dataclasses.asdict(folds),
+        fold_assignment=divided.fingerprint,
+    )
+    output = tmp_path / "held-out"
+    settings = EvaluationSettings(split="validation", rounds=20)
+    metrics = evaluate_classifier(copied, phantom_records, settings, output=output)
+    page = (output / "report.html").read_text()
+    assert "first holds out fold 1 of 3" in plain(page)
+    assert "not in the records" not in plain(page)
+    assert page.count("data:image/jpeg") > 0
+    trained_on = [divided.count(split="train", class_name=name) for name in metrics["classes"]]
+    assert "real images " + " ".join(map(str, trained_on)) in plain(page)
