@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from melanoma_tf.evaluation.metrics.bootstrap import percentile_interval, resamples
 from melanoma_tf.evaluation.metrics.intervals import LEVEL
@@ -78,8 +79,8 @@ def at_thresholds(
     Returns:
         By class and wanted sensitivity: `threshold`, `sensitivity` and `specificity` (None where
         there are no examples, or no others), the counts `true_positives`, `false_negatives`,
-        `true_negatives`, `false_positives`, and under `interval` the 95 % percentile intervals.
-        None instead of all that where there is no threshold.
+        `true_negatives`, `false_positives`, and under `interval` the 95 % intervals of both
+        (Wilson's, or by group a bootstrap's). None instead of all that where there is no threshold.
     """
     points: Points = {}
     for index, name in enumerate(class_names):
@@ -90,11 +91,14 @@ def at_thresholds(
                 points[name][wanted] = None
                 continue
             right = (scores[:, index] >= threshold) == positive
-            blocks = resamples(groups, rounds, seed) if rounds else iter(())
+            intervals = {
+                "sensitivity": _interval(right[positive], groups[positive], rounds, seed),
+                "specificity": _interval(right[negative], groups[negative], rounds, seed),
+            }
             points[name][wanted] = {
                 "threshold": threshold,
                 **_counts(positive, negative, right),
-                **_intervals(positive, negative, right, list(blocks)),
+                **({"interval": intervals} if rounds else {}),
             }
     return points
 
@@ -112,15 +116,25 @@ def _counts(positive: np.ndarray, negative: np.ndarray, right: np.ndarray) -> di
     }
 
 
-def _intervals(
-    positive: np.ndarray, negative: np.ndarray, right: np.ndarray, blocks: list[np.ndarray]
-) -> dict[str, Any]:
-    if not blocks:
-        return {}
-    found: dict[str, Any] = {}
-    for figure, among in (("sensitivity", positive), ("specificity", negative)):
-        with np.errstate(invalid="ignore"):
-            shares = [block @ (among & right) / (block @ among) for block in blocks]
-        limits = percentile_interval(np.concatenate(shares), LEVEL)
-        found[figure] = limits and {"low": limits[0], "high": limits[1], "method": "bootstrap"}
-    return {"interval": found}
+def _interval(
+    right: np.ndarray, groups: np.ndarray, rounds: int, seed: int
+) -> dict[str, Any] | None:
+    """95 % interval of the share of images that are decided rightly.
+
+    Wilson's where every image is a group of its own, else the percentiles of a bootstrap by group.
+    A bootstrap of images that are all right knows no doubt: then Wilson's over the number of
+    groups, as if those of a group always agreed.
+    """
+    if not len(right) or not rounds:
+        return None
+    present = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    n_groups = int(present.max()) + 1
+    share = float(right.mean())
+    if n_groups == len(right) or share in (0.0, 1.0):
+        limits = binomtest(round(share * n_groups), n_groups).proportion_ci(LEVEL, "wilson")
+        return {"low": float(limits.low), "high": float(limits.high), "method": "wilson"}
+    right_within, size = np.bincount(present, weights=right), np.bincount(present)
+    draws = resamples(np.arange(n_groups), rounds, seed)
+    shares = [drawn @ right_within / (drawn @ size) for drawn in draws]
+    low, high = percentile_interval(np.concatenate(shares), LEVEL) or (share, share)
+    return {"low": low, "high": high, "method": "bootstrap"}

@@ -115,13 +115,14 @@ def summary(calibration: dict[str, Any]) -> str:
         "least": " (the least allowed: every image is classified rightly)",
         "largest": " (the largest allowed: no better than guessing)",
     }.get(calibration["at_bound"], "")
-    before, after = (
-        calibration[name]["expected_calibration_error"] for name in ("raw", "calibrated")
+    raw, fitted, on = (calibration[name] for name in ("raw", "calibrated", "fitted_on"))
+    changes = ", ".join(
+        f"{name.replace('_', ' ')} {raw[name]:.3f} -> {fitted[name]:.3f}"
+        for name in ("negative_log_likelihood", "expected_calibration_error")
     )
-    fitted_on = calibration["fitted_on"]
     return (
-        f"temperature {calibration['temperature']:.3f}{at_bound}, fitted on {fitted_on['n']} "
-        f"{fitted_on['split']} images; expected calibration error {before:.3f} -> {after:.3f}"
+        f"temperature {calibration['temperature']:.3f}{at_bound}, fitted on {on['n']} "
+        f"{on['split']} images; {changes}"
     )
 
 

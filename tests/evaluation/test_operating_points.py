@@ -65,15 +65,31 @@ def test_a_class_without_examples_or_others_has_no_threshold():
     assert carried["nevus"]["x"]["specificity"] == 0.0
 
 
-def test_intervals_hold_the_figure_and_are_wider_by_patient():
-    labels, scores = some_scores(False)
-    chosen = choose_thresholds(labels, scores, NAMES)
-    by_image = at_thresholds(labels, scores, NAMES, chosen, np.arange(150), rounds=200)
-    patients = np.argsort(np.argsort(labels, kind="stable")) // 10  # ten images of one class each
-    by_patient = at_thresholds(labels, scores, NAMES, chosen, patients, rounds=200)
-    for points in (by_image, by_patient):
-        point = points["melanoma"]["0.89"]
-        low, high = (point["interval"]["sensitivity"][end] for end in ("low", "high"))
-        assert 0 <= low <= point["sensitivity"] <= high <= 1
-    again = at_thresholds(labels, scores, NAMES, chosen, np.arange(150), rounds=200)
-    assert again == by_image
+def one_class(right, groups=None, rounds=500):
+    """The interval of the sensitivity where so many images of the class are called."""
+    right = np.array(right, float)
+    scores = np.column_stack([np.append(right, 0), 1 - np.append(right, 0)])
+    labels = np.append(np.zeros(len(right), int), 1)
+    groups = np.arange(len(labels)) if groups is None else np.append(groups, np.max(groups) + 1)
+    points = at_thresholds(labels, scores, ("a", "b"), {"a": {"x": 0.5}}, groups, rounds=rounds)
+    return points["a"]["x"]["interval"]["sensitivity"]
+
+
+def test_intervals_of_single_images_are_wilson_s():
+    """Newcombe 1998, Table I: 81 of 263 and 15 of 148, to four digits."""
+    for hits, total, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605)):
+        interval = one_class([1] * hits + [0] * (total - hits))
+        assert interval["method"] == "wilson"
+        assert (interval["low"], interval["high"]) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_intervals_by_patient_are_wider_and_know_doubt_where_all_is_right():
+    right = np.repeat([1, 0, 1, 1, 0, 1, 1, 1, 0, 1], 10)
+    by_image, by_patient = one_class(right), one_class(right, np.repeat(np.arange(10), 10))
+    assert by_patient["method"] == "bootstrap"
+    assert by_patient["high"] - by_patient["low"] > 2 * (by_image["high"] - by_image["low"])
+    assert by_patient["low"] <= 0.7 <= by_patient["high"]
+    assert by_patient == one_class(right, np.repeat(np.arange(10), 10)), "the same every time"
+    perfect = one_class(np.ones(30), np.repeat(np.arange(10), 3))
+    assert perfect == one_class(np.ones(10)), "as if a patient's images always agreed"
+    assert perfect["low"] == pytest.approx(1 / (1 + 1.959964**2 / 10), abs=1e-6)
