@@ -31,6 +31,7 @@ class ClassifierModule(tf.Module):
         class_names: in the order of the logits.
         image_size_px: side of the square that the model sees.
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
+        even: see `models.saliency.enlarge`.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class ClassifierModule(tf.Module):
         class_names: Sequence[str],
         image_size_px: int,
         prepare: Prepare,
+        *,
+        even: bool = False,
     ):
         super().__init__()
         self.model = model
         self._class_names = tf.constant(list(class_names))
         self._image_size_px, self._prepare = image_size_px, prepare
         # A function, so that what it shares with the model is not saved twice.
-        self._visual_backprop = visual_backprop(model)
+        self._visual_backprop = visual_backprop(model, even=even)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
