@@ -169,7 +169,8 @@ validated on patients, and its probabilities are not calibrated.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
-{", ".join(config["class_names"])}.
+{", ".join(config["class_names"])}. The signature `{SALIENCY}` also returns where the network looks
+(VisualBackProp, one value for each pixel of the square that it sees).
 
 ## Network
 {config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from melanoma_tf import training
 from melanoma_tf.cli import main
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.images.loading import load_image
+from melanoma_tf.images.occlusion import purify
 from melanoma_tf.models.saliency import visual_backprop
 from melanoma_tf.pipeline import explanation as pipeline
 from melanoma_tf.pipeline.classifier import evaluation_batches
@@ -30,15 +32,17 @@ from melanoma_tf.records.read import read_examples
 SIZE_PX, SHOWN_PX = 32, 40
 
 
-@pytest.fixture
-def dark_is_occluded(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def dark_is_occluded():
     """In the place of the search for hairs, whose graph takes seconds to build."""
 
-    def purify(image, lesion):
+    def find_dark(image, lesion):
         dark = tf.reduce_mean(tf.cast(image, tf.float32), -1, keepdims=True) < 100
         return image, tf.where(dark, tf.constant(255, tf.uint8), tf.constant(0, tf.uint8))
 
-    monkeypatch.setattr(pipeline, "purify", purify)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "purify", find_dark)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +109,20 @@ def test_masks_and_pictures_show_the_same_square(looks, phantom_records):
             assert picture.dtype == np.uint8
 
 
-def test_single_records_come_in_the_order_asked_for(
-    looks, trained_run, phantom_records, dark_is_occluded
-):
+def test_occlusions_are_those_that_purification_finds(phantom_records, monkeypatch):
+    monkeypatch.setattr(pipeline, "purify", purify)
+    example = list(read_examples(phantom_records, "test"))[1]
+    found = pipeline.look(example.image, example.mask, pipeline.View(336, 384, SHOWN_PX))
+    image = load_image(example.image, 384)
+    mask = tf.image.resize(tf.io.decode_png(example.mask), image.shape[:2], method="nearest")
+    occlusions = purify(image, mask)[1].numpy()
+    assert occlusions.any(), "expected a phantom with hairs"
+    # The network sees as many pixels of the middle as there are: nothing is scaled.
+    np.testing.assert_array_equal(found["occlusions"], occlusions[24:360, 24:360, 0] / 255)
+    np.testing.assert_array_equal(found["lesion"], mask[24:360, 24:360, 0] / 255)
+
+
+def test_single_records_come_in_the_order_asked_for(looks, trained_run, phantom_records):
     keys = [looks[3].image_id, f"isic2017/{looks[0].image_id}"]
     found = explain_records(trained_run, phantom_records, keys)
     assert [one.image_id for one in found] == [looks[3].image_id, looks[0].image_id]
@@ -156,7 +171,7 @@ def test_what_is_written_can_be_worked_out_again(looks, explainer, tmp_path):
 
 
 def test_mistakes_are_those_of_the_predictions_the_most_confident_first(
-    explainer, trained_run, phantom_records, tmp_path, dark_is_occluded
+    explainer, trained_run, phantom_records, tmp_path
 ):
     evaluate_classifier(trained_run, phantom_records, output=tmp_path)
     predictions = read_rows(tmp_path / "predictions.csv")
@@ -191,7 +206,7 @@ def test_mistakes_are_those_of_the_predictions_the_most_confident_first(
 
 
 def test_files_are_explained_alike_by_a_run_and_its_exported_model(
-    trained_run, exported, photos, masks, tmp_path, dark_is_occluded
+    trained_run, exported, photos, masks, tmp_path
 ):
     for option, source in (("--run-dir", trained_run), ("--model", exported)):
         output = tmp_path / option
@@ -212,9 +227,7 @@ def test_files_are_explained_alike_by_a_run_and_its_exported_model(
     assert nothing["saliency"].shape == (0, SIZE_PX, SIZE_PX)
 
 
-def test_bad_files_and_masks_are_named_and_the_others_explained(
-    explainer, photos, masks, tmp_path, dark_is_occluded
-):
+def test_bad_files_and_masks_are_named_and_the_others_explained(explainer, photos, masks, tmp_path):
     broken, text, other = (tmp_path / name for name in ("broken.jpg", "text.png", "other.jpg"))
     broken.write_bytes(photos[0].read_bytes()[:500])
     text.write_text("no image")
