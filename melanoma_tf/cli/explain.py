@@ -61,10 +61,11 @@ def explain(
 ) -> None:
     """Show where a classifier looks (VisualBackProp), and how much of that is lesion, hair or ink.
 
-    It explains image files, or without any a split of records. OUTPUT gets NAME.png (the image, a
-    heat map, and the one over the other), sheet.png, saliency.csv and summary.json. A ratio above
-    1 means that the network looks at a region more than its area makes likely. --errors N writes
-    false_positives.png and false_negatives.png instead: the most confident mistakes about a class.
+    It explains image files, or without any a split of records. OUTPUT gets NAME_saliency.png (the
+    image, a heat map, and the one over the other), sheet.png, saliency.csv and summary.json. A
+    ratio above 1 means that the network looks at a region more than its area makes likely.
+    --errors N writes false_positives.png and false_negatives.png instead: the most confident
+    mistakes about a class.
 
     \b
     Example:

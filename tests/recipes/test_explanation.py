@@ -147,8 +147,8 @@ def test_what_is_written_can_be_worked_out_again(looks, explainer, tmp_path):
         assert row["label"] == explainer.class_names[one.label]
         assert bool(row["occlusions_ratio"]) == (one.occlusions.sum() > 0)
     pictures = {path.name for path in output.glob("*.png")}
-    assert pictures == {f"{one.image_id}.png" for one in looks[:3]} | {"sheet.png"}
-    picture = cv2.imread(str(output / f"{looks[0].image_id}.png"))[..., ::-1]
+    assert pictures == {f"{one.image_id}_saliency.png" for one in looks[:3]} | {"sheet.png"}
+    picture = cv2.imread(str(output / f"{looks[0].image_id}_saliency.png"))[..., ::-1]
     np.testing.assert_array_equal(picture[-SHOWN_PX:, :SHOWN_PX], looks[0].image)
     np.testing.assert_array_equal(picture[-SHOWN_PX:, -SHOWN_PX:], looks[0].overlay)
     summary = json.loads((output / "summary.json").read_text())
