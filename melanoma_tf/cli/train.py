@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.cli.fitting import fitting_options, recipe
 
 
 @click.group()
@@ -16,6 +17,7 @@ def train() -> None:
 
 
 @train.command()
+@recipe
 @click.option(
     "--records",
     type=options.FOLDER,
@@ -51,12 +53,20 @@ def train() -> None:
     show_default=True,
     help="Images a step, over all replicas.",
 )
+@fitting_options
 @click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e-3,
+    "--average-momentum",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
     show_default=True,
-    help="Of Adam.",
+    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Stop after so many epochs without a better one; 0: never.",
 )
 @click.option("--augment/--no-augment", default=True, show_default=True, help="Crops and flips.")
 @click.option(
@@ -89,6 +99,8 @@ def classifier(
     Example:
       melanoma-tf train classifier --records tfrecords/isic2017 --run-dir runs/first \\
           --backbone small --weights none --epochs 20
+      melanoma-tf train classifier --records tfrecords/isic2017 --run-dir runs/paper \\
+          --recipe bisla2019
       tensorboard --logdir runs
 
     The best epoch is the one with the highest mean AUC on the validation split.

@@ -1,20 +1,17 @@
 """Moving an image and its lesion mask together: flips, rotation, scale, shift, elastic warp.
 
-Graph ops for training; every draw is a pure function of a seed. The only module that uses
-TensorFlow Addons. How an image looks is varied by `images.appearance`.
+Graph ops for training; every draw is a pure function of a seed. How an image looks is varied by
+`images.appearance`.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Addons announces its end of life at every import.
-    from tensorflow_addons.image import dense_image_warp
+from melanoma_tf.addons import dense_image_warp
 
 _ELASTIC_GRID = 5
 _BLUR_GRID = 8

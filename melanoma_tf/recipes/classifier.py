@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from tensorflow import keras
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import read_json, refuse_existing
-from melanoma_tf.models.classifier import build_classifier, compile_classifier
+from melanoma_tf.models.classifier import build_classifier
+from melanoma_tf.models.classifier_fitting import Fitting, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
@@ -35,7 +36,8 @@ class ClassifierSettings:
         image_size_px: side of the network's input; 0 takes what the records hold, at most 224.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
-        learning_rate: of Adam.
+        fitting: see `models.classifier_fitting.Fitting`.
+        average_momentum, patience: see `training.TrainingSettings`.
         augment: random crops and mirroring.
         balance: see `pipeline.classifier.ClassifierInputs`.
         purify: see `pipeline.classifier.ClassifierInputs`.
@@ -48,7 +50,9 @@ class ClassifierSettings:
     image_size_px: int = 0
     epochs: int = 30
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    fitting: Fitting = field(default_factory=Fitting)
+    average_momentum: float = 0.0
+    patience: int = 0
     augment: bool = True
     purify: str = "none"
     balance: str = "none"
@@ -56,6 +60,18 @@ class ClassifierSettings:
     replicas: int = 0
     mixed_precision: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.fitting.frozen_epochs and self.weights == "none":
+            raise MelanomaError(
+                f"expected weights to start from with {self.fitting.frozen_epochs} frozen epochs; "
+                "found weights none: a random backbone is not worth freezing"
+            )
+        if self.fitting.class_weights != "none" and self.balance != "none":
+            raise MelanomaError(
+                "expected class weights or balanced batches; found both, which would count scarce "
+                "classes twice over"
+            )
 
 
 def train_classifier(
@@ -89,27 +105,23 @@ def train_classifier(
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     held = RecordFolders.read(records)
     held.check_mixture()
-    present = _present_classes(held, report)
+    counts = _counts_by_class(held, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
-    schedule = training.TrainingSettings(
-        epochs=settings.epochs,
-        steps_per_epoch=math.ceil(held.count(split="train") / settings.batch_size),
-        mixed_precision=settings.mixed_precision,
-        seed=settings.seed,
-    )
+    schedule = _schedule(settings, math.ceil(held.count(split="train") / settings.batch_size))
 
-    def build() -> keras.Model:
-        return build_classifier(
-            backbone=settings.backbone,
-            num_classes=len(held.class_names),
-            image_size_px=settings.image_size_px,
-            weights=settings.weights,
+    def compile_model(model: keras.Model) -> keras.Model:
+        return compile_classifier(
+            model,
+            settings.fitting,
+            counts=counts,
+            steps_per_epoch=schedule.steps_per_epoch,
+            epochs=schedule.epochs,
         )
 
     return training.fit(
-        build,
-        lambda model: compile_classifier(model, settings.learning_rate, present),
+        lambda: _build(settings, len(held.class_names)),
+        compile_model,
         training=lambda done: pipeline.training_batches(held.folders, inputs, first_example=done),
         validation=_validation(held, inputs, report),
         strategy=strategy,
@@ -117,6 +129,26 @@ def train_classifier(
         run=training.Run(run_dir, _config(held, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         report=report,
+    )
+
+
+def _build(settings: ClassifierSettings, num_classes: int) -> keras.Model:
+    return build_classifier(
+        backbone=settings.backbone,
+        num_classes=num_classes,
+        image_size_px=settings.image_size_px,
+        weights=settings.weights,
+    )
+
+
+def _schedule(settings: ClassifierSettings, steps_per_epoch: int) -> training.TrainingSettings:
+    return training.TrainingSettings(
+        epochs=settings.epochs,
+        steps_per_epoch=steps_per_epoch,
+        mixed_precision=settings.mixed_precision,
+        seed=settings.seed,
+        average_momentum=settings.average_momentum,
+        patience=settings.patience,
     )
 
 
@@ -140,19 +172,19 @@ def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
     return min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
 
 
-def _present_classes(held: RecordFolders, report: Callable[[str], None]) -> list[bool]:
-    """Which classes have training examples; fewer than two are an error."""
+def _counts_by_class(held: RecordFolders, report: Callable[[str], None]) -> list[int]:
+    """Training examples by class; fewer than two classes that have any are an error."""
     names = held.class_names
-    present = [held.count(split="train", class_name=name) > 0 for name in names]
-    absent = ", ".join(name for name, has in zip(names, present) if not has)
-    if sum(present) < 2:
+    counts = [held.count(split="train", class_name=name) for name in names]
+    absent = ", ".join(name for name, count in zip(names, counts) if not count)
+    if sum(count > 0 for count in counts) < 2:
         raise MelanomaError(
             f"{held}: expected training examples of at least two classes; "
             f"there are none of {absent}"
         )
     if absent:
         report(f"warning: no training example of {absent}; it cannot be learned")
-    return present
+    return counts
 
 
 def _validation(

@@ -174,8 +174,8 @@ Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probabil
 
 ## Network
 {config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};
-{config["epochs"]} epochs, batch {config["batch_size"]}, Adam at {config["learning_rate"]},
-seed {config["seed"]}. `metadata.json` has every setting.
+{config["epochs"]} epochs, batch {config["batch_size"]}, {config["fitting"]["optimizer"]} at
+{config["fitting"]["learning_rate"]}, seed {config["seed"]}. `metadata.json` has every setting.
 
 ## Training data
 {sources}
