@@ -82,8 +82,8 @@ def write_explanations(
 ) -> Outcome:
     """Write a folder of what a classifier looks at.
 
-    `NAME_saliency.png` has the image, the heat map, and the heat map over the image; `sheet.png` the first
-    of them; `saliency.csv` a row for each image, and `summary.json` the means.
+    `NAME_saliency.png` has the image, the heat map, and the heat map over the image; `sheet.png`
+    the first of them; `saliency.csv` a row for each image, and `summary.json` the means.
 
     Args:
         results: explanations, and failures, which are passed on.
