@@ -45,6 +45,9 @@ _PICTURES_OF_RECORDS = 50
 )
 @click.option("--picture-size", type=click.IntRange(32, 1024), default=256, show_default=True)
 @click.option(
+    "--even", is_flag=True, help="Without the mesh that the published method lays over its maps."
+)
+@click.option(
     "--baseline", is_flag=True, help="Figures also of the same network with random weights."
 )
 @options.seed
@@ -58,10 +61,11 @@ def explain(
 ) -> None:
     """Show where a classifier looks (VisualBackProp), and how much of that is lesion, hair or ink.
 
-    It explains image files, or without any a split of records. OUTPUT gets NAME.png (the image, a
-    heat map, and the one over the other), sheet.png, saliency.csv and summary.json. A ratio above
-    1 means that the network looks at a region more than its area makes likely. --errors N writes
-    false_positives.png and false_negatives.png instead: the most confident mistakes about a class.
+    It explains image files, or without any a split of records. OUTPUT gets NAME_saliency.png (the
+    image, a heat map, and the one over the other), sheet.png, saliency.csv and summary.json. A
+    ratio above 1 means that the network looks at a region more than its area makes likely.
+    --errors N writes false_positives.png and false_negatives.png instead: the most confident
+    mistakes about a class.
 
     \b
     Example:
@@ -88,9 +92,12 @@ def _check(
     images: tuple[Path, ...], run_dir: Path | None, model: Path | None, settings: dict[str, Any]
 ) -> None:
     if (run_dir is None) == (model is None):
-        raise MelanomaError("expected either --run-dir or --model")
+        found = "both" if model else "neither"
+        raise MelanomaError(f"expected either --run-dir or --model; found {found}")
     if settings["baseline"] and (model or settings["errors"]):
         raise MelanomaError("expected --baseline with --run-dir and without --errors")
+    if settings["even"] and model:
+        raise MelanomaError("expected --even with --run-dir; an exported model has one kind of map")
     if settings["class_name"] and not settings["errors"]:
         raise MelanomaError("expected --class with --errors only")
     if images and (settings["records"] or settings["errors"]):
@@ -107,7 +114,11 @@ def _load(run_dir: Path | None, model: Path | None, settings: dict[str, Any]) ->
         assert model is not None  # `_check` saw to it.
         return load_exported(model, shown_px=shown_px)
     return load_run(
-        run_dir, shown_px=shown_px, untrained=settings["baseline"], seed=settings["seed"]
+        run_dir,
+        shown_px=shown_px,
+        even=settings["even"],
+        untrained=settings["baseline"],
+        seed=settings["seed"],
     )
 
 

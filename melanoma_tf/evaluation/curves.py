@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import binomtest
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.decisions import CALIBRATION_BINS
+from melanoma_tf.evaluation.metrics.intervals import LEVEL
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def reliability(
     for number in np.unique(index).tolist():
         inside = index == number
         count, right = int(inside.sum()), int(is_so[inside].sum())
+        limits = binomtest(right, count).proportion_ci(LEVEL, "wilson")
         found.append(
             ReliabilityBin(
                 number / bins,
@@ -87,23 +88,7 @@ def reliability(
                 count,
                 float(probabilities[inside].mean()),
                 right / count,
-                wilson_interval(right, count),
+                (float(limits.low), float(limits.high)),
             )
         )
     return found
-
-
-def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927).
-
-    Raises:
-        MelanomaError: there are no trials.
-    """
-    if trials < 1:
-        raise MelanomaError(f"expected at least one trial, found {trials}")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = successes / trials
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    reach = math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
-    reach *= z / (1 + z * z / trials)
-    return max(0.0, centre - reach), min(1.0, centre + reach)

@@ -47,11 +47,12 @@ class Step:
     coarser: tuple[int, int]
 
 
-def visual_backprop(model: keras.Model) -> Explain:
+def visual_backprop(model: keras.Model, *, even: bool = False) -> Explain:
     """The saliency of a classifier, as a graph op.
 
     Args:
         model: a classifier as `models.classifier.build_classifier` makes it.
+        even: see `enlarge`; the published method is not.
 
     Returns:
         A function from RGB in [0, 255], `(batch, size, size, 3)`, to the saliency, float32
@@ -69,7 +70,7 @@ def visual_backprop(model: keras.Model) -> Explain:
     def explain(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = features(images, training=False)
         found = found if isinstance(found, (list, tuple)) else [found]
-        saliency = back_project([average(each) for each in found], steps)
+        saliency = back_project([average(each) for each in found], steps, even=even)
         return saliency, tf.cast(head(found[-1], training=False), tf.float32)
 
     return explain
@@ -90,13 +91,16 @@ def average(features: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.relu(tf.cast(features, tf.float32)), axis=-1, keepdims=True)
 
 
-def back_project(averages: Sequence[tf.Tensor], steps: Sequence[Step]) -> tf.Tensor:
+def back_project(
+    averages: Sequence[tf.Tensor], steps: Sequence[Step], *, even: bool = False
+) -> tf.Tensor:
     """Multiply averaged maps from the deepest up to the image.
 
     Args:
         averages: float32 `(batch, height, width, 1)`, not negative, from the finest on; one more
             than `steps` where the image's own resolution has features, else as many.
         steps: from the finest on.
+        even: see `enlarge`.
 
     Returns:
         float32 `(batch, height, width)` in [0, 1], of the first step's finer size.
@@ -104,7 +108,7 @@ def back_project(averages: Sequence[tf.Tensor], steps: Sequence[Step]) -> tf.Ten
     remaining = list(averages)
     saliency = _scaled(remaining.pop())
     for step in reversed(steps):
-        saliency = _scaled(enlarge(saliency, step))
+        saliency = _scaled(enlarge(saliency, step, even=even))
         if remaining:
             saliency *= _scaled(remaining.pop())
     least, most = (of(saliency, [1, 2], keepdims=True) for of in (tf.reduce_min, tf.reduce_max))
@@ -116,16 +120,21 @@ def _scaled(maps: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(maps, tf.reduce_max(maps, [1, 2], keepdims=True))
 
 
-def enlarge(maps: tf.Tensor, step: Step) -> tf.Tensor:
+def enlarge(maps: tf.Tensor, step: Step, *, even: bool = False) -> tf.Tensor:
     """The transposed convolution of a step with ones: the adjoint of summing over its windows.
 
     Args:
         maps: float32 `(batch, *step.coarser, 1)`.
         step: the step to undo.
+        even: divide by the number of windows over each pixel. Where the kernel is no multiple of
+            the stride, that number changes from pixel to pixel and lays a mesh over the map.
 
     Returns:
         float32 `(batch, *step.finer, 1)`; pixels that the step never read are 0.
     """
+    if even:
+        windows = enlarge(tf.ones([1, *step.coarser, 1]), step)
+        return tf.math.divide_no_nan(enlarge(maps, step), windows)
     whole = [
         (count - 1) * stride + kernel
         for count, stride, kernel in zip(step.coarser, step.strides, step.kernel)

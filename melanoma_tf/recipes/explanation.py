@@ -113,6 +113,7 @@ def explain_records(
     *,
     split: str = "test",
     shown_px: int = 256,
+    even: bool = False,
 ) -> list[Explanation]:
     """Explain some images of a record folder, by a finished run.
 
@@ -124,6 +125,7 @@ def explain_records(
         keys: the images, by the `image_id` that `evaluate` writes into `predictions.csv`.
         split: the split that they are in.
         shown_px: side of the pictures.
+        even: see `load_run`.
 
     Returns:
         One explanation for each key, in the order of the keys.
@@ -132,7 +134,7 @@ def explain_records(
         MelanomaError: no finished run, records that are unfinished or of other classes, an empty
             split, or a key that is not in it.
     """
-    return explain_keys(load_run(run_dir, shown_px=shown_px), records, split, keys)
+    return explain_keys(load_run(run_dir, shown_px=shown_px, even=even), records, split, keys)
 
 
 def explain_keys(
@@ -151,13 +153,20 @@ def explain_keys(
 
 
 def load_run(
-    run_dir: Path, *, shown_px: int = 256, untrained: bool = False, seed: int = 0
+    run_dir: Path,
+    *,
+    shown_px: int = 256,
+    even: bool = False,
+    untrained: bool = False,
+    seed: int = 0,
 ) -> Explainer:
     """The classifier of a finished run.
 
     Args:
         run_dir: the run folder.
         shown_px: side of the pictures.
+        even: without the mesh that the published method lays over its maps, see
+            `models.saliency.enlarge`.
         untrained: also the same network with random weights.
         seed: of those weights.
 
@@ -174,6 +183,7 @@ def load_run(
             config["class_names"],
             inputs.image_size_px,
             lambda encoded: pipeline.central_view(encoded, inputs),
+            even=even,
         )
         # Not the bound method itself, which does not keep its module alive.
         return lambda images: module.explain(images)

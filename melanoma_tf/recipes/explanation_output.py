@@ -82,8 +82,8 @@ def write_explanations(
 ) -> Outcome:
     """Write a folder of what a classifier looks at.
 
-    `NAME.png` has the image, the heat map, and the heat map over the image; `sheet.png` the first
-    of them; `saliency.csv` a row for each image, and `summary.json` the means.
+    `NAME_saliency.png` has the image, the heat map, and the heat map over the image; `sheet.png`
+    the first of them; `saliency.csv` a row for each image, and `summary.json` the means.
 
     Args:
         results: explanations, and failures, which are passed on.
@@ -280,8 +280,8 @@ def _cells(share: Attention | None) -> tuple[object, object, object]:
 
 def _picture_path(folder: Path, one: Explanation) -> Path:
     name = one.image_id.replace("/", "_")
-    path = folder / f"{name}.png"
-    return folder / f"{one.source}_{name}.png" if path.exists() else path
+    path = folder / f"{name}_saliency.png"
+    return folder / f"{one.source}_{name}_saliency.png" if path.exists() else path
 
 
 def _strip(one: Explanation, row: Row) -> Pixels:

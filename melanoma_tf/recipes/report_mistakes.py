@@ -128,7 +128,7 @@ def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
     """Where a run's network looks, laid over the views."""
     if not views:
         return {}
-    explain = tf.function(visual_backprop(training.load_model(run_dir)))
+    explain = tf.function(visual_backprop(training.load_model(run_dir), even=True))
     found = {}
     for row, view in views.items():
         saliency = explain(tf.constant(view[np.newaxis], tf.float32))[0][0].numpy()

@@ -32,6 +32,7 @@ class ClassifierModule(tf.Module):
         image_size_px: side of the square that the model sees.
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
         temperature: logits are divided by it.
+        even: see `models.saliency.enlarge`.
     """
 
     def __init__(
@@ -41,13 +42,15 @@ class ClassifierModule(tf.Module):
         image_size_px: int,
         prepare: Prepare,
         temperature: float = 1.0,
+        *,
+        even: bool = False,
     ):
         super().__init__()
         self.model = model
         self._class_names = tf.constant(list(class_names))
         self._image_size_px, self._prepare = image_size_px, prepare
         # A function, so that what it shares with the model is not saved twice.
-        self._visual_backprop = visual_backprop(model)
+        self._visual_backprop = visual_backprop(model, even=even)
         self._temperature = temperature
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
@@ -188,7 +191,8 @@ validated on patients.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
-{", ".join(config["class_names"])}.
+{", ".join(config["class_names"])}. The signature `{SALIENCY}` also returns where the network looks
+(VisualBackProp, one value for each pixel of the square that it sees).
 
 ## Network
 {config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};

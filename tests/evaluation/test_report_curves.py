@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 import sklearn.metrics
-from scipy.stats import binomtest
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.evaluation.curves import (
-    reliability,
-    roc_curve,
-    wilson_interval,
-)
+from melanoma_tf.evaluation.curves import reliability, roc_curve
 from melanoma_tf.evaluation.metrics import classification_scores
 
 
@@ -49,15 +44,7 @@ def test_the_bins_give_the_expected_calibration_error_of_the_scores(scored):
     assert error == pytest.approx(told)
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 1), (0, 9), (4, 9), (9, 9), (812, 1000)])
-def test_wilson_s_interval_is_scipy_s(successes, trials):
-    expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high))
-
-
 def test_one_kind_alone_has_no_curve():
     for is_positive in (np.ones(3, bool), np.zeros(3, bool)):
         with pytest.raises(MelanomaError, match="one kind alone"):
             roc_curve(is_positive, np.arange(3.0))
-    with pytest.raises(MelanomaError, match="found 0"):
-        wilson_interval(0, 0)

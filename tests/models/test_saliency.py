@@ -152,6 +152,15 @@ def test_it_finds_the_only_thing_there_is():
         assert around == pytest.approx(found.sum())
 
 
+def test_even_maps_have_no_mesh():
+    """A kernel of 3 with stride 2 reads every other pixel twice."""
+    step = Step("none", (3, 3), (2, 2), (1, 1), (7, 7), (4, 4))
+    ones = tf.ones([1, 4, 4, 1])
+    line = np.array([1, 2, 1, 2, 1, 2, 1])
+    np.testing.assert_array_equal(enlarge(ones, step)[0, ..., 0], np.outer(line, line))
+    np.testing.assert_allclose(enlarge(ones, step, even=True), np.ones((1, 7, 7, 1)))
+
+
 def test_negative_features_count_as_absent_and_nothing_at_all_as_zero():
     features = tf.constant([[[[-3.0, 1.0]]]], tf.float16)
     np.testing.assert_array_equal(average(features), [[[[0.5]]]])
