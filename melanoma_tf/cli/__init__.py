@@ -30,6 +30,7 @@ from melanoma_tf.cli import (
     taxonomies,
     train,
     train_gan,
+    train_inpainter,
     train_segmenter,
 )
 from melanoma_tf.errors import MelanomaError
@@ -73,6 +74,7 @@ _MODULES = (
     purify,
     train,
     train_gan,
+    train_inpainter,
     train_segmenter,
     evaluate,
     report,

@@ -22,7 +22,7 @@ from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.pipeline.folds import FoldSettings
 from melanoma_tf.recipes.calibration import calibrate_trained, read_calibration
 from melanoma_tf.recipes.cross_validation import fold_config, training_view, validation_folders
-from melanoma_tf.recipes.run_config import run_config
+from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
 
@@ -210,23 +210,10 @@ def _validation(
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
-def _mixed(held: RecordFolders) -> dict[str, Any]:
-    """What `config.json` says of further record folders."""
-    further = list(zip(held.folders, held.manifests))[1:]
-    if not further:
-        return {}
-    shards = [
-        {"records": str(folder), "shards": {one.name: one.sha256 for one in manifest.shards}}
-        for folder, manifest in further
-    ]
-    sources = {name: row for manifest in held.manifests for name, row in manifest.sources.items()}
-    return {"further_records": shards, "sources": sources}
-
-
 def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]:
     return {
         **run_config(KIND, held.folders[0], held.manifests[0], settings),
-        **_mixed(held),
+        **further_folders(held),
         **fold_config(held),
         "taxonomy": held.taxonomy,
         "class_names": list(held.class_names),
