@@ -47,6 +47,13 @@ def train() -> None:
     type=click.IntRange(min=32),
     help="Side of the network's input in pixels.  [default: 7/8 of the records', at most 224]",
 )
+@click.option(
+    "--resize",
+    "resize_px",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Short side to which images are scaled before the square is cut.  [default: 8/7 of it]",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option(
     "--batch-size",

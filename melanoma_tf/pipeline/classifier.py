@@ -34,6 +34,11 @@ class ClassifierInputs:
             training (`train`), at validation, evaluation and serving (`test`), `both`, `none`.
         shuffle_window: examples that are shuffled among each other.
         seed: of the order and of the augmentation.
+        resize_px: short side to which images are scaled before the square is cut; 0 for 8/7 of
+            the square's side, as in 256 -> 224.
+
+    Raises:
+        MelanomaError: unknown `purify`, or a square larger than the scaled image.
     """
 
     image_size_px: int = 224
@@ -42,10 +47,16 @@ class ClassifierInputs:
     shuffle_window: int = 4096
     seed: int = 0
     purify: str = "none"
+    resize_px: int = 0
 
     def __post_init__(self) -> None:
         if self.purify not in PURIFY:
             raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
+        if self.resize_px and self.resize_px < self.image_size_px:
+            raise MelanomaError(
+                f"expected to resize to the image size, {self.image_size_px} px, or more; "
+                f"found {self.resize_px}"
+            )
 
     @property
     def purify_training(self) -> bool:
@@ -60,7 +71,7 @@ class ClassifierInputs:
     @property
     def short_side_px(self) -> int:
         """Short side, in pixels, to which images are scaled before the crop."""
-        return round(self.image_size_px * _CROP_MARGIN)
+        return self.resize_px or round(self.image_size_px * _CROP_MARGIN)
 
 
 def training_batches(

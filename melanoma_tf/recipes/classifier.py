@@ -38,6 +38,7 @@ class ClassifierSettings:
         backbone: one of `models.classifier.BACKBONES`.
         weights: `imagenet`, `none` or a file.
         image_size_px: side of the network's input; 0 takes what the records hold, at most 224.
+        resize_px: see `pipeline.classifier.ClassifierInputs`.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
         fitting: see `models.classifier_fitting.Fitting`.
@@ -53,6 +54,7 @@ class ClassifierSettings:
     backbone: str = "resnet50"
     weights: str = "imagenet"
     image_size_px: int = 0
+    resize_px: int = 0
     epochs: int = 30
     batch_size: int = 32
     fitting: Fitting = field(default_factory=Fitting)
@@ -169,6 +171,7 @@ def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.Class
         BatchSettings.from_json(config["batches"]),
         seed=config["seed"],
         purify=config["purify"],
+        resize_px=config["resize_px"],
     )
 
 

@@ -157,3 +157,10 @@ def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, replace):
     batches = evaluation_batches(tmp_path / "purified", "test", INPUTS)
     keys = [key.decode() for batch in batches for key in batch["image/key"].numpy()]
     assert sorted(keys) == originals
+
+
+def test_the_square_is_cut_from_the_size_asked_for():
+    assert ClassifierInputs(224).short_side_px == 256
+    assert ClassifierInputs(224, resize_px=400).short_side_px == 400
+    with pytest.raises(MelanomaError, match="expected to resize to the image size, 224 px, or mo"):
+        ClassifierInputs(224, resize_px=200)
