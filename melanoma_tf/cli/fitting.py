@@ -38,7 +38,7 @@ recipe = click.option(
     is_eager=True,
     expose_value=False,
     callback=_take_recipe,
-    help="Other defaults. bisla2019: ResNet-50 from ImageNet weights, squares of 224 px out of 400, "
+    help="Other defaults. bisla2019: ResNet-50 from ImageNet weights, 224 px cut out of 400, "
     "SGD at 1e-3 divided by 10 every 30 of 90 epochs, batches of 50. Options that are given count.",
 )
 
