@@ -98,7 +98,7 @@ def evaluate(
     overwrite: bool,
     **settings: Any,
 ) -> None:
-    """Score a trained classifier, or an ensemble: writes predictions.csv, metrics.json, report.html.
+    """Score a trained classifier, or an ensemble: predictions.csv, metrics.json and report.html.
 
     \b
     Example:
