@@ -165,6 +165,9 @@ def test_moved_records_are_found_by_their_checksums(
     assert "The records that were trained on cannot be read any more." in text
     assert "images are not in the records (any more)" in text
 
+    done = report("--run-dir", copied, "--overwrite", "--records", gone)
+    assert f"expected a record folder at {gone}; there is none" in done.output
+
     done = report("--run-dir", copied, "--overwrite", "--records", phantom_records)
     assert done.exit_code == 0, done.output
     text = plain((copied / "report.html").read_text())
