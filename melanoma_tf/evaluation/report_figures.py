@@ -42,6 +42,7 @@ _STYLE = {
     "axes.labelcolor": _INK,
     "xtick.color": _INK,
     "ytick.color": _INK,
+    "text.parse_math": False,  # a dollar sign in a name is one
     "svg.hashsalt": "melanoma-tf",  # else the names inside an SVG are random
 }
 _PANEL_INCHES = (4.6, 3.6)

@@ -98,7 +98,8 @@ def report_run(
 
     Raises:
         MelanomaError: the run has not finished or was not evaluated; the predictions are of other
-            classes, or not those that the metrics are of; a report is there.
+            classes, or not those that the metrics are of; a folder in `moved` holds no records;
+            a report is there.
     """
     folders = _paths(run_dirs)
     output = output or folders[0]
@@ -106,6 +107,8 @@ def report_run(
     for name in (PREDICTIONS, METRICS):
         if not (output / name).is_file():
             raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
+    for path in moved:
+        read_manifest(path)  # One that is none would else go unnoticed where it is not needed.
     metrics = read_json(output / METRICS)
     if not isinstance(metrics, dict) or not set(metrics) >= _NEEDED:
         raise MelanomaError(
@@ -227,10 +230,8 @@ def _located(
         try:
             manifest = read_manifest(path)
         except MelanomaError as error:
-            if path == Path(name) and path.exists():
+            if path.exists():
                 problem = str(error)
-            elif path != Path(name):
-                raise
             continue
         if is_it(manifest):
             return DataFolder(name, path, use, manifest)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from melanoma_tf.evaluation import report_figures
 from melanoma_tf.evaluation.operating_points import at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.report import render_report
@@ -258,3 +259,9 @@ def test_calibration_and_thresholds_from_elsewhere_are_shown(content):
 
 def test_the_same_content_gives_the_same_bytes(content, rendered):
     assert render_report(content) == rendered
+
+
+def test_a_dollar_in_a_name_is_no_formula():
+    drawn = report_figures.training_curve("AUC of runs/$x_{$", [0.5, 0.6], None, 2)
+    assert report_figures.as_pixels(drawn).min() < 128
+    assert ElementTree.fromstring(report_figures.as_svg(drawn)).tag.endswith("svg")

@@ -165,6 +165,9 @@ def test_moved_records_are_found_by_their_checksums(
     assert "The records that were trained on cannot be read any more." in text
     assert "images are not in the records (any more)" in text
 
+    done = report("--run-dir", copied, "--overwrite", "--records", gone)
+    assert f"expected a record folder at {gone}; there is none" in done.output
+
     done = report("--run-dir", copied, "--overwrite", "--records", phantom_records)
     assert done.exit_code == 0, done.output
     text = plain((copied / "report.html").read_text())
@@ -182,12 +185,12 @@ def test_moved_records_are_found_by_their_checksums(
 def test_an_ensemble_names_its_members(without_charts, evaluated, tmp_path, phantom_records):
     second, output = tmp_path / "second", tmp_path / "both"
     shutil.copytree(evaluated, second)
-    evaluate_classifier(
-        [evaluated, second], phantom_records, EvaluationSettings(rounds=20), output=output
-    )
+    ranks = EvaluationSettings(combine="ranks", rounds=0)
+    evaluate_classifier([evaluated, second], phantom_records, ranks, output=output)
     text = plain((output / "report.html").read_text())
     assert "Report on first + second" in text
     assert "where the network of first looked" in text
+    assert "The scores are no probabilities" in text
     assert (output / "logs" / "evaluation-test").is_dir()
     done = report("--run-dir", evaluated, "--output", output, "--overwrite")
     assert "expected the 2 run(s) that it is of; found 1 --run-dir" in done.output
