@@ -108,10 +108,9 @@ def recolour(
     """
     image = tf.image.adjust_hue(image, hue)
     grey = tf.reduce_mean(image, -1, keepdims=True)
-    image = grey + (image - grey) * saturation
-    average = tf.reduce_mean(image)
-    image = average + (image - average) * contrast
-    return tf.clip_by_value(image * brightness, 0.0, 1.0)
+    # Saturation leaves the greys alone, so that one sum does for it and the contrast.
+    rest = contrast * (1.0 - saturation) * grey + (1.0 - contrast) * tf.reduce_mean(grey)
+    return tf.clip_by_value((contrast * saturation * image + rest) * brightness, 0.0, 1.0)
 
 
 def _recolour(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:

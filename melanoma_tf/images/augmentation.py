@@ -208,13 +208,13 @@ def crop_corner(shape: tf.Tensor, size_px: int, place: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.math.ceil(place * (room + 1.0)) - 1.0, 0.0, room), tf.int32)
 
 
-def turn(image: tf.Tensor, flips: tf.Tensor, quarter_turns: tf.Tensor) -> tf.Tensor:
+def turn(image: tf.Tensor, flips: tf.Tensor, quarter_turns: tf.Tensor | None = None) -> tf.Tensor:
     """Flip a square, then turn it by quarters, pixel by pixel.
 
     Args:
         image: `(size, size, channels)`, any dtype.
         flips: see `Draws`.
-        quarter_turns: see `Draws`.
+        quarter_turns: see `Draws`; None for none.
 
     Returns:
         The same shape and dtype.
@@ -222,7 +222,9 @@ def turn(image: tf.Tensor, flips: tf.Tensor, quarter_turns: tf.Tensor) -> tf.Ten
     image = tf.convert_to_tensor(image)
     flipped = tf.cond(flips[0], lambda: tf.reverse(image, [0]), lambda: image)
     flipped = tf.cond(flips[1], lambda: tf.reverse(flipped, [1]), lambda: flipped)
-    return tf.ensure_shape(tf.image.rot90(flipped, quarter_turns), image.shape)
+    if quarter_turns is not None:
+        flipped = tf.image.rot90(flipped, quarter_turns)
+    return tf.ensure_shape(flipped, image.shape)
 
 
 def place(image: tf.Tensor, draws: Draws, size_px: int) -> tf.Tensor:
@@ -279,7 +281,7 @@ def change(image: tf.Tensor, draws: Draws, augmentation: Augmentation) -> tf.Ten
         augmentation.elastic or augmentation.recolours or augmentation.cutout
     ):
         return image
-    image = tf.clip_by_value(tf.cast(image, tf.float32) / 255.0, 0.0, 1.0)
+    image = tf.cast(image, tf.float32) / 255.0
     if augmentation.elastic:
         flow = augment.elastic_flow(image.shape[0], augmentation.elastic, draws.flow_seed)
         image = augment.warp(image, flow)
@@ -317,7 +319,7 @@ def view(image: tf.Tensor, draws: Draws, augmentation: Augmentation, size_px: in
         moved = place(tf.cast(image, tf.float32), draws, size_px)
     else:
         corner = crop_corner(tf.shape(image)[:2], size_px, draws.place)
-        moved = turn(loading.crop(image, corner, size_px), draws.flips, draws.quarter_turns)
+        moved = _turned(loading.crop(image, corner, size_px), draws, augmentation)
     return change(moved, draws, augmentation)
 
 
@@ -339,4 +341,8 @@ def load_view(
     crop = loading.load_crop(
         encoded, short_side_px, size_px, lambda shape: crop_corner(shape, size_px, draws.place)
     )
-    return change(turn(crop, draws.flips, draws.quarter_turns), draws, augmentation)
+    return change(_turned(crop, draws, augmentation), draws, augmentation)
+
+
+def _turned(image: tf.Tensor, draws: Draws, augmentation: Augmentation) -> tf.Tensor:
+    return turn(image, draws.flips, draws.quarter_turns if augmentation.quarter_turns else None)

@@ -70,7 +70,8 @@ def blend(
         of `own`.
     """
     pixels = tf.cast(images, tf.float32)
-    mixed = own * pixels + (1.0 - own) * tf.gather(pixels, partners)
+    others = tf.cast(tf.gather(images, partners), tf.float32)
+    mixed = others + own * (pixels - others)
     kept = tf.reduce_mean(own, [1, 2])
     labels = kept * shares + (1.0 - kept) * tf.gather(shares, partners)
     return tf.cast(tf.round(mixed), tf.uint8), labels

@@ -2,7 +2,7 @@
 
 python scripts/benchmarks/input_pipeline.py tfrecords/NAME --image-size 224
 
-Repeat the folder's argument to mix generated or purified records in, as in training.
+Several folders are mixed, as in training.
 """
 
 import argparse
