@@ -9,6 +9,7 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.fitting import fitting_options, recipe
+from melanoma_tf.cli.folds import fold_options
 
 
 @click.group()
@@ -84,6 +85,7 @@ def train() -> None:
     show_default=True,
     help="batch: equally many images of each class in every mini-batch.",
 )
+@fold_options
 @options.training_machine
 def classifier(
     records: tuple[Path, ...],
@@ -103,7 +105,8 @@ def classifier(
           --recipe bisla2019
       tensorboard --logdir runs
 
-    The best epoch is the one with the highest mean AUC on the validation split.
+    The best epoch is the one with the highest mean AUC on the validation split, or on the fold that
+    is held out. At the end probabilities are calibrated on the same images.
     """
     from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
 

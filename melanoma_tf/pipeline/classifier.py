@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -14,7 +13,6 @@ from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
 from melanoma_tf.records.folders import Folders, RecordFolders
-from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
@@ -112,6 +110,7 @@ def _shuffled(held: RecordFolders, inputs: ClassifierInputs, first_example: int)
         seed=inputs.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
+        keep=held.keep("train"),
     )
 
 
@@ -127,7 +126,7 @@ def _balanced(held: RecordFolders, inputs: ClassifierInputs, first_example: int)
             seed=inputs.seed + label,
             window=inputs.shuffle_window,
             first_example=turn,
-            keep=_of_class(label),
+            keep=stream.both(_of_class(label), held.keep("train")),
         )
         for label in present
     ]
@@ -140,7 +139,7 @@ def _of_class(label: int) -> Callable[[tf.Tensor], tf.Tensor]:
     return lambda serialized: tf.equal(schema.parse(serialized, ("label",))["label"], label)
 
 
-def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
+def evaluation_batches(folders: Folders, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
     """One pass over a split, in the records' order, the middle of every image.
 
     A purified copy that stands beside its original is left out: an image counts once.
@@ -151,18 +150,19 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
         may be smaller.
 
     Raises:
-        MelanomaError: the folder is unfinished or has no examples in the split.
+        MelanomaError: a folder is unfinished, or none has examples in the split.
     """
-    manifest = read_manifest(folder)
-    paths = shard_paths(folder, manifest, split)
+    held = RecordFolders.read(folders)
+    paths = held.shard_paths(split)
 
     def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
     records = stream.read_shards(paths)
-    if manifest.count(split=split, origin="purified"):
-        records = records.filter(stream.counts_once)
+    copies = held.count(split=split, origin="purified")
+    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+    records = records if keep is None else records.filter(keep)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 

@@ -20,6 +20,9 @@ from melanoma_tf.records import schema
 
 _SHARDS_READ_AT_ONCE = 8
 
+# Tells of a serialised record, a string scalar, whether it belongs to a stream.
+Keep = Callable[[tf.Tensor], tf.Tensor]
+
 
 def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
     """One pass over the serialised records of some shards, always in the same order."""
@@ -33,7 +36,7 @@ def shuffled_stream(
     seed: int,
     window: int,
     first_example: int = 0,
-    keep: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    keep: Keep | None = None,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled records, each with its number.
 
@@ -73,6 +76,14 @@ def counts_once(serialized: tf.Tensor) -> tf.Tensor:
     record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
     replaced = tf.equal(record["image/key"], record["origin/parent"])
     return tf.not_equal(record["origin"], "purified") | replaced
+
+
+def both(first: Keep | None, second: Keep | None) -> Keep | None:
+    """A filter that keeps what both keep; None keeps everything."""
+    if first is None or second is None:
+        return first or second
+    one, other = first, second
+    return lambda serialized: tf.logical_and(one(serialized), other(serialized))
 
 
 def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:

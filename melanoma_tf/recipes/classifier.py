@@ -18,6 +18,9 @@ from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.models.classifier import build_classifier
 from melanoma_tf.models.classifier_fitting import Fitting, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.pipeline.folds import FoldSettings
+from melanoma_tf.recipes.calibration import calibrate_trained, read_calibration
+from melanoma_tf.recipes.cross_validation import fold_config, training_view, validation_folders
 from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
@@ -41,6 +44,8 @@ class ClassifierSettings:
         augment: random crops and mirroring.
         balance: see `pipeline.classifier.ClassifierInputs`.
         purify: see `pipeline.classifier.ClassifierInputs`.
+        cross_validation: the fold to hold out, see `pipeline.folds`; by default the records' own
+            validation split.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and augmentation.
     """
@@ -56,6 +61,7 @@ class ClassifierSettings:
     augment: bool = True
     purify: str = "none"
     balance: str = "none"
+    cross_validation: FoldSettings = field(default_factory=FoldSettings)
     strategy: str = "single"
     replicas: int = 0
     mixed_precision: bool = False
@@ -83,11 +89,11 @@ def train_classifier(
     overwrite: bool = False,
     report: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
-    """Train a classifier on the `train` split, and choose the best epoch on `validation`.
+    """Train on the `train` split, choose the best epoch on `validation`, and calibrate on it.
 
     Args:
         records: a record folder, or several of one taxonomy; the first of them that has a
-            validation split is the one that epochs are chosen by.
+            validation split is the one that epochs are chosen by, unless a fold is held out.
         run_dir: the run folder to make, or to go on with.
         settings: see `ClassifierSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
@@ -105,6 +111,7 @@ def train_classifier(
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     held = RecordFolders.read(records)
     held.check_mixture()
+    held = training_view(held, settings.cross_validation, report)
     counts = _counts_by_class(held, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
@@ -119,10 +126,10 @@ def train_classifier(
             epochs=schedule.epochs,
         )
 
-    return training.fit(
+    history = training.fit(
         lambda: _build(settings, len(held.class_names)),
         compile_model,
-        training=lambda done: pipeline.training_batches(held.folders, inputs, first_example=done),
+        training=lambda done: pipeline.training_batches(held, inputs, first_example=done),
         validation=_validation(held, inputs, report),
         strategy=strategy,
         settings=schedule,
@@ -130,6 +137,8 @@ def train_classifier(
         examples_per_step=settings.batch_size,
         report=report,
     )
+    calibrate_trained(run_dir, held, inputs, report)
+    return history
 
 
 def _build(settings: ClassifierSettings, num_classes: int) -> keras.Model:
@@ -192,15 +201,11 @@ def _validation(
     inputs: pipeline.ClassifierInputs,
     report: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    with_validation = [
-        folder
-        for folder, manifest in zip(held.folders, held.manifests)
-        if "validation" in manifest.splits()
-    ]
-    if not with_validation:
+    chosen = validation_folders(held)
+    if chosen is None:
         report("warning: no validation split; the last epoch is taken for the best")
         return None
-    batches = pipeline.evaluation_batches(with_validation[0], "validation", inputs)
+    batches = pipeline.evaluation_batches(chosen, "validation", inputs)
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
@@ -221,6 +226,7 @@ def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]
     return {
         **run_config(KIND, held.folders[0], held.manifests[0], settings),
         **_mixed(held),
+        **fold_config(held),
         "taxonomy": held.taxonomy,
         "class_names": list(held.class_names),
     }
@@ -247,5 +253,6 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
             "centre_crop_px": inputs.image_size_px,
         },
         metrics=read_json(evaluated) if evaluated.is_file() else None,
+        calibration=read_calibration(run_dir),
         overwrite=overwrite,
     )

@@ -31,6 +31,7 @@ class ClassifierModule(tf.Module):
         class_names: in the order of the logits.
         image_size_px: side of the square that the model sees.
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
+        temperature: logits are divided by it.
         even: see `models.saliency.enlarge`.
     """
 
@@ -40,6 +41,7 @@ class ClassifierModule(tf.Module):
         class_names: Sequence[str],
         image_size_px: int,
         prepare: Prepare,
+        temperature: float = 1.0,
         *,
         even: bool = False,
     ):
@@ -49,6 +51,7 @@ class ClassifierModule(tf.Module):
         self._image_size_px, self._prepare = image_size_px, prepare
         # A function, so that what it shares with the model is not saved twice.
         self._visual_backprop = visual_backprop(model, even=even)
+        self._temperature = temperature
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -70,10 +73,15 @@ class ClassifierModule(tf.Module):
             lambda: none,
         )
         names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
-        return {SALIENCY: saliency, PROBABILITIES: tf.nn.softmax(logits), CLASSES: names}
+        return {
+            SALIENCY: saliency,
+            PROBABILITIES: tf.nn.softmax(logits / self._temperature),
+            CLASSES: names,
+        }
 
     def _classify(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(self.model(self._pixels(images), training=False))
+        logits = self.model(self._pixels(images), training=False)
+        return tf.nn.softmax(logits / self._temperature)
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
         size = self._image_size_px
@@ -90,6 +98,7 @@ def export_classifier(
     prepare: Prepare,
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
+    calibration: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a SavedModel of stock TensorFlow ops, with warm-up requests, card and metadata.
@@ -106,19 +115,27 @@ def export_classifier(
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`; traced into the model.
         preprocessing: what `prepare` does, for `metadata.json`.
         metrics: the run's `metrics.json`, where it was evaluated.
+        calibration: the run's `calibration.json`, where it has one: its temperature becomes part
+            of the graph, so that served probabilities are those of `evaluate`; the whole of it,
+            thresholds included, stands in `metadata.json`.
         overwrite: replace a model that is there.
 
     Raises:
         MelanomaError: `output` exists.
     """
-    served = ClassifierModule(model, config["class_names"], config["image_size_px"], prepare)
+    temperature = float(calibration["temperature"]) if calibration else 1.0
+    served = ClassifierModule(
+        model, config["class_names"], config["image_size_px"], prepare, temperature
+    )
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
         signatures = {DEFAULT: served.serve, SALIENCY: served.explain}
         tf.saved_model.save(served, str(version_dir), signatures=signatures)
         write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
-        write_json(folder / "metadata.json", _metadata(output.name, config, preprocessing, metrics))
-        write_atomically(folder / "model_card.md", _model_card(output.name, config, metrics))
+        metadata = _metadata(output.name, config, preprocessing, metrics)
+        write_json(folder / "metadata.json", {**metadata, "calibration": calibration})
+        card = _model_card(output.name, config, metrics, calibration)
+        write_atomically(folder / "model_card.md", card)
 
 
 def grey_image(size_px: int) -> bytes:
@@ -154,7 +171,12 @@ def _metadata(
     }
 
 
-def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | None) -> str:
+def _model_card(
+    name: str,
+    config: dict[str, Any],
+    metrics: dict[str, Any] | None,
+    calibration: dict[str, Any] | None,
+) -> str:
     sources = "\n".join(
         f"- {source}: {entry['licence']}. {entry['attribution']}"
         for source, entry in config["sources"].items()
@@ -165,7 +187,7 @@ def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | Non
 
 ## Intended use
 Research on dermoscopic images: ranking and comparing lesions by class probability. It was not
-validated on patients, and its probabilities are not calibrated.
+validated on patients.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
@@ -180,13 +202,36 @@ Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probabil
 ## Training data
 {sources}
 
+## Calibration and thresholds
+{_calibration(calibration)}
+
 ## Scores
 {_scores(metrics)}
 """
+
+
+def _calibration(calibration: dict[str, Any] | None) -> str:
+    if calibration is None:
+        return "Probabilities are not calibrated."
+    fitted_on, thresholds = calibration["fitted_on"], calibration["thresholds"]
+    wanted = list(next(iter(thresholds.values())))
+    table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
+    for name, row in thresholds.items():
+        table.append([name, *("-" if value is None else f"{value:.4f}" for value in row.values())])
+    return "\n".join(
+        [
+            f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "
+            f"images of split `{fitted_on['split']}`. A probability of at least the threshold "
+            "reached this sensitivity on them; on other images it may not:",
+            "",
+            *(f"| {' | '.join(cells)} |" for cells in table),
+        ]
+    )
 
 
 def _scores(metrics: dict[str, Any] | None) -> str:
     if metrics is None:
         return "Not evaluated before export."
     rows = [f"- {key}: {value:.3f}" for key, value in metrics.items() if isinstance(value, float)]
-    return "\n".join([f"Split `{metrics['split']}` of `{metrics['records']}`:", *rows])
+    records = ", ".join(metrics["records"])
+    return "\n".join([f"Split `{metrics['split']}` of `{records}`:", *rows])
