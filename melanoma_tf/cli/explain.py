@@ -33,7 +33,8 @@ _PICTURES_OF_RECORDS = 50
 @click.option(
     "--records",
     type=options.FOLDER,
-    help="Explain these, without image files.  [default: the first that it was trained on]",
+    multiple=True,
+    help="Explain these, without image files; repeatable.  [default: those of the training]",
 )
 @options.split
 @click.option("--errors", type=click.IntRange(min=1), metavar="N", help="Sheets of N mistakes.")
@@ -140,15 +141,15 @@ def _explain_files(
 
 def _explain_records(explainer: Explainer, output: Path, settings: dict[str, Any]) -> None:
     from melanoma_tf.recipes.explanation import explained_records
-    from melanoma_tf.records.manifest import read_manifest
+    from melanoma_tf.records.folders import RecordFolders
 
     records, split = settings["records"] or explainer.records, settings["split"]
     if settings["pictures"] is None:
         settings["pictures"] = _PICTURES_OF_RECORDS
-    total = read_manifest(records).count(split=split)
+    held = RecordFolders.read(records)
     results = explained_records(explainer, records, split)
-    about = {"records": str(records), "split": split}
-    _write(results, total, explainer, output, settings, about)
+    about = {"records": [str(folder) for folder in held.folders], "split": split}
+    _write(results, held.count(split=split), explainer, output, settings, about)
 
 
 def _write(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -12,7 +11,7 @@ from melanoma_tf.images import loading
 from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
-from melanoma_tf.records.manifest import read_manifest, shard_paths
+from melanoma_tf.records.folders import Folders, RecordFolders
 
 # Occlusions are sought, and images shown, at about the size that purification works at.
 _SHORT_SIDE_PX = 384
@@ -76,7 +75,7 @@ def _mask(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
 
 
 def encoded_records(
-    folder: Path, split: str, *, keys: Sequence[str] | None = None, batch_size: int = 16
+    folders: Folders, split: str, *, keys: Sequence[str] | None = None, batch_size: int = 16
 ) -> tf.data.Dataset:
     """The examples of a split in the records' order, not decoded.
 
@@ -84,7 +83,7 @@ def encoded_records(
     `pipeline.classifier.evaluation_batches`.
 
     Args:
-        folder: the record folder.
+        folders: a record folder, or several.
         split: `train`, `validation` or `test`.
         keys: only the images of these names.
         batch_size: images in a batch.
@@ -94,14 +93,19 @@ def encoded_records(
         `(batch,)`.
 
     Raises:
-        MelanomaError: the folder is unfinished or has no examples in the split.
+        MelanomaError: a folder is unfinished, or none has examples in the split.
     """
-    records = _records(folder, split, keys).batch(batch_size)
+    records = _records(folders, split, keys).batch(batch_size)
     return stream.ordered(records.map(lambda serialized: schema.parse(serialized, _NAMED)))
 
 
 def record_views(
-    folder: Path, split: str, view: View, *, keys: Sequence[str] | None = None, batch_size: int = 16
+    folders: Folders,
+    split: str,
+    view: View,
+    *,
+    keys: Sequence[str] | None = None,
+    batch_size: int = 16,
 ) -> tf.data.Dataset:
     """`encoded_records`, and with each image what `look` returns of it."""
 
@@ -109,21 +113,23 @@ def record_views(
         record = schema.parse(serialized, (*_NAMED, "mask/encoded"))
         return {**look(record["image/encoded"], record.pop("mask/encoded"), view), **record}
 
-    records = _records(folder, split, keys)
+    records = _records(folders, split, keys)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(batch_size))
 
 
-def _records(folder: Path, split: str, keys: Sequence[str] | None) -> tf.data.Dataset:
-    manifest = read_manifest(folder)
-    records = stream.read_shards(shard_paths(folder, manifest, split))
-    if manifest.count(split=split, origin="purified"):
-        records = records.filter(stream.counts_once)
-    if keys is None:
-        return records
+def _records(folders: Folders, split: str, keys: Sequence[str] | None) -> tf.data.Dataset:
+    held = RecordFolders.read(folders)
+    copies = held.count(split=split, origin="purified")
+    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+    if keys is not None:
+        keep = stream.both(keep, _named(keys))
+    records = stream.read_shards(held.shard_paths(split))
+    return records if keep is None else records.filter(keep)
+
+
+def _named(keys: Sequence[str]) -> stream.Keep:
     wanted = tf.constant(list(keys), tf.string)
-
-    def is_wanted(serialized: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_any(schema.parse(serialized, ("image/key",))["image/key"] == wanted)
-
-    return records.filter(is_wanted)
+    return lambda serialized: tf.reduce_any(
+        schema.parse(serialized, ("image/key",))["image/key"] == wanted
+    )

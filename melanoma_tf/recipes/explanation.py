@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,11 @@ from melanoma_tf.images import heat_map
 from melanoma_tf.images.masks import draw_outline
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.pipeline.explanation import View, record_views
+from melanoma_tf.pipeline.folds import DIVIDED
+from melanoma_tf.recipes.calibration import read_calibration
 from melanoma_tf.recipes.classifier import KIND, classifier_inputs
-from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.recipes.cross_validation import as_divided, folds_of
+from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import INPUT, PROBABILITIES, SALIENCY, VERSION, ClassifierModule
 
 UNKNOWN = -1
@@ -93,8 +97,8 @@ class Explainer:
         class_names: in the order of the probabilities.
         view: what it sees of an image.
         explain: from encoded images, string `(n,)`, to `saliency`, float32 `(n, size, size)`, and
-            `probabilities`, float32 `(n, classes)`.
-        records: the record folder that it was trained on.
+            `probabilities`, float32 `(n, classes)`, calibrated where the run is.
+        config: the settings that it was trained with.
         untrained: `explain` of the same network with random weights; None where not asked for.
     """
 
@@ -102,13 +106,19 @@ class Explainer:
     class_names: tuple[str, ...]
     view: View
     explain: Explain
-    records: Path
+    config: dict[str, Any]
     untrained: Explain | None = None
+
+    @property
+    def records(self) -> list[Path]:
+        """The record folders that it was trained on."""
+        further = [row["records"] for row in self.config.get("further_records", ())]
+        return [Path(folder) for folder in (self.config["records"], *further)]
 
 
 def explain_records(
     run_dir: Path,
-    records: Path,
+    records: Folders,
     keys: Sequence[str],
     *,
     split: str = "test",
@@ -121,7 +131,7 @@ def explain_records(
 
     Args:
         run_dir: a finished classifier run.
-        records: a record folder of the same classes.
+        records: a record folder of the same classes, or several.
         keys: the images, by the `image_id` that `evaluate` writes into `predictions.csv`.
         split: the split that they are in.
         shown_px: side of the pictures.
@@ -138,7 +148,7 @@ def explain_records(
 
 
 def explain_keys(
-    explainer: Explainer, records: Path, split: str, keys: Sequence[str]
+    explainer: Explainer, records: Folders, split: str, keys: Sequence[str]
 ) -> list[Explanation]:
     """`explain_records` with a classifier that is loaded."""
     found: dict[str, Explanation] = {}
@@ -148,7 +158,8 @@ def explain_keys(
         found.setdefault(each.image_id, each)
     absent = [key for key in keys if key not in found]
     if absent:
-        raise MelanomaError(f"{records} has no image {absent[0]} in split {split!r}")
+        held = RecordFolders.read(records)
+        raise MelanomaError(f"{held} has no image {absent[0]} in split {split!r}")
     return [found[key] for key in keys]
 
 
@@ -176,6 +187,8 @@ def load_run(
     config = training.read_config(run_dir, KIND)
     inputs = classifier_inputs(config, AT_ONCE)
     model = training.load_model(run_dir)
+    calibration = read_calibration(run_dir)
+    temperature = float(calibration["temperature"]) if calibration else 1.0
 
     def explaining(network: keras.Model) -> Explain:
         module = ClassifierModule(
@@ -183,6 +196,7 @@ def load_run(
             config["class_names"],
             inputs.image_size_px,
             lambda encoded: pipeline.central_view(encoded, inputs),
+            temperature,
             even=even,
         )
         # Not the bound method itself, which does not keep its module alive.
@@ -197,7 +211,7 @@ def load_run(
         tuple(config["class_names"]),
         View(inputs.image_size_px, inputs.short_side_px, shown_px),
         explaining(model),
-        Path(config["records"]),
+        config,
         twin,
     )
 
@@ -231,36 +245,45 @@ def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
         View(seen["centre_crop_px"], seen["short_side_px"], shown_px),
         # The model owns the variables that its signature only refers to.
         lambda images: model.signatures[SALIENCY](**{INPUT: images}),
-        Path(metadata["training"]["records"]),
+        metadata["training"],
     )
 
 
-def check_classes(explainer: Explainer, records: Path) -> None:
-    """Raise `MelanomaError` where a record folder has other classes than the classifier."""
-    found = read_manifest(records).class_names
-    if found != explainer.class_names:
+def split_of(explainer: Explainer, records: Folders, split: str) -> RecordFolders:
+    """Record folders as a classifier saw them: of one trained on a fold, divided by its folds.
+
+    Raises:
+        MelanomaError: a folder is unfinished or has other classes, an image stands in two, none
+            has the split, or the classifier's folds divide others.
+    """
+    held = RecordFolders.read(records)
+    if held.class_names != explainer.class_names:
         raise MelanomaError(
             f"{explainer.name} was trained on the classes {', '.join(explainer.class_names)}; "
-            f"{records} has {', '.join(found)}"
+            f"{held} has {', '.join(held.class_names)}"
         )
+    held.refuse_repeated(DIVIDED if folds_of(explainer.config, split) else [split])
+    held = as_divided(held, explainer.config, Path(explainer.name), split)
+    held.shard_paths(split)
+    return held
 
 
 def explained_records(
-    explainer: Explainer, records: Path, split: str, *, keys: Sequence[str] | None = None
+    explainer: Explainer, records: Folders, split: str, *, keys: Sequence[str] | None = None
 ) -> Iterator[Explanation]:
     """Explain the images of a split, in the records' order.
 
     Args:
         explainer: the classifier.
-        records: a record folder of its classes.
+        records: a record folder of its classes, or several.
         split: `train`, `validation` or `test`.
         keys: only the images of these names.
 
     Raises:
-        MelanomaError: records that are unfinished or of other classes, an empty split.
+        MelanomaError: see `split_of`.
     """
-    check_classes(explainer, records)
-    for batch in record_views(records, split, explainer.view, keys=keys, batch_size=AT_ONCE):
+    held = split_of(explainer, records, split)
+    for batch in record_views(held, split, explainer.view, keys=keys, batch_size=AT_ONCE):
         names = [name.decode("utf-8") for name in batch.pop("image/key").numpy()]
         yield from explained(explainer, names, batch.pop("image/encoded"), batch)
 

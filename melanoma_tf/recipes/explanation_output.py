@@ -23,9 +23,10 @@ from melanoma_tf.recipes.explanation import (
     Explainer,
     Explanation,
     Pixels,
-    check_classes,
     explain_keys,
+    split_of,
 )
+from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import PROBABILITIES
 
 TABLE, SUMMARY, SHEET = "saliency.csv", "summary.json", "sheet.png"
@@ -123,7 +124,7 @@ def write_explanations(
 
 def write_errors(
     explainer: Explainer,
-    records: Path,
+    records: Folders,
     output: Path,
     *,
     class_name: str,
@@ -140,7 +141,7 @@ def write_errors(
 
     Args:
         explainer: the classifier.
-        records: a record folder of its classes.
+        records: a record folder of its classes, or several.
         output: the folder to appear.
         class_name: the class.
         count: how many of each kind to show, at most.
@@ -152,15 +153,14 @@ def write_errors(
         kind that there is none of has no sheet; where there is neither, nothing is written.
 
     Raises:
-        MelanomaError: no such class, records that are unfinished or of other classes, an empty
-            split, or `output` exists.
+        MelanomaError: no such class, see `recipes.explanation.split_of`, or `output` exists.
     """
     if class_name not in explainer.class_names:
         raise MelanomaError(
             f"expected a class out of {', '.join(explainer.class_names)}; found {class_name}"
         )
-    check_classes(explainer, records)
-    chosen = _errors(explainer, records, split, explainer.class_names.index(class_name))
+    held = split_of(explainer, records, split)
+    chosen = _errors(explainer, held, split, explainer.class_names.index(class_name))
     shown = {kind: keys[:count] for kind, keys in chosen.items()}
     if any(shown.values()):
         with published_folder(output, overwrite=overwrite) as folder:
@@ -169,7 +169,7 @@ def write_errors(
 
 
 def _write_sheets(
-    folder: Path, explainer: Explainer, records: Path, split: str, shown: dict[str, list[str]]
+    folder: Path, explainer: Explainer, records: Folders, split: str, shown: dict[str, list[str]]
 ) -> None:
     keys = [key for kind in shown.values() for key in kind]
     explanations = dict(zip(keys, explain_keys(explainer, records, split, keys)))
@@ -183,10 +183,12 @@ def _write_sheets(
     write_atomically(folder / TABLE, table)
 
 
-def _errors(explainer: Explainer, records: Path, split: str, label: int) -> dict[str, list[str]]:
+def _errors(
+    explainer: Explainer, held: RecordFolders, split: str, label: int
+) -> dict[str, list[str]]:
     """The wrong images about a class, `source/key`, the most confident first."""
     found: dict[str, list[tuple[float, str]]] = {"false_positives": [], "false_negatives": []}
-    for batch in encoded_records(records, split, batch_size=AT_ONCE):
+    for batch in encoded_records(held, split, batch_size=AT_ONCE):
         probabilities = explainer.explain(batch["image/encoded"])[PROBABILITIES].numpy()
         predicted = probabilities.argmax(axis=1) == label
         actual = batch["label"].numpy() == label

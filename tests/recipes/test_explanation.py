@@ -1,7 +1,10 @@
 """What a classifier looks at: in records and files, of a run and of its exported model."""
 
 import csv
+import dataclasses
+import hashlib
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -17,16 +20,20 @@ from melanoma_tf.images.occlusion import purify
 from melanoma_tf.models.saliency import visual_backprop
 from melanoma_tf.pipeline import explanation as pipeline
 from melanoma_tf.pipeline.classifier import evaluation_batches
+from melanoma_tf.pipeline.folds import FoldSettings, divide_by_folds
 from melanoma_tf.recipes.classifier import classifier_inputs, export_run
 from melanoma_tf.recipes.evaluation import evaluate_classifier
 from melanoma_tf.recipes.explained_files import Failure, explained_files
 from melanoma_tf.recipes.explanation import (
+    explain_keys,
     explain_records,
     explained_records,
     load_exported,
     load_run,
+    split_of,
 )
 from melanoma_tf.recipes.explanation_output import summarise, write_errors, write_explanations
+from melanoma_tf.records.folders import RecordFolders
 from melanoma_tf.records.read import read_examples
 
 SIZE_PX, SHOWN_PX = 32, 40
@@ -77,6 +84,10 @@ def read_rows(path):
         return list(csv.DictReader(stream))
 
 
+def temperature_of(run_dir):
+    return json.loads((run_dir / "calibration.json").read_text())["temperature"]
+
+
 def explain(*arguments):
     return CliRunner().invoke(main, ["explain", *map(str, arguments)])
 
@@ -88,7 +99,8 @@ def test_records_are_explained_as_the_network_sees_them(looks, trained_run, phan
     assert [one.image_id.encode() for one in looks] == list(batch["image/key"].numpy())
     assert [one.label for one in looks] == list(batch["label"].numpy())
     probabilities = [one.probabilities for one in looks]
-    np.testing.assert_allclose(probabilities, tf.nn.softmax(logits), atol=1e-5)
+    expected = tf.nn.softmax(logits / temperature_of(trained_run))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     np.testing.assert_allclose([one.saliency for one in looks], saliency, atol=1e-4)
     assert any(np.any(one.saliency != one.untrained) for one in looks)
 
@@ -122,13 +134,41 @@ def test_occlusions_are_those_that_purification_finds(phantom_records, monkeypat
     np.testing.assert_array_equal(found["lesion"], mask[24:360, 24:360, 0] / 255)
 
 
-def test_single_records_come_in_the_order_asked_for(looks, trained_run, phantom_records):
+def test_single_records_come_in_the_order_asked_for_with_calibrated_probabilities(
+    looks, trained_run, phantom_records, tmp_path
+):
+    run_dir = shutil.copytree(trained_run, tmp_path / "run")
+    digest = hashlib.sha256((run_dir / "model.keras").read_bytes()).hexdigest()
+    calibration = {"temperature": 2.5, "model_sha256": digest}
+    (run_dir / "calibration.json").write_text(json.dumps(calibration))
     keys = [looks[3].image_id, f"isic2017/{looks[0].image_id}"]
-    found = explain_records(trained_run, phantom_records, keys)
+    found = explain_records(run_dir, phantom_records, keys)
     assert [one.image_id for one in found] == [looks[3].image_id, looks[0].image_id]
     np.testing.assert_allclose(found[0].saliency, looks[3].saliency, atol=1e-5)
+    softened = looks[3].probabilities ** (temperature_of(trained_run) / 2.5)
+    np.testing.assert_allclose(found[0].probabilities, softened / softened.sum(), atol=1e-5)
     with pytest.raises(MelanomaError, match="has no image ISIC_9 in split 'test'"):
-        explain_records(trained_run, phantom_records, ["ISIC_9"])
+        explain_keys(load_run(trained_run), phantom_records, "test", ["ISIC_9"])
+
+
+def test_a_run_on_a_fold_is_explained_on_what_it_held_out(explainer, phantom_records):
+    held = RecordFolders.read(phantom_records)
+    settings = FoldSettings(folds=3, fold=1)
+    divided = divide_by_folds(held, settings)
+    config = {
+        **explainer.config,
+        "cross_validation": dataclasses.asdict(settings),
+        "fold_assignment": divided.fingerprint,
+    }
+    on_a_fold = dataclasses.replace(explainer, config=config)
+    seen = pipeline.encoded_records(
+        split_of(on_a_fold, phantom_records, "validation"), "validation"
+    )
+    keys = [key for batch in seen for key in batch["image/key"].numpy()]
+    inputs = classifier_inputs(config, 64)
+    expected = next(iter(evaluation_batches(divided, "validation", inputs)))["image/key"]
+    assert keys == list(expected.numpy())
+    assert len(keys) == divided.count(split="validation") > 0
 
 
 def test_what_is_written_can_be_worked_out_again(looks, explainer, tmp_path):
