@@ -148,8 +148,8 @@ def test_the_test_split_is_untouched_and_folders_may_come_in_any_order(folders):
     ("settings", "message"),
     [
         ((5, 5), "expected a fold from 0 to 4 of 5; found 5"),
-        ((1, 0), "expected 2 folds or more to hold one out; found 1"),
-        ((0, 3), "expected 2 folds or more to hold one out; found 0"),
+        ((1, 0), "expected --folds 2 or more to hold one out; found 1"),
+        ((0, 3), "expected --folds 2 or more to hold one out; found 0"),
     ],
 )
 def test_impossible_folds_are_refused(settings, message):
