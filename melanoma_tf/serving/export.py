@@ -12,6 +12,7 @@ from tensorflow import keras
 
 from melanoma_tf import __version__
 from melanoma_tf.files import published_folder, write_atomically, write_json
+from melanoma_tf.models.saliency import visual_backprop
 from melanoma_tf.serving.warmup import write_warmup
 
 VERSION = "1"
@@ -19,10 +20,20 @@ DISCLAIMER = "Research software. Not a medical device: not for diagnosis or trea
 # Encoded image -> the pixels that the network sees.
 Prepare = Callable[[tf.Tensor], tf.Tensor]
 INPUT, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
+DEFAULT, SALIENCY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY, "saliency"
 
 
-class _ServedClassifier(tf.Module):
-    """Encoded images in, probabilities and class names out."""
+class ClassifierModule(tf.Module):
+    """Encoded images in, probabilities and class names out, and where they come from.
+
+    Args:
+        model: from RGB in [0, 255] to logits.
+        class_names: in the order of the logits.
+        image_size_px: side of the square that the model sees.
+        prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
+        temperature: logits are divided by it.
+        even: see `models.saliency.enlarge`.
+    """
 
     def __init__(
         self,
@@ -30,12 +41,16 @@ class _ServedClassifier(tf.Module):
         class_names: Sequence[str],
         image_size_px: int,
         prepare: Prepare,
-        temperature: float,
+        temperature: float = 1.0,
+        *,
+        even: bool = False,
     ):
         super().__init__()
         self.model = model
         self._class_names = tf.constant(list(class_names))
         self._image_size_px, self._prepare = image_size_px, prepare
+        # A function, so that what it shares with the model is not saved twice.
+        self._visual_backprop = visual_backprop(model, even=even)
         self._temperature = temperature
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
@@ -47,12 +62,32 @@ class _ServedClassifier(tf.Module):
         names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
         return {PROBABILITIES: probabilities, CLASSES: names}
 
-    def _classify(self, images: tf.Tensor) -> tf.Tensor:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
+    def explain(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`serve`, and what `models.saliency.visual_backprop` says of the squares seen."""
         size = self._image_size_px
-        pixels = tf.map_fn(
+        none = (tf.zeros([0, size, size]), tf.zeros([0, len(self._class_names)]))
+        saliency, logits = tf.cond(
+            tf.size(images) > 0,
+            lambda: self._visual_backprop(self._pixels(images)),
+            lambda: none,
+        )
+        names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
+        return {
+            SALIENCY: saliency,
+            PROBABILITIES: tf.nn.softmax(logits / self._temperature),
+            CLASSES: names,
+        }
+
+    def _classify(self, images: tf.Tensor) -> tf.Tensor:
+        logits = self.model(self._pixels(images), training=False)
+        return tf.nn.softmax(logits / self._temperature)
+
+    def _pixels(self, images: tf.Tensor) -> tf.Tensor:
+        size = self._image_size_px
+        return tf.map_fn(
             self._prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
         )
-        return tf.nn.softmax(self.model(pixels, training=False) / self._temperature)
 
 
 def export_classifier(
@@ -70,7 +105,8 @@ def export_classifier(
 
     Its default signature takes `images`, string `(n,)`: JPEG or PNG bytes of any sizes. It returns
     `probabilities`, float32 `(n, classes)`, and `classes`, string `(n, classes)`: the names in the
-    order of the probabilities.
+    order of the probabilities. A second signature, `saliency`, returns these and `saliency`,
+    float32 `(n, size, size)` in [0, 1]: VisualBackProp of the square in the middle of each image.
 
     Args:
         model: from RGB in [0, 255] to logits.
@@ -88,12 +124,13 @@ def export_classifier(
         MelanomaError: `output` exists.
     """
     temperature = float(calibration["temperature"]) if calibration else 1.0
-    served = _ServedClassifier(
+    served = ClassifierModule(
         model, config["class_names"], config["image_size_px"], prepare, temperature
     )
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
-        tf.saved_model.save(served, str(version_dir), signatures=served.serve)
+        signatures = {DEFAULT: served.serve, SALIENCY: served.explain}
+        tf.saved_model.save(served, str(version_dir), signatures=signatures)
         write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
         metadata = _metadata(output.name, config, preprocessing, metrics)
         write_json(folder / "metadata.json", {**metadata, "calibration": calibration})
@@ -112,6 +149,7 @@ def _metadata(
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
+    size = config["image_size_px"]
     return {
         "name": name,
         "version": VERSION,
@@ -121,6 +159,9 @@ def _metadata(
         "outputs": {
             PROBABILITIES: f"float32 (n, {len(config['class_names'])})",
             CLASSES: f"string (n, {len(config['class_names'])})",
+        },
+        "further_signatures": {
+            SALIENCY: f"as above, and {SALIENCY}: float32 (n, {size}, {size}), VisualBackProp",
         },
         "class_names": config["class_names"],
         "preprocessing": preprocessing,
@@ -150,7 +191,8 @@ validated on patients.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
-{", ".join(config["class_names"])}.
+{", ".join(config["class_names"])}. The signature `{SALIENCY}` also returns where the network looks
+(VisualBackProp, one value for each pixel of the square that it sees).
 
 ## Network
 {config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};

@@ -39,10 +39,14 @@ def test_it_answers_in_a_process_that_imported_only_tensorflow(exported, image_f
         "model = tf.saved_model.load(sys.argv[1])\n"
         "answer = model.signatures['serving_default'](\n"
         "    images=tf.constant([open(f, 'rb').read() for f in sys.argv[2:]]))\n"
+        "looks = model.signatures['saliency'](\n"
+        "    images=tf.constant([open(f, 'rb').read() for f in sys.argv[2:]]))\n"
         "assert not any(m.split('.')[0] in ('melanoma_tf', 'tensorflow_addons', 'tensorflow_io')\n"
         "               for m in sys.modules)\n"
         "print(json.dumps({'p': answer['probabilities'].numpy().tolist(),\n"
-        "    'c': [[n.decode() for n in row] for row in answer['classes'].numpy()]}))\n"
+        "    'c': [[n.decode() for n in row] for row in answer['classes'].numpy()],\n"
+        "    'saliency': looks['saliency'].shape.as_list(),\n"
+        "    'same': looks['probabilities'].numpy().tolist()}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, exported / "1", *image_files],
@@ -52,6 +56,8 @@ def test_it_answers_in_a_process_that_imported_only_tensorflow(exported, image_f
     answer = json.loads(done.stdout)
     assert answer["c"] == [["melanoma", "nevus", "seborrheic_keratosis"]] * 5
     np.testing.assert_allclose(np.sum(answer["p"], axis=1), 1, rtol=1e-5)
+    assert answer["saliency"] == [5, 32, 32]
+    np.testing.assert_allclose(answer["same"], answer["p"], atol=1e-5)
 
 
 def test_answers_are_those_of_evaluate_temperature_included(
