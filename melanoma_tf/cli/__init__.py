@@ -21,6 +21,7 @@ from melanoma_tf.cli import (
     plan,
     purify,
     records,
+    report,
     score,
     score_generator,
     score_segmenter,
@@ -29,6 +30,7 @@ from melanoma_tf.cli import (
     taxonomies,
     train,
     train_gan,
+    train_inpainter,
     train_segmenter,
 )
 from melanoma_tf.errors import MelanomaError
@@ -72,8 +74,10 @@ _MODULES = (
     purify,
     train,
     train_gan,
+    train_inpainter,
     train_segmenter,
     evaluate,
+    report,
     explain,
     generate,
     score,

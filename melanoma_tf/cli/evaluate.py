@@ -98,7 +98,7 @@ def evaluate(
     overwrite: bool,
     **settings: Any,
 ) -> None:
-    """Score a trained classifier, or an ensemble: writes predictions.csv and metrics.json.
+    """Score a trained classifier, or an ensemble: predictions.csv, metrics.json and report.html.
 
     \b
     Example:
@@ -122,7 +122,7 @@ def evaluate(
         watch=rounds_bar(resolved.rounds),
     )
     show_metrics(metrics)
-    click.echo(f"wrote predictions.csv and metrics.json in {output or run_dirs[0]}")
+    click.echo(f"wrote predictions.csv, metrics.json and report.html in {output or run_dirs[0]}")
 
 
 @click.command()

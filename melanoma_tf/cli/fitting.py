@@ -16,6 +16,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "backbone": "resnet50",
         "weights": "imagenet",
         "image_size_px": 224,
+        "resize_px": 400,
         "epochs": 90,
         "batch_size": 50,
         "optimizer": "sgd",
@@ -37,8 +38,8 @@ recipe = click.option(
     is_eager=True,
     expose_value=False,
     callback=_take_recipe,
-    help="Other defaults. bisla2019: ResNet-50 from ImageNet weights at 224 px, SGD at 1e-3 "
-    "divided by 10 every 30 of 90 epochs, batches of 50. Options that are given count.",
+    help="Other defaults. bisla2019: ResNet-50 from ImageNet weights, 224 px cut out of 400, "
+    "SGD at 1e-3 divided by 10 every 30 of 90 epochs, batches of 50. Options that are given count.",
 )
 
 _STACK = (

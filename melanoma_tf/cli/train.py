@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.cli.batches import batches_options
 from melanoma_tf.cli.fitting import fitting_options, recipe
 from melanoma_tf.cli.folds import fold_options
 
@@ -46,6 +47,13 @@ def train() -> None:
     type=click.IntRange(min=32),
     help="Side of the network's input in pixels.  [default: 7/8 of the records', at most 224]",
 )
+@click.option(
+    "--resize",
+    "resize_px",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Short side to which images are scaled before the square is cut.  [default: 8/7 of it]",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option(
     "--batch-size",
@@ -69,7 +77,6 @@ def train() -> None:
     show_default=True,
     help="Stop after so many epochs without a better one; 0: never.",
 )
-@click.option("--augment/--no-augment", default=True, show_default=True, help="Crops and flips.")
 @click.option(
     "--purify",
     type=click.Choice(["none", "test", "train", "both"]),
@@ -78,13 +85,7 @@ def train() -> None:
     help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
     "(validation, evaluate, and inside the exported model), or both.",
 )
-@click.option(
-    "--balance",
-    type=click.Choice(["none", "batch"]),
-    default="none",
-    show_default=True,
-    help="batch: equally many images of each class in every mini-batch.",
-)
+@batches_options
 @fold_options
 @options.training_machine
 def classifier(

@@ -50,7 +50,7 @@ class FoldSettings:
 
     def __post_init__(self) -> None:
         if self.folds in (0, 1) and (self.folds or self.fold):
-            raise MelanomaError(f"expected 2 folds or more to hold one out; found {self.folds}")
+            raise MelanomaError(f"expected --folds 2 or more to hold one out; found {self.folds}")
         if self.folds < 0 or not 0 <= self.fold < max(self.folds, 1):
             raise MelanomaError(
                 f"expected a fold from 0 to {self.folds - 1} of {self.folds}; found {self.fold}"

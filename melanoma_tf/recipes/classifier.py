@@ -18,10 +18,11 @@ from melanoma_tf.files import read_json, refuse_existing
 from melanoma_tf.models.classifier import build_classifier
 from melanoma_tf.models.classifier_fitting import Fitting, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.pipeline.folds import FoldSettings
 from melanoma_tf.recipes.calibration import calibrate_trained, read_calibration
 from melanoma_tf.recipes.cross_validation import fold_config, training_view, validation_folders
-from melanoma_tf.recipes.run_config import run_config
+from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
 
@@ -37,12 +38,12 @@ class ClassifierSettings:
         backbone: one of `models.classifier.BACKBONES`.
         weights: `imagenet`, `none` or a file.
         image_size_px: side of the network's input; 0 takes what the records hold, at most 224.
+        resize_px: see `pipeline.classifier.ClassifierInputs`.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
         fitting: see `models.classifier_fitting.Fitting`.
         average_momentum, patience: see `training.TrainingSettings`.
-        augment: random crops and mirroring.
-        balance: see `pipeline.classifier.ClassifierInputs`.
+        batches: see `pipeline.batches.BatchSettings`.
         purify: see `pipeline.classifier.ClassifierInputs`.
         cross_validation: the fold to hold out, see `pipeline.folds`; by default the records' own
             validation split.
@@ -53,14 +54,14 @@ class ClassifierSettings:
     backbone: str = "resnet50"
     weights: str = "imagenet"
     image_size_px: int = 0
+    resize_px: int = 0
     epochs: int = 30
     batch_size: int = 32
     fitting: Fitting = field(default_factory=Fitting)
     average_momentum: float = 0.0
     patience: int = 0
-    augment: bool = True
+    batches: BatchSettings = field(default_factory=BatchSettings)
     purify: str = "none"
-    balance: str = "none"
     cross_validation: FoldSettings = field(default_factory=FoldSettings)
     strategy: str = "single"
     replicas: int = 0
@@ -73,7 +74,7 @@ class ClassifierSettings:
                 f"expected weights to start from with {self.fitting.frozen_epochs} frozen epochs; "
                 "found weights none: a random backbone is not worth freezing"
             )
-        if self.fitting.class_weights != "none" and self.balance != "none":
+        if self.fitting.class_weights != "none" and self.batches.balance != "none":
             raise MelanomaError(
                 "expected class weights or balanced batches; found both, which would count scarce "
                 "classes twice over"
@@ -112,10 +113,11 @@ def train_classifier(
     held = RecordFolders.read(records)
     held.check_mixture()
     held = training_view(held, settings.cross_validation, report)
-    counts = _counts_by_class(held, report)
+    settings.batches.check(held)
+    counts = _counts_by_class(held, settings, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
-    schedule = _schedule(settings, math.ceil(held.count(split="train") / settings.batch_size))
+    schedule = _schedule(settings, math.ceil(sum(counts) / settings.batch_size))
 
     def compile_model(model: keras.Model) -> keras.Model:
         return compile_classifier(
@@ -166,10 +168,10 @@ def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.Class
     return pipeline.ClassifierInputs(
         config["image_size_px"],
         batch_size,
-        config["augment"],
+        BatchSettings.from_json(config["batches"]),
         seed=config["seed"],
         purify=config["purify"],
-        balance=config.get("balance", "none"),
+        resize_px=config["resize_px"],
     )
 
 
@@ -181,10 +183,12 @@ def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
     return min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
 
 
-def _counts_by_class(held: RecordFolders, report: Callable[[str], None]) -> list[int]:
-    """Training examples by class; fewer than two classes that have any are an error."""
+def _counts_by_class(
+    held: RecordFolders, settings: ClassifierSettings, report: Callable[[str], None]
+) -> list[int]:
+    """Training examples of an epoch by class; fewer than two classes with any are an error."""
     names = held.class_names
-    counts = [held.count(split="train", class_name=name) for name in names]
+    counts = settings.batches.examples_by_class(held)
     absent = ", ".join(name for name, count in zip(names, counts) if not count)
     if sum(count > 0 for count in counts) < 2:
         raise MelanomaError(
@@ -209,23 +213,10 @@ def _validation(
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
-def _mixed(held: RecordFolders) -> dict[str, Any]:
-    """What `config.json` says of further record folders."""
-    further = list(zip(held.folders, held.manifests))[1:]
-    if not further:
-        return {}
-    shards = [
-        {"records": str(folder), "shards": {one.name: one.sha256 for one in manifest.shards}}
-        for folder, manifest in further
-    ]
-    sources = {name: row for manifest in held.manifests for name, row in manifest.sources.items()}
-    return {"further_records": shards, "sources": sources}
-
-
 def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]:
     return {
         **run_config(KIND, held.folders[0], held.manifests[0], settings),
-        **_mixed(held),
+        **further_folders(held),
         **fold_config(held),
         "taxonomy": held.taxonomy,
         "class_names": list(held.class_names),

@@ -26,6 +26,7 @@ from melanoma_tf.recipes.prediction import (
     purification,
     view_logits,
 )
+from melanoma_tf.recipes.report import refuse_existing_report, write_report
 from melanoma_tf.recipes.thresholds import (
     Thresholds,
     carried_points,
@@ -109,7 +110,8 @@ def evaluate_classifier(
 ) -> dict[str, Any]:
     """Score finished runs, as one classifier, on a split of record folders.
 
-    Writes `predictions.csv` (probabilities, or ranks) and `metrics.json` into `output`.
+    Writes `predictions.csv` (probabilities, or ranks), `metrics.json` and `report.html` into
+    `output`, and TensorBoard's view of them below its `logs/`.
 
     Args:
         run_dirs: a finished classifier run, or several of the same classes.
@@ -132,6 +134,7 @@ def evaluate_classifier(
     output = _output(run_dirs, output)
     for name in ("predictions.csv", "metrics.json"):
         refuse_existing(output / name, overwrite)
+    refuse_existing_report(output, settings.split, overwrite)
     members = _members(run_dirs, settings)
     held = _records(records, members, settings.split)
     seen = [_seen(member, held, settings) for member in members]
@@ -150,7 +153,7 @@ def evaluate_classifier(
     }
     write_predictions(output / "predictions.csv", predictions)
     write_json(output / "metrics.json", metrics)
-    # Whatever is drawn from the two files, as a report, is drawn here.
+    write_report(output, run_dirs, held, predictions, metrics, overwrite=overwrite)
     return metrics
 
 

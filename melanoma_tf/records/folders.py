@@ -115,9 +115,9 @@ class RecordFolders:
                 picture = image_name(Lesion(key, Path(), None, "", row["source"], "train"))
                 other, place = first.setdefault(picture, (key, folder))
                 if place != folder:
+                    name = "" if other == key else f" as {other}"
                     raise MelanomaError(
-                        f"expected each image once; {key} stands in {folder}, and in {place} "
-                        f"(as {other})"
+                        f"expected each image once; {key} stands in {folder}, and in {place}{name}"
                     )
 
     def check_mixture(self) -> None:

@@ -1,5 +1,6 @@
 """Records divided anew: every example in one part, no group in two, the test split untouched."""
 
+import dataclasses
 from collections import defaultdict
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.pipeline.batches import BatchSettings, augmentation_of
 from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches, training_batches
 from melanoma_tf.pipeline.folds import FoldSettings, divide_by_folds
 from melanoma_tf.records.folders import RecordFolders
@@ -16,6 +18,7 @@ from melanoma_tf.records.writer import write_records
 
 CLASSES = ("melanoma", "nevus")
 FOLDS = 3
+PLAIN = BatchSettings(augmentation=augmentation_of("none"))
 # Keys of images that the build found to be one picture, a year apart and of no common lesion.
 TWINS = ("real_03", "real_20")
 
@@ -73,7 +76,7 @@ def divided(folders, fold, **settings):
 
 def seen_in_training(held):
     count = held.count(split="train")
-    inputs = ClassifierInputs(32, 1, augment=False)
+    inputs = ClassifierInputs(32, 1, PLAIN)
     batches = training_batches(held, inputs).take(count)
     return sorted(int(images[0, 0, 0, 0]) for images, _ in batches.as_numpy_iterator())
 
@@ -122,7 +125,7 @@ def test_patients_lesions_and_pictures_stay_together_and_classes_are_spread(part
 
 def test_balanced_batches_see_the_same_examples(parts):
     held, keys = parts[1]
-    inputs = ClassifierInputs(32, 2, augment=False, balance="batch")
+    inputs = ClassifierInputs(32, 2, dataclasses.replace(PLAIN, balance="batch"))
     most = max(held.count(split="train", class_name=name) for name in CLASSES)
     seen = set()
     for images, labels in training_batches(held, inputs).take(most).as_numpy_iterator():
@@ -145,8 +148,8 @@ def test_the_test_split_is_untouched_and_folders_may_come_in_any_order(folders):
     ("settings", "message"),
     [
         ((5, 5), "expected a fold from 0 to 4 of 5; found 5"),
-        ((1, 0), "expected 2 folds or more to hold one out; found 1"),
-        ((0, 3), "expected 2 folds or more to hold one out; found 0"),
+        ((1, 0), "expected --folds 2 or more to hold one out; found 1"),
+        ((0, 3), "expected --folds 2 or more to hold one out; found 0"),
     ],
 )
 def test_impossible_folds_are_refused(settings, message):
