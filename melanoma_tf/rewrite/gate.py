@@ -12,7 +12,8 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.similarity import Nearest, nearest
 
 Images = npt.NDArray[np.uint8]
-_AT_ONCE = 512
+# Candidates at once, each a pass over the real images: 1,024, or as many as 256 MiB hold.
+_AT_ONCE, _AT_ONCE_VALUES = 1024, 2**26
 # Candidates looked at for one accepted image, at most, before the search is given up.
 _MOST_TRIES = 20
 _PERCENTILE = 1.0
@@ -83,14 +84,20 @@ def accept(
     kept: list[Images] = []
     distances: list[Nearest] = []
     passed = candidates = near_real = near_other = 0
+    most = _MOST_TRIES * max(count, 8)
+    at_once = _AT_ONCE
     while passed < count:
-        if candidates >= _MOST_TRIES * max(count, 8):
+        if candidates >= most:
             raise MelanomaError(
                 f"expected {count} images of at least {min_mse:.4g} from every real image and "
                 f"each other; {passed} of {candidates} candidates are ({near_real} too near to a "
                 f"real image, {near_other} to another): lower --min-mse, or train for longer"
             )
-        batch = generate(min(_AT_ONCE, max(8, count - passed)))
+        # As many as should do, by the share that has passed so far: each batch is one more look
+        # at all real images.
+        wanted = (count - passed) * (candidates + 1) // (passed + 1)
+        batch = generate(min(at_once, most - candidates, max(8, wanted)))
+        at_once = min(_AT_ONCE, max(1, _AT_ONCE_VALUES // batch[0].size))
         found = nearest(batch, real())
         far = found.distance >= min_mse
         if second_opinion is not None:
