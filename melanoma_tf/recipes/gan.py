@@ -192,7 +192,8 @@ def _parts(settings: GanSettings) -> tuple[GanArchitecture, Stabilisers]:
 
 
 def _build(settings: GanSettings) -> Gan:
-    return Gan(*map(dataclasses.asdict, _parts(settings)), settings.seed)
+    architecture, stabilisers = _parts(settings)
+    return Gan(dataclasses.asdict(architecture), dataclasses.asdict(stabilisers), settings.seed)
 
 
 def _compiled(model: keras.Model, settings: GanSettings) -> keras.Model:

@@ -78,18 +78,17 @@ def generate_records(
     config = sampler_config(run_dir)
     names = _checked(sampler, settings, run_dir)
     folder = Path(config["records"]) if records is None else records
-    manifest = read_manifest(folder)
-    blocks = real_blocks(folder, sampler.image_size_px)
-
-    def real() -> Iterator[Images]:
-        return (images for images, _ in blocks())
-
+    manifest, size = read_manifest(folder), sampler.image_size_px
+    blocks = real_blocks(folder, size)
+    real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
     second = None if settings.features is None else _second_opinion(settings.features, real)
     generated = []
     for name in names:
         candidates = _candidates(sampler, name, settings.seed)
-        accepted = accept(candidates, settings.count, real, min_mse, second_opinion=second)
+        accepted = accept(
+            candidates, settings.count, real, min_mse, image_size_px=size, second_opinion=second
+        )
         report(_line(name, accepted))
         keys, images = _looked_up(blocks, accepted.nearest.index, shown(accepted))
         generated.append(Generated(name, accepted, keys, images))
@@ -102,12 +101,16 @@ def generate_records(
         taxonomy=manifest.taxonomy,
         class_names=manifest.class_names,
         settings={
-            "image_size": sampler.image_size_px,
+            "image_size": size,
             "generate": {**dataclasses.asdict(settings), "run": config},
         },
         licence="; ".join(licences),
         overwrite=overwrite,
     )
+
+
+def _without_keys(blocks: RealBlocks) -> Callable[[], Iterator[Images]]:
+    return lambda: (images for images, _ in blocks())
 
 
 def _second_opinion(

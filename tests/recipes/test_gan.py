@@ -290,8 +290,8 @@ def test_coupled_networks_from_the_command_line(records, tmp_path, monkeypatch):
     monkeypatch.setattr(size.type, "choices", (str(SIZE_PX),))
     done = CliRunner().invoke(main, [
         "train", "coupled-gan", "--records", str(records), "--run-dir",
-        str(tmp_path / "run"), "--image-size", str(SIZE_PX), "--epochs", "1", "--steps-per-epoch", "2",
-        "--batch-size", "2", "--latent-size", "5",
+        str(tmp_path / "run"), "--image-size", str(SIZE_PX), "--epochs", "1",
+        "--steps-per-epoch", "2", "--batch-size", "2", "--latent-size", "5",
     ])  # fmt: skip
     assert done.exit_code == 0, done.output
     config = json.loads((tmp_path / "run/config.json").read_text())
