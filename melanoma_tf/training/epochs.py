@@ -46,9 +46,10 @@ class Epochs(keras.callbacks.Callback):
         self._trained = time.perf_counter()
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
+            kept = "The state of the epoch before is kept: l" if self._epoch else "L"
             raise MelanomaError(
                 f"the loss is {loss} in step {batch + 1} of epoch {self._epoch + 1}; expected a "
-                "finite one. The state of the epoch before is kept: lower --learning-rate"
+                f"finite one. {kept}ower --learning-rate"
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
