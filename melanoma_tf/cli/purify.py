@@ -13,11 +13,27 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
 from melanoma_tf.errors import MelanomaError
 
+_OPTIONS = {"occlusion_masks": "--mask"}
+
 
 @click.command()
 @click.argument("source", type=options.ANY_PATH, metavar="IMAGE|DIR|RECORDS")
 @click.option("--output", type=options.FOLDER, required=True, help="The folder to write.")
-@click.option("--method", default="classical", show_default=True, help="classical or bisla2019.")
+@click.option(
+    "--method",
+    type=click.Choice(["classical", "network", "bisla2019"]),
+    default="classical",
+    show_default=True,
+    help="network: what is found as by classical is filled by a network.",
+)
+@options.run_dir(required=False)
+@click.option(
+    "--mask",
+    "occlusion_masks",
+    type=options.ANY_PATH,
+    help="Images, network: replace what is white here (a PNG, or a folder of NAME.png) instead of "
+    "what is found.",
+)
 @click.option("--mask-output", type=options.FOLDER, help="Images: write the occlusion masks there.")
 @click.option(
     "--lesion-masks",
@@ -45,6 +61,7 @@ def purify(
     source: Path,
     output: Path,
     method: str,
+    run_dir: Path | None,
     segmenter: str,
     workers: int | None,
     overwrite: bool,
@@ -54,25 +71,35 @@ def purify(
 
     Images keep their names, sizes and file types. Records come out as a new record folder with the
     originals and a purified copy of each image that needed it, in the split of its original.
+    `--method network` fills by the network that ships, or by that of --run-dir, and leaves every
+    pixel outside its mask as it is (JPEG output is compressed again; PNG is exact).
 
     \b
     Example:
       melanoma-tf purify photos --output purified --mask-output masks
       melanoma-tf purify tfrecords/isic2017 --output tfrecords/isic2017-purified
+      melanoma-tf purify photo.png --method network --mask hairs.png --output purified
     """
     from melanoma_tf.records.manifest import FILE_NAME
     from melanoma_tf.records.prepare import available_cores
 
+    given = kind["occlusion_masks"] is not None
     shared = {
-        "find_lesion": _lesion_finder(segmenter),
+        "fill_holes": _filler(method, run_dir, given),
+        "find_lesion": None if given else _lesion_finder(segmenter),
         "workers": available_cores() if workers is None else workers,
         "overwrite": overwrite,
         "progress": functools.partial(_bar, "purifying"),
     }
-    images, records = ("mask_output", "lesion_masks"), ("min_occlusion", "replace")
+    images, records = (
+        ("mask_output", "lesion_masks", "occlusion_masks"),
+        ("min_occlusion", "replace"),
+    )
     if (source / FILE_NAME).is_file():
         _refuse(kind, images, "images", f"{source} is a record folder")
         chosen = {"segmenter": segmenter, **{name: kind[name] for name in records}}
+        if method == "network":
+            chosen["network"] = "shipped" if run_dir is None else str(run_dir)
         _purify_records(source, output, method, chosen, shared)
     else:
         _refuse(kind, records, "record folders", f"{source} is none")
@@ -125,10 +152,22 @@ def _lesion_finder(segmenter: str) -> Callable[[Any], Any] | None:
     return lambda image: finder.mask(image).numpy()
 
 
+def _filler(method: str, run_dir: Path | None, masks_given: bool) -> Any:
+    if method != "network":
+        for option, found in (("--run-dir", run_dir is not None), ("--mask", masks_given)):
+            if found:
+                raise MelanomaError(f"expected {option} with --method network only; found {method}")
+        return None
+    from melanoma_tf.recipes.purification import load_filler
+
+    return load_filler(run_dir)
+
+
 def _refuse(given: dict[str, Any], names: tuple[str, ...], what: str, found: str) -> None:
     for name in names:
         if given[name]:
-            raise MelanomaError(f"expected --{name.replace('_', '-')} with {what} only; {found}")
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            raise MelanomaError(f"expected {option} with {what} only; {found}")
 
 
 def _bar(label: str, items: Any, total: int) -> Any:

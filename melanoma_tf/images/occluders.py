@@ -27,7 +27,7 @@ def draw_hairs(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.T
     """Up to 14 arcs, dark or light; the lesion under a hair stays lesion."""
     rows, columns = coordinates(image.shape[0])
     drawn = tf.random.stateless_uniform([7, _HAIRS], seed)
-    along, across = _turned(rows, columns, drawn[0] * math.pi)
+    along, across = turned(rows, columns, drawn[0] * math.pi)
     bow = (drawn[1] - 0.5) * 1.2
     distance = tf.abs(across - (drawn[2] - 0.5) * 2.4 - bow * along * along)
     width = (0.5 + drawn[3]) * 1.6 / image.shape[0]
@@ -43,7 +43,7 @@ def draw_ruler(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.T
     """A scale's line and ticks, away from the middle, as some lenses have engraved."""
     rows, columns = coordinates(image.shape[0])
     drawn = tf.random.stateless_uniform([7], seed)
-    along, across = _turned(rows, columns, drawn[0] * 2.0 * math.pi)
+    along, across = turned(rows, columns, drawn[0] * 2.0 * math.pi)
     above = across[..., 0] - (0.35 + 0.5 * drawn[1])
     along = along[..., 0] - (drawn[2] - 0.5)
     width = (0.8 + drawn[3]) / image.shape[0]
@@ -108,7 +108,7 @@ def draw_dark_corners(
     return _over(image, dark, tf.fill([3], 0.15 * drawn[5])), mask * tf.cast(dark < 0.9, tf.float32)
 
 
-def _turned(rows: tf.Tensor, columns: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def turned(rows: tf.Tensor, columns: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Coordinates along and across lines of some angles, `(size, size, angles)`."""
     angle = tf.reshape(angle, [1, 1, -1])
     along = columns * tf.cos(angle) + rows * tf.sin(angle)

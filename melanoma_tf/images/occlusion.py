@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
@@ -20,6 +22,10 @@ from melanoma_tf.images.occlusion_settings import (
     WORKING_SIZE_PX,
     OcclusionSettings,
 )
+
+# (RGB `(batch, height, width, 3)` in [0, 1], holes `(batch, height, width, 1)`, 0 or 1) -> the
+# same images with something else in the holes; all float32, any size.
+FillHoles = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def purify(
@@ -40,7 +46,7 @@ def purify(
         images: RGB `(batch, height, width, 3)` or `(height, width, 3)`, uint8, or floating point
             in [0, 1]. In a graph, values outside are clipped and NaN counts as 0.
         lesion_masks: not 0 on the lesion; of the images' shape with one channel or without one.
-        method: one of `METHODS`.
+        method: one of `METHODS`; `purify_by` takes a network.
         settings: thresholds of `classical`.
 
     Returns:
@@ -55,7 +61,7 @@ def purify(
         raise MelanomaError(f"expected a method out of {', '.join(METHODS)}; found {method!r}")
     images = tf.convert_to_tensor(images)
     batch = _as_batch(images)
-    lesions = None if lesion_masks is None else _as_lesions(lesion_masks, images)
+    lesions = None if lesion_masks is None else _as_masks(lesion_masks, images, "lesion")
     if images.shape[0] == 0:  # TensorFlow's convolution does not work on nothing
         return images, tf.zeros([*images.shape[:-1], 1], tf.uint8)
     if method == "bisla2019":
@@ -69,29 +75,144 @@ def purify(
     return tf.ensure_shape(purified, images.shape), masks
 
 
+def purify_by(
+    fill_holes: FillHoles,
+    images: tf.Tensor,
+    lesion_masks: tf.Tensor | None = None,
+    *,
+    occlusion_masks: tf.Tensor | None = None,
+    settings: OcclusionSettings | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Purify with a filling of one's own, as a network's: see `models.hole_filler`.
+
+    What lies over the skin is found as `classical` does, one pixel wider on each side, or given.
+    An image of more than the working size is filled at that size; where nothing is occluded, no
+    filling is computed.
+
+    Args:
+        fill_holes: fills holes.
+        images: as for `purify`.
+        lesion_masks: as for `purify`; of no use beside `occlusion_masks`.
+        occlusion_masks: not 0 on what to replace; of the images' shape with one channel or
+            without one. None has it found.
+        settings: thresholds of what is found.
+
+    Returns:
+        The purified images, of the shape and dtype of `images`, and masks of all pixels that were
+        replaced, uint8 `(batch, height, width, 1)` or `(height, width, 1)`, 255 or 0. All other
+        pixels have the values of `images`, bit for bit.
+
+    Raises:
+        MelanomaError: as `purify`; eagerly, an occlusion mask that covers a whole image. In a
+            graph such an image comes back unchanged.
+    """
+    images = tf.convert_to_tensor(images)
+    batch = _as_batch(images)
+    lesions = None if lesion_masks is None else _as_masks(lesion_masks, images, "lesion")
+    given = None
+    if occlusion_masks is not None:
+        given = _as_masks(occlusion_masks, images, "occlusion")
+        _refuse_full(given)
+    if images.shape[0] == 0:
+        return images, tf.zeros([*images.shape[:-1], 1], tf.uint8)
+    if given is None:
+        purified, holes = _purify_found(batch, lesions, fill_holes, settings)
+    else:
+        purified, holes = _purify_given(batch, given, fill_holes)
+    if images.shape.rank == 3:
+        purified, holes = purified[0], holes[0]
+    purified = tf.where(
+        holes, _as_dtype(tf.clip_by_value(purified, 0.0, 1.0), images.dtype), images
+    )
+    masks = tf.cast(holes, tf.uint8) * tf.constant(255, tf.uint8)
+    return tf.ensure_shape(purified, images.shape), masks
+
+
+def _purify_found(
+    images: tf.Tensor,
+    lesions: tf.Tensor | None,
+    fill_holes: FillHoles,
+    settings: OcclusionSettings | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images with what was found filled, and bool masks of what was replaced."""
+    own_size = height_width(images)
+    small, holes, _ = _found(images, lesions, settings or OcclusionSettings())
+    opacity = resize(holes, *own_size)
+    filled = resize(_filled(small, holes, fill_holes), *own_size)
+    return images + opacity * (filled - images), opacity > 0.0
+
+
+def _purify_given(
+    images: tf.Tensor, given: tf.Tensor, fill_holes: FillHoles
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images with given holes filled, and bool masks of what was replaced."""
+    own_size = height_width(images)
+    size = _fill_size(images, fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX))
+    given *= _where_anything_is_known(given)
+    # A pixel of which any part is to go is filled whole.
+    holes = tf.cast(resize(given, *size) > 0.0, tf.float32)
+    filled = _filled(resize(images, *size), holes, fill_holes)
+    return resize(filled, *own_size), given > 0.5
+
+
+def _filled(images: tf.Tensor, holes: tf.Tensor, fill_holes: FillHoles) -> tf.Tensor:
+    def by_network() -> tf.Tensor:
+        return tf.ensure_shape(fill_holes(images, holes), images.shape)
+
+    return tf.cond(tf.reduce_any(holes > 0.5), by_network, lambda: tf.identity(images))
+
+
+def _where_anything_is_known(holes: tf.Tensor) -> tf.Tensor:
+    """1 per image `(batch, 1, 1, 1)`, 0 where holes cover it all: there is nothing to fill from."""
+    return tf.cast(tf.reduce_any(holes < 0.5, axis=(1, 2, 3), keepdims=True), tf.float32)
+
+
+def _refuse_full(masks: tf.Tensor) -> None:
+    """Refuse masks that leave nothing, where values can be seen, which they cannot in a graph."""
+    if not tf.executing_eagerly() or tf.size(masks) == 0:
+        return
+    if not tf.reduce_all(tf.reduce_any(masks < 0.5, axis=(1, 2, 3))):
+        raise MelanomaError(
+            "expected an occlusion mask that leaves some skin to fill from; "
+            "found one that covers the whole image"
+        )
+
+
+def _fill_size(images: tf.Tensor, working: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
+    """What has fewer pixels: the image, or its version of working size."""
+    own_size = height_width(images)
+    is_large = tf.maximum(*own_size) > WORKING_SIZE_PX
+    return [tf.where(is_large, one, other) for one, other in zip(working, own_size)]
+
+
+def _found(
+    images: tf.Tensor, lesions: tf.Tensor | None, settings: OcclusionSettings
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Images of the size to fill at, their holes, and of these what is no margin."""
+    working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
+    small_lesions = None if lesions is None else resize(lesions, *working)
+    occlusions = find_occlusions(resize(images, *working), small_lesions, settings)
+    size = _fill_size(images, working)
+    occlusions = tf.cast(resize(occlusions, *size) >= 0.5, tf.float32)
+    # One pixel more on each side: the blurred edge of a hair would bleed into the filling.
+    holes = dilate(occlusions, 3)
+    holes *= _where_anything_is_known(holes)
+    return resize(images, *size), holes, occlusions * holes
+
+
 def _purify_classical(
     images: tf.Tensor, lesions: tf.Tensor | None, settings: OcclusionSettings
 ) -> tuple[tf.Tensor, tf.Tensor]:
     own_size = height_width(images)
-    working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
-    small_lesions = None if lesions is None else resize(lesions, *working)
-    occlusions = find_occlusions(resize(images, *working), small_lesions, settings)
-    # Filled is what has fewer pixels: the image, or its version of working size.
-    is_large = tf.maximum(*own_size) > WORKING_SIZE_PX
-    fill_size = [tf.where(is_large, one, other) for one, other in zip(working, own_size)]
-    occlusions = tf.cast(resize(occlusions, *fill_size) >= 0.5, tf.float32)
-    # One pixel more on each side: the blurred edge of a hair would bleed into the filling.
-    holes = dilate(occlusions, 3)
-    # Where everything is covered there is nothing to fill from: the image stays as it is.
-    holes *= tf.cast(tf.reduce_any(holes < 0.5, axis=(1, 2, 3), keepdims=True), tf.float32)
-    filled = fill(resize(images, *fill_size), holes)
+    small, holes, occlusions = _found(images, lesions, settings)
+    filled = fill(small, holes)
 
     def blended() -> tf.Tensor:
         opacity = resize(holes, *own_size)
         return images + opacity * (resize(filled, *own_size) - images)
 
-    masks = resize(occlusions * holes, *own_size) >= 0.5
-    return tf.cond(is_large, blended, lambda: filled), masks
+    masks = resize(occlusions, *own_size) >= 0.5
+    return tf.cond(tf.maximum(*own_size) > WORKING_SIZE_PX, blended, lambda: filled), masks
 
 
 def _as_batch(images: tf.Tensor) -> tf.Tensor:
@@ -130,15 +251,15 @@ def _check_range(images: tf.Tensor) -> None:
         )
 
 
-def _as_lesions(lesion_masks: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+def _as_masks(masks: tf.Tensor, images: tf.Tensor, what: str) -> tf.Tensor:
     """float32 `(batch, height, width, 1)`, 0 or 1."""
-    masks = tf.convert_to_tensor(lesion_masks)
+    masks = tf.convert_to_tensor(masks)
     if masks.shape.rank == images.shape.rank - 1:
         masks = masks[..., None]
     expected = images.shape[:-1].concatenate([1])
     if masks.shape.rank != images.shape.rank or not masks.shape.is_compatible_with(expected):
         raise MelanomaError(
-            f"expected lesion masks of shape {expected}, as the images; found {masks.shape}"
+            f"expected {what} masks of shape {expected}, as the images; found {masks.shape}"
         )
     values = tf.cast(masks != tf.zeros([], masks.dtype), tf.float32)
     return values if images.shape.rank == 4 else values[None]

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 METHODS = ("classical", "bisla2019")
+# Occlusions are found as by `classical`, and filled by a network.
+NETWORK = "network"
 # Lengths below are in pixels of an image whose long side has this many. Images of every size are
 # brought to it before anything is looked for, so that no setting depends on the image's size.
 WORKING_SIZE_PX = 512

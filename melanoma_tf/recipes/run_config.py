@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf import __version__
+from melanoma_tf.records.folders import RecordFolders
 from melanoma_tf.records.manifest import Manifest
 
 
@@ -29,3 +30,16 @@ def run_config(kind: str, records: Path, manifest: Manifest, settings: Any) -> d
         "sources": manifest.sources,
         "versions": {"melanoma_tf": __version__, "tensorflow": tf.__version__},
     }
+
+
+def further_folders(held: RecordFolders) -> dict[str, Any]:
+    """What `config.json` says of further record folders."""
+    further = list(zip(held.folders, held.manifests))[1:]
+    if not further:
+        return {}
+    shards = [
+        {"records": str(folder), "shards": {one.name: one.sha256 for one in manifest.shards}}
+        for folder, manifest in further
+    ]
+    sources = {name: row for manifest in held.manifests for name, row in manifest.sources.items()}
+    return {"further_records": shards, "sources": sources}

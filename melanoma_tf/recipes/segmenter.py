@@ -21,6 +21,7 @@ from melanoma_tf.models.segmenter_losses import compile_segmenter
 from melanoma_tf.pipeline import segmenter as pipeline
 from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.recipes.segmenter_overlays import Overlays
+from melanoma_tf.recipes.starting import start_from
 from melanoma_tf.records.manifest import Manifest, read_manifest
 
 KIND = "segmenter"
@@ -210,18 +211,8 @@ def _build(settings: SegmenterSettings) -> keras.Model:
         colour_constancy=settings.colour_constancy,
     )
     if settings.weights != "none":
-        _start_from(model, Path(settings.weights))
+        start_from(model, Path(settings.weights))
     return model
-
-
-def _start_from(model: keras.Model, path: Path) -> None:
-    if path.suffix != ".keras" or not path.is_file():
-        raise MelanomaError(f"expected --weights none or another run's model.keras; found {path}")
-    donor = keras.models.load_model(path, compile=False)
-    shapes = [[weight.shape for weight in one.weights] for one in (donor, model)]
-    if shapes[0] != shapes[1]:
-        raise MelanomaError(f"{path}: expected a network of the same layers as this run's")
-    model.set_weights(donor.get_weights())
 
 
 def _learning_rate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,9 +15,12 @@ from melanoma_tf.files import write_atomically
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
 from melanoma_tf.rewrite.purifier import (
     FindLesion,
+    MaskedPurifier,
     Progress,
     Purifier,
+    check_method,
     in_threads,
+    masked_purifier,
     purifier,
 )
 
@@ -44,6 +48,7 @@ class _Task:
     output: Path
     mask_output: Path | None
     lesion_mask: Path | None
+    occlusion_mask: Path | None
 
 
 def purify_files(
@@ -52,7 +57,9 @@ def purify_files(
     *,
     mask_output: Path | None = None,
     lesion_masks: Path | None = None,
+    occlusion_masks: Path | None = None,
     method: str = "classical",
+    fill_holes: Any = None,
     find_lesion: FindLesion | None = None,
     workers: int = 1,
     overwrite: bool = False,
@@ -60,7 +67,8 @@ def purify_files(
 ) -> list[Outcome]:
     """Purify an image file, or every image under a folder; names, sizes and formats stay.
 
-    Each file appears whole or not at all. A file that cannot be read is reported, and the others
+    Each file appears whole or not at all. An image of which the network replaces nothing is
+    copied as it is. A file that cannot be read is reported, and the others
     are purified nevertheless.
 
     Args:
@@ -68,7 +76,10 @@ def purify_files(
         output: folder for the purified images; sub-folders are made as under `source`.
         mask_output: folder for the occlusion masks, PNG, 255 on what was occluded.
         lesion_masks: folder with `NAME_segmentation.png` or `NAME.png` for every image.
-        method: out of `images.occlusion_settings.METHODS`.
+        occlusion_masks: what to replace, instead of what is found: a mask file for one image, or a
+            folder with `NAME_occlusion.png` or `NAME.png` for every image; for `network` alone.
+        method: out of `images.occlusion_settings.METHODS`, or `network`.
+        fill_holes: fills holes, of type `images.occlusion.FillHoles`; for `network` alone.
         find_lesion: outlines the lesion where no mask is given.
         workers: number of threads.
         overwrite: replace files that are there.
@@ -78,11 +89,11 @@ def purify_files(
         One outcome per image, in the order of their names.
 
     Raises:
-        MelanomaError: no image at `source`, an existing output file, or an output that is the
-            source.
+        MelanomaError: no image at `source`, an existing output file, an output that is the
+            source, or an unknown method.
     """
-    apply = purifier(method, find_lesion)
-    tasks = _tasks(Path(source), Path(output), mask_output, lesion_masks)
+    apply = _ways(method, fill_holes, find_lesion, occlusion_masks)
+    tasks = _tasks(Path(source), Path(output), mask_output, lesion_masks, occlusion_masks)
     if not overwrite:
         _refuse_existing(tasks)
     outcomes: Iterable[Outcome] = in_threads(
@@ -94,7 +105,11 @@ def purify_files(
 
 
 def _tasks(
-    source: Path, output: Path, mask_output: Path | None, lesion_masks: Path | None
+    source: Path,
+    output: Path,
+    mask_output: Path | None,
+    lesion_masks: Path | None,
+    occlusion_masks: Path | None,
 ) -> list[_Task]:
     if source.is_dir():
         found = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
@@ -108,12 +123,18 @@ def _tasks(
         raise MelanomaError(
             f"expected images ({', '.join(IMAGE_SUFFIXES)}) under {source}; found none"
         )
+    if len(names) > 1 and occlusion_masks is not None and occlusion_masks.is_file():
+        raise MelanomaError(
+            f"expected a folder of masks for {len(names):,} images; found the file "
+            f"{occlusion_masks}"
+        )
     tasks = [
         _Task(
             root / name,
             output / name,
             None if mask_output is None else mask_output / name.with_suffix(".png"),
-            None if lesion_masks is None else _lesion_mask(lesion_masks, name),
+            _mask_of(lesion_masks, name, "segmentation"),
+            _mask_of(occlusion_masks, name, "occlusion"),
         )
         for name in names
     ]
@@ -121,9 +142,30 @@ def _tasks(
     return tasks
 
 
-def _lesion_mask(folder: Path, name: Path) -> Path:
-    official = folder / name.parent / f"{name.stem}_segmentation.png"
-    return official if official.is_file() else folder / name.with_suffix(".png")
+def _mask_of(place: Path | None, name: Path, what: str) -> Path | None:
+    if place is None or place.is_file():
+        return place
+    official = place / name.parent / f"{name.stem}_{what}.png"
+    return official if official.is_file() else place / name.with_suffix(".png")
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """How an image is purified whose occlusions are to be found, and one whose are given."""
+
+    finding: Purifier
+    given: MaskedPurifier | None
+    copies_untouched: bool
+
+
+def _ways(
+    method: str, fill_holes: Any, find_lesion: FindLesion | None, occlusion_masks: Path | None
+) -> _Ways:
+    check_method(method, fill_holes)
+    if occlusion_masks is not None and fill_holes is None:
+        raise MelanomaError(f"expected occlusion masks with the method network; found {method}")
+    given = None if occlusion_masks is None else masked_purifier(fill_holes)
+    return _Ways(purifier(method, find_lesion, fill_holes), given, fill_holes is not None)
 
 
 def _targets(task: _Task) -> list[Path]:
@@ -151,22 +193,28 @@ def _refuse_existing(tasks: Sequence[_Task]) -> None:
             )
 
 
-def _purify_file(task: _Task, apply: Purifier) -> Outcome:
+def _purify_file(task: _Task, ways: _Ways) -> Outcome:
     path = task.image
     try:
         image = read_image(path)
-        lesion = None
-        if task.lesion_mask is not None:
-            path = task.lesion_mask
-            lesion = read_mask(path)
-        purified, occlusions = apply(image, lesion)
-        write_atomically(task.output, _encode(purified[..., ::-1], task.output.suffix))
+        if task.occlusion_mask is not None and ways.given is not None:
+            path = task.occlusion_mask
+            purified, occlusions = ways.given(image, read_mask(path))
+        else:
+            lesion = None
+            if task.lesion_mask is not None:
+                path = task.lesion_mask
+                lesion = read_mask(path)
+            purified, occlusions = ways.finding(image, lesion)
+        untouched = ways.copies_untouched and not occlusions.any()
+        encoded = _encode(purified[..., ::-1], task.output.suffix)
+        write_atomically(task.output, task.image.read_bytes() if untouched else encoded)
         if task.mask_output is not None:
             write_atomically(task.mask_output, _encode(occlusions, ".png"))
     except UnreadableImageError as error:
         return Outcome(task.image, reason=f"{path}: {error}")
     except MelanomaError as error:
-        return Outcome(task.image, reason=f"{task.image}: {error}")
+        return Outcome(task.image, reason=f"{path}: {error}")
     return Outcome(task.image, occluded=float(np.count_nonzero(occlusions)) / occlusions.size)
 
 

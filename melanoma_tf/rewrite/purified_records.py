@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,12 +36,13 @@ class PurifySettings:
     """What decides the content of a purified record folder.
 
     Attributes:
-        method: out of `images.occlusion_settings.METHODS`.
+        method: out of `images.occlusion_settings.METHODS`, or `network`.
         min_occlusion: an image is purified where more than this share of its pixels is occluded. At
             the default that is a quarter of ISIC 2017 images, as in the paper.
         replace: put the purified image in its original's place instead of adding a copy.
         quality: JPEG quality of purified images, 1 to 100; PNG records stay PNG.
         segmenter: what outlines lesions in examples without a mask, by name; for the manifest.
+        network: what fills holes with the method `network`, by name; for the manifest.
 
     Raises:
         MelanomaError: the share is out of [0, 1].
@@ -51,6 +53,7 @@ class PurifySettings:
     replace: bool = False
     quality: int = 95
     segmenter: str = "none"
+    network: str = "none"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_occlusion <= 1:
@@ -65,6 +68,7 @@ def purify_records(
     settings: PurifySettings | None = None,
     *,
     find_lesion: FindLesion | None = None,
+    fill_holes: Any = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -81,6 +85,7 @@ def purify_records(
         output: the record folder to appear, whole or not at all.
         settings: method and threshold.
         find_lesion: outlines the lesion in an example that has no mask; name it in `settings`.
+        fill_holes: fills holes with the method `network`; name it in `settings`.
         workers: number of threads.
         overwrite: replace an existing folder.
         progress: wraps the stream of examples read, given their number.
@@ -100,7 +105,7 @@ def purify_records(
     manifest = read_manifest(source)
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")
-    apply = purifier(settings.method, find_lesion)
+    apply = purifier(settings.method, find_lesion, fill_holes)
     Encoding(quality=settings.quality)  # refuses a quality out of range
     pairs: Iterable[tuple[Example, Example | None]] = in_threads(
         lambda example: (example, _purified(example, apply, settings)),

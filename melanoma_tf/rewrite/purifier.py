@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.occlusion_opencv import purify_image
-from melanoma_tf.images.occlusion_settings import METHODS
+from melanoma_tf.images.occlusion_settings import METHODS, NETWORK
 from melanoma_tf.records.decode import Pixels
 
 # (uint8 RGB image, lesion mask or None) -> (purified image, occlusion mask `(height, width)`)
 Purifier = Callable[[Pixels, "Pixels | None"], tuple[Pixels, Pixels]]
+# (uint8 RGB image, occlusion mask of its size) -> the same as a `Purifier`
+MaskedPurifier = Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]
 # uint8 RGB image -> lesion mask, uint8 `(height, width)`, 0 or 255
 FindLesion = Callable[[Pixels], Pixels]
 # Wraps the results with a progress bar; gets them and their number.
@@ -23,22 +25,28 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def purifier(method: str = "classical", find_lesion: FindLesion | None = None) -> Purifier:
+def purifier(
+    method: str = "classical",
+    find_lesion: FindLesion | None = None,
+    fill_holes: Any = None,
+) -> Purifier:
     """The fastest way to purify single images by a method.
 
     Args:
-        method: out of `images.occlusion_settings.METHODS`.
+        method: out of `images.occlusion_settings.METHODS`, or `network`.
         find_lesion: outlines the lesion of an image that comes without a mask.
+        fill_holes: fills holes, of type `images.occlusion.FillHoles`; for `network` alone.
 
     Raises:
-        MelanomaError: there is no such method.
+        MelanomaError: there is no such method, or `network` without, another with a filling.
     """
-    if method not in METHODS:
-        raise MelanomaError(f"expected a method out of {', '.join(METHODS)}; found {method!r}")
+    check_method(method, fill_holes)
     if find_lesion is not None:
-        return _with_lesions(purifier(method), find_lesion)
+        return _with_lesions(purifier(method, None, fill_holes), find_lesion)
     if method == "classical":
         return purify_image
+    if method == NETWORK:
+        return _network_purifier(fill_holes)
     # Here, not above: TensorFlow takes seconds to load, and the classical way does without it.
     from melanoma_tf.images.occlusion import purify
 
@@ -47,6 +55,85 @@ def purifier(method: str = "classical", find_lesion: FindLesion | None = None) -
         return purified.numpy(), occlusions.numpy()[..., 0]
 
     return run
+
+
+def _network_purifier(fill_holes: Any) -> Purifier:
+    import tensorflow as tf
+
+    from melanoma_tf.images.occlusion import purify_by
+
+    with_lesion = _traced(lambda image, lesion: purify_by(fill_holes, image, lesion))
+    # Without a lesion, marks are sought everywhere: not the same as with an empty one.
+    without = tf.function(lambda image: purify_by(fill_holes, image)).get_concrete_function(
+        tf.TensorSpec([None, None, 3], tf.uint8)
+    )
+
+    def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
+        if lesion_mask is not None:
+            return with_lesion(image, lesion_mask)
+        purified, replaced = without(tf.constant(image))
+        return purified.numpy(), replaced.numpy()[..., 0]
+
+    return run
+
+
+def masked_purifier(fill_holes: Any) -> MaskedPurifier:
+    """How an image is purified whose occlusions are given.
+
+    Args:
+        fill_holes: fills holes, of type `images.occlusion.FillHoles`.
+
+    Returns:
+        A function that raises `MelanomaError` at a mask of another size than its image, or one
+        that leaves nothing of it.
+    """
+    from melanoma_tf.images.occlusion import purify_by
+
+    apply = _traced(lambda image, mask: purify_by(fill_holes, image, occlusion_masks=mask))
+
+    def run(image: Pixels, occlusions: Pixels) -> tuple[Pixels, Pixels]:
+        if occlusions.all():
+            raise MelanomaError(
+                "expected an occlusion mask that leaves some skin to fill from; "
+                "found one that covers the whole image"
+            )
+        return apply(image, occlusions)
+
+    return run
+
+
+def _traced(purify: Callable[[Any, Any], tuple[Any, Any]]) -> MaskedPurifier:
+    """A graph op on image and mask as a function of arrays.
+
+    It is traced here, once for images of every size: several threads would each trace it again.
+    """
+    import tensorflow as tf
+
+    image, mask = (tf.TensorSpec([None, None, n], tf.uint8) for n in (3, 1))
+    traced = tf.function(purify).get_concrete_function(image, mask)
+
+    def run(image: Pixels, mask: Pixels) -> tuple[Pixels, Pixels]:
+        if mask.shape[:2] != image.shape[:2]:
+            raise MelanomaError(
+                f"expected a mask of the image's size, {image.shape[0]}x{image.shape[1]}; "
+                f"found {mask.shape[0]}x{mask.shape[1]}"
+            )
+        purified, replaced = traced(tf.constant(image), tf.constant(mask[..., None]))
+        return purified.numpy(), replaced.numpy()[..., 0]
+
+    return run
+
+
+def check_method(method: str, fill_holes: Any = None) -> None:
+    """Raise `MelanomaError` where there is no such method, or a network is wanting or too much."""
+    known = (*METHODS, NETWORK)
+    if method not in known:
+        raise MelanomaError(f"expected a method out of {', '.join(known)}; found {method!r}")
+    if (method == NETWORK) != (fill_holes is not None):
+        raise MelanomaError(
+            f"expected a network to fill holes with the method {NETWORK}, and with no other; "
+            f"found {method}"
+        )
 
 
 def _with_lesions(apply: Purifier, find_lesion: FindLesion) -> Purifier:

@@ -1,0 +1,201 @@
+"""Records -> pairs to train an inpainter on: images with holes, and what was there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from melanoma_tf.errors import MelanomaError
+from melanoma_tf.images import appearance as looks
+from melanoma_tf.images.drawn_occlusions import draw_occlusions
+from melanoma_tf.images.filling import fill
+from melanoma_tf.images.geometry import fit_long_side, resize
+from melanoma_tf.images.morphology import dilate
+from melanoma_tf.images.occlusion_graph import find_occlusions
+from melanoma_tf.images.occlusion_settings import WORKING_SIZE_PX, OcclusionSettings
+from melanoma_tf.models.inpainter_losses import pack
+from melanoma_tf.pipeline import stream
+from melanoma_tf.records import schema
+from melanoma_tf.records.folders import Folders, RecordFolders
+from melanoma_tf.records.manifest import read_manifest, shard_paths
+
+# How far from what the detector found the truth is doubted.
+_DOUBTED_PX = 7
+_COLOURS = looks.Appearance(
+    colour=0.4, illumination=0.2, blur=0.2, dark_corners=0, hairs=0, ruler=0, ink=0, sticker=0
+)
+# ((images, known), packed truth)
+Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class InpainterInputs:
+    """How records become pairs.
+
+    Images are brought to the working size of the purification (a long side of 512 pixels), and
+    squares are cut out of them, whose own occlusions the classical detector finds.
+
+    Attributes:
+        image_size_px: side of the squares.
+        batch_size: pairs in a batch, over all replicas.
+        classical_share: share of the pairs that are made by the classical method: its mask of an
+            image's own occlusions, and its filling for truth (Bisla et al. 2019, Section 6.1).
+            The others get random occlusions drawn, and the image for truth but for its own.
+        detected_share: share of the drawn pairs whose mask is what the classical detector finds
+            of the drawing, with its gaps and faint edges; the others' follows the drawing.
+        augment: mirror, transpose, and change colours.
+        shuffle_window: examples that are shuffled among each other.
+        seed: of everything.
+
+    Raises:
+        MelanomaError: a size below 32, or a share out of [0, 1].
+    """
+
+    image_size_px: int = 256
+    batch_size: int = 8
+    classical_share: float = 0.25
+    detected_share: float = 0.5
+    augment: bool = True
+    shuffle_window: int = 4096
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 32 <= self.image_size_px <= WORKING_SIZE_PX:
+            raise MelanomaError(
+                f"expected squares of 32 to {WORKING_SIZE_PX} px; found {self.image_size_px}"
+            )
+        for share in (self.classical_share, self.detected_share):
+            if not 0 <= share <= 1:
+                raise MelanomaError(f"expected a share in [0, 1]; found {share}")
+
+
+def training_batches(
+    folders: Folders, inputs: InpainterInputs, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The endless stream of training pairs.
+
+    It is a pure function of the records, the settings and `first_example`.
+
+    Args:
+        folders: record folders with a `train` split.
+        inputs: settings.
+        first_example: how many pairs of the stream to leave out, those already trained on.
+
+    Returns:
+        Batches `((images, known), truth)`: RGB `(batch, size, size, 3)` in [0, 255], what is known
+        of them `(batch, size, size, 1)`, 1 or 0, and the truth as `models.inpainter_losses.pack`
+        makes it; all float32.
+    """
+    held = RecordFolders.read(folders)
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> Pairs:
+        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
+        square = _cut(_decoded(serialized, inputs.image_size_px), inputs, seed)
+        return _pair(square, inputs, seed)
+
+    records = stream.shuffled_stream(
+        held.shard_paths("train"),
+        held.count(split="train"),
+        seed=inputs.seed,
+        window=inputs.shuffle_window,
+        first_example=first_example,
+    )
+    pairs = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(pairs.batch(inputs.batch_size, drop_remainder=True))
+
+
+def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.data.Dataset:
+    """One pass over a split: the middle of every image, with random masks that are always the same.
+
+    A purified copy that stands beside its original is left out.
+
+    Returns:
+        Batches as `training_batches`; the last may be smaller.
+    """
+    paths = shard_paths(folder, read_manifest(folder), split)
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> Pairs:
+        seed = tf.stack([tf.constant(0, tf.int64), number * 128])
+        image, size_px = _decoded(serialized, inputs.image_size_px), inputs.image_size_px
+        corner = (tf.shape(image)[:2] - size_px) // 2
+        square = tf.slice(image, tf.concat([corner, [0]], 0), [size_px, size_px, 3])
+        return _drawn_pair(square, _own_occlusions(square), inputs, seed)
+
+    records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
+    pairs = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(pairs.batch(inputs.batch_size))
+
+
+def _decoded(serialized: tf.Tensor, size_px: int) -> tf.Tensor:
+    """An image of working size, float32 `(height, width, 3)` in [0, 1], no side below `size_px`."""
+    encoded = schema.parse(serialized, ("image/encoded",))["image/encoded"]
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image = tf.cast(tf.ensure_shape(image, [None, None, 3]), tf.float32)[tf.newaxis] / 255.0
+    return resize(image, *fit_long_side(image, WORKING_SIZE_PX, size_px))[0]
+
+
+def _cut(image: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> tf.Tensor:
+    """A random square; mirrored, turned and coloured by chance."""
+    size_px = inputs.image_size_px
+    square = tf.image.stateless_random_crop(image, [size_px, size_px, 3], seed + [0, 1])
+    if not inputs.augment:
+        return square
+    flips = tf.random.stateless_uniform([3], seed + [0, 2]) < 0.5
+    square = tf.where(flips[0], square[::-1], square)
+    square = tf.where(flips[1], square[:, ::-1], square)
+    square = tf.where(flips[2], tf.transpose(square, [1, 0, 2]), square)
+    square = tf.ensure_shape(square, [size_px, size_px, 3])
+    return looks.vary(square, tf.ones_like(square[..., :1]), _COLOURS, seed + [0, 16])[0]
+
+
+def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
+    own = _own_occlusions(square)
+    if not inputs.classical_share:
+        return _drawn_pair(square, own, inputs, seed)
+    wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_share
+    return tf.cond(
+        wanted & tf.reduce_any(own > 0.5) & tf.reduce_any(own < 0.5),
+        lambda: _classical_pair(square, own),
+        lambda: _drawn_pair(square, own, inputs, seed),
+    )
+
+
+def _own_occlusions(square: tf.Tensor) -> tf.Tensor:
+    return find_occlusions(square[tf.newaxis], None, OcclusionSettings())[0]
+
+
+def _classical_pair(square: tf.Tensor, own: tf.Tensor) -> Pairs:
+    """What the classical method made of a square is taken for its truth."""
+    holes = dilate(own[tf.newaxis], 3)
+    truth = fill(square[tf.newaxis], holes)[0]
+    return _packed(square, truth, holes[0], tf.ones_like(own))
+
+
+def _drawn_pair(
+    square: tf.Tensor, own: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor
+) -> Pairs:
+    """Occlusions drawn over a square; its own, of unknown truth, are holes too, and not asked."""
+    drawn, holes = draw_occlusions(square, seed + [0, 64])
+    chance = tf.random.stateless_uniform([2], seed + [0, 4])
+    if inputs.detected_share:
+        holes = tf.cond(
+            chance[0] < inputs.detected_share,
+            lambda: _found(drawn, holes, chance[1]),
+            lambda: holes,
+        )
+    doubted = dilate(own[tf.newaxis], _DOUBTED_PX)[0]
+    return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)
+
+
+def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+    """What the detector finds of a drawing, one or two pixels wider; else the drawing's mask."""
+    found = _own_occlusions(drawn)[tf.newaxis]
+    found = tf.where(chance < 0.5, dilate(found, 3), dilate(found, 5))[0]
+    return tf.where(tf.reduce_any(found > 0.5), found, holes)
+
+
+def _packed(image: tf.Tensor, truth: tf.Tensor, holes: tf.Tensor, counted: tf.Tensor) -> Pairs:
+    known = 1.0 - holes
+    return (255.0 * image * known, known), pack(255.0 * truth, known, counted)
