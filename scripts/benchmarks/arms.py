@@ -5,12 +5,13 @@
         --work runs/arms-ham10000 --seeds 3 -- --backbone small --weights none --image-size 96 \\
         --epochs 25 --schedule cosine --warm-up-epochs 2
 
-Trains four arms (the records; with their purified copies; with generated images; with both) with
-several seeds each, by `melanoma-tf train classifier` and whatever options follow `--`. Prints, for
-the test split, each figure's mean and range over the seeds, and the paired difference of the arm's
-ensemble (mean of the probabilities over the seeds) to the first arm's with its 95 % interval:
-DeLong's for areas, a bootstrap over patients or images for the rest. What is finished is not done
-again. `--purified` is the folder that `purify` made, which holds the originals too.
+Trains four arms (the records; with their purified copies; with generated images; with both;
+without `--purified` or `--generated` those that remain) with several seeds each, by
+`melanoma-tf train classifier` and whatever options follow `--`. Prints, for the test split, each
+figure's mean and range over the seeds, and the paired difference of the arm's ensemble (mean of
+the probabilities over the seeds) to the first arm's with its 95 % interval: DeLong's for areas, a
+bootstrap over patients or images for the rest. What is finished is not done again. `--purified` is
+the folder that `purify` made, which holds the originals too.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ def command(*arguments: object) -> None:
 
 
 def arms(options: argparse.Namespace) -> dict[str, list[Path]]:
-    return {
+    found = {
         "real": [options.records],
         "+ purified": [options.purified],
         "+ generated": [options.records, options.generated],
         "+ both": [options.purified, options.generated],
     }
+    return {name: folders for name, folders in found.items() if None not in folders}
 
 
 def trained(options: argparse.Namespace, training: list[str], name: str, seed: int) -> Path:
@@ -83,8 +85,10 @@ def value(metrics: dict, figure: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("--records", "--purified", "--generated", "--work"):
+    for name in ("--records", "--work"):
         parser.add_argument(name, type=Path, required=True)
+    for name in ("--purified", "--generated"):
+        parser.add_argument(name, type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     own, training = sys.argv[1:], []
     if "--" in own:
