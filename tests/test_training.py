@@ -10,7 +10,7 @@ from tensorflow import keras
 
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.models.classifier import compile_classifier
+from melanoma_tf.models.classifier_fitting import Fitting, compile_classifier
 from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches, training_batches
 from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
 
@@ -49,7 +49,13 @@ def train(
     config = {"kind": "classifier", "epochs": epochs, "learning_rate": learning_rate}
     return training.fit(
         lambda: build(dropout),
-        lambda model: compile_classifier(model, learning_rate, [True] * 3),
+        lambda model: compile_classifier(
+            model,
+            Fitting(learning_rate=learning_rate),
+            counts=[1] * 3,
+            steps_per_epoch=STEPS,
+            epochs=epochs,
+        ),
         training=lambda done: training_batches(records, INPUTS, first_example=done),
         validation=validation.map(lambda batch: (batch["image"], batch["label"])),
         strategy=training.make_strategy(*strategy),

@@ -22,7 +22,12 @@ from melanoma_tf.errors import MelanomaError
     "[default: the paper's own counts]",
 )
 @click.option("--counts", type=options.FILE, help="JSON: class -> origin -> images.")
-@click.option("--recipe", default="isic2017", show_default=True, help="How the set grows.")
+@click.option(
+    "--recipe",
+    default="isic2017",
+    show_default=True,
+    help="How the set grows: isic2017, isic2018, isic2019 or melanoma, by its classes.",
+)
 def plan(records: tuple[Path, ...], counts: Path | None, recipe: str) -> None:
     """Print how a training set grows by purification, generation, mirroring and crops.
 
@@ -39,12 +44,13 @@ def plan(records: tuple[Path, ...], counts: Path | None, recipe: str) -> None:
         raise MelanomaError("expected --records or --counts; found both")
     chosen = recipe_named(recipe)
     rows = grow(_counts(records, counts, recipe), chosen)
-    columns = ("class", "real", "purified", "generated", "mirrored", f"x{chosen.views}")
+    columns = ("class", "real", "purified", "generated", "mirrored", f"x{len(chosen.views)}")
     names = ("class_name", "real", "purified", "generated", "mirrored", "examples")
     cells = [tuple(getattr(row, name) for name in names) for row in rows]
     total = ("all", *(sum(row[column] for row in cells) for column in range(1, len(names))))
     table(f"training examples, recipe {recipe}", columns, [*cells, total])
     click.echo(f"generated: {generated_share(rows):.0%} of the examples")
+    click.echo(f"`train classifier --plan {recipe}` makes epochs of exactly these examples")
 
 
 def _counts(records: tuple[Path, ...], counts: Path | None, recipe: str) -> Mapping[str, Any]:
@@ -53,6 +59,8 @@ def _counts(records: tuple[Path, ...], counts: Path | None, recipe: str) -> Mapp
     if counts is not None:
         return read_counts(counts)
     if not records:
+        if recipe not in PAPER_COUNTS:
+            raise MelanomaError(f"expected --records or --counts for the recipe {recipe}")
         return PAPER_COUNTS[recipe]
     from melanoma_tf.records.manifest import read_manifest
 

@@ -9,30 +9,9 @@ from typing import Any
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested, remarks, shown
 
 FILE = click.Path(path_type=Path)  # whether it is there, the reader says in one line
-PER_CLASS = (
-    ("AUC", ("auc",)),
-    ("average precision", ("average_precision",)),
-    ("AUC above sensitivity 0.8 (ISIC 2018)", ("auc_above_sensitivity_80",)),
-    ("partial AUC (ISIC 2024)", ("partial_auc_isic2024",)),
-    ("specificity at sensitivity 0.82", ("specificity_at_sensitivity", "0.82")),
-    ("specificity at sensitivity 0.89", ("specificity_at_sensitivity", "0.89")),
-    ("specificity at sensitivity 0.95", ("specificity_at_sensitivity", "0.95")),
-    ("sensitivity at 0.5", ("sensitivity",)),
-    ("specificity at 0.5", ("specificity",)),
-    ("PPV at 0.5", ("ppv",)),
-    ("NPV at 0.5", ("npv",)),
-    ("Dice at 0.5", ("dice",)),
-)
-OVERALL = (
-    ("mean AUC", "mean_auc"),
-    ("mean AUC of melanoma and seborrheic keratosis (ISIC 2017)", "mean_auc_isic2017"),
-    ("balanced accuracy (ISIC 2018)", "balanced_accuracy"),
-    ("accuracy", "accuracy"),
-    ("expected calibration error", "expected_calibration_error"),
-    ("Brier score", "brier_score"),
-)
 
 
 @click.group()
@@ -145,50 +124,6 @@ def print_scores(result: dict[str, Any]) -> None:
         table("Decisions (rows: truth)", ("truth", *names, "tie"), confusion)
     for line in remarks(result):
         click.echo(line)
-
-
-def remarks(result: dict[str, Any]) -> Iterator[str]:
-    """What was scored, and what is missing."""
-    kind = "probabilities" if result["are_probabilities"] else "no probabilities"
-    how = "after softmax" if result.get("softmax") else "used as given"
-    yield f"Scores: {kind}, {how}."
-    if "bootstrap" in result:
-        drawn = result["bootstrap"]
-        yield (
-            f"95 % intervals: DeLong for AUC where defined; else {drawn['rounds']:,} bootstrap "
-            f"rounds over {drawn['units']:,} {drawn['unit']}s."
-        )
-    if result["n_class_known"] < result["n"]:
-        yield (
-            f"The class is known for {result['n_class_known']:,} of {result['n']:,} images; what "
-            "the truth does not say of an image is left out of that figure."
-        )
-    if result["excluded"]:
-        yield f"Excluded by the truth: {', '.join(result['excluded'])}."
-    if result["unlabelled"]:
-        yield f"Left out for want of a label: {result['unlabelled']:,}."
-    reasons: dict[str, list[str]] = {}
-    for figure, reason in result["undefined"].items():
-        reasons.setdefault(reason, []).append(figure)
-    for reason, figures in reasons.items():
-        more = f" and {len(figures) - 3} more" if len(figures) > 3 else ""
-        yield f"Undefined ({reason}): {', '.join(figures[:3])}{more}."
-
-
-def nested(tree: Any, path: tuple[str, ...]) -> Any:
-    """`tree[path[0]][path[1]]...`, None where it ends early."""
-    for name in path:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
-
-
-def shown(value: float | None, interval: dict[str, Any] | None) -> str:
-    """`0.880 [0.840, 0.920]`, or `undefined`."""
-    if value is None:
-        return "undefined"
-    if interval is None:
-        return f"{value:.3f}"
-    return f"{value:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
 
 
 COMMANDS: tuple[click.Command, ...] = (score,)

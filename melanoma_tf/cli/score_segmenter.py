@@ -9,7 +9,8 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table
-from melanoma_tf.cli.score import score, shown
+from melanoma_tf.cli.score import score
+from melanoma_tf.evaluation.score_text import shown
 
 FOLDER = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 TITLES = {

@@ -8,6 +8,9 @@ from typing import Any
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.cli.batches import batches_options
+from melanoma_tf.cli.fitting import fitting_options, recipe
+from melanoma_tf.cli.folds import fold_options
 
 
 @click.group()
@@ -16,6 +19,7 @@ def train() -> None:
 
 
 @train.command()
+@recipe
 @click.option(
     "--records",
     type=options.FOLDER,
@@ -43,6 +47,13 @@ def train() -> None:
     type=click.IntRange(min=32),
     help="Side of the network's input in pixels.  [default: 7/8 of the records', at most 224]",
 )
+@click.option(
+    "--resize",
+    "resize_px",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Short side to which images are scaled before the square is cut.  [default: 8/7 of it]",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option(
     "--batch-size",
@@ -51,14 +62,21 @@ def train() -> None:
     show_default=True,
     help="Images a step, over all replicas.",
 )
+@fitting_options
 @click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e-3,
+    "--average-momentum",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
     show_default=True,
-    help="Of Adam.",
+    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
 )
-@click.option("--augment/--no-augment", default=True, show_default=True, help="Crops and flips.")
+@click.option(
+    "--patience",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Stop after so many epochs without a better one; 0: never.",
+)
 @click.option(
     "--purify",
     type=click.Choice(["none", "test", "train", "both"]),
@@ -67,13 +85,8 @@ def train() -> None:
     help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
     "(validation, evaluate, and inside the exported model), or both.",
 )
-@click.option(
-    "--balance",
-    type=click.Choice(["none", "batch"]),
-    default="none",
-    show_default=True,
-    help="batch: equally many images of each class in every mini-batch.",
-)
+@batches_options
+@fold_options
 @options.training_machine
 def classifier(
     records: tuple[Path, ...],
@@ -89,9 +102,12 @@ def classifier(
     Example:
       melanoma-tf train classifier --records tfrecords/isic2017 --run-dir runs/first \\
           --backbone small --weights none --epochs 20
+      melanoma-tf train classifier --records tfrecords/isic2017 --run-dir runs/paper \\
+          --recipe bisla2019
       tensorboard --logdir runs
 
-    The best epoch is the one with the highest mean AUC on the validation split.
+    The best epoch is the one with the highest mean AUC on the validation split, or on the fold that
+    is held out. At the end probabilities are calibrated on the same images.
     """
     from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
 

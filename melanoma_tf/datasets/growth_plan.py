@@ -1,16 +1,17 @@
 """How a training set grows, stage by stage: Bisla et al. 2019, Section 3.3 and Figure 7.
 
 Scarce classes are mirrored once, real and generated images alike; purified copies are not. Then
-everything is multiplied by vertical flips and random crops.
+everything is multiplied by vertical flips and crops. `pipeline.drawing` makes epochs of it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma_tf.datasets.diagnoses import CLASSES
 from melanoma_tf.errors import MelanomaError
 
 ORIGINS = ("real", "purified", "generated")
@@ -19,27 +20,61 @@ Counts = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
-class GrowthRecipe:
-    """Which images are seen in how many views.
+class View:
+    """One deterministic view of an image, which may have been mirrored before.
 
     Attributes:
-        mirrored: by class, the origins whose images are mirrored left-right once; a class that is
-            not named has none.
-        views: deterministic views of every image after that.
+        flipped: top to bottom.
+        row, column: where the square crop lies in the room that the image leaves it, in [0, 1]: 0
+            at the top or the left, 0.5 in the middle, 1 at the bottom or the right.
+    """
+
+    flipped: bool = False
+    row: float = 0.5
+    column: float = 0.5
+
+
+# The paper's x6: crops in the middle and at two corners, each as it is and flipped.
+_CROPS = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0))
+SIX_VIEWS = tuple(View(flipped, *place) for flipped in (False, True) for place in _CROPS)
+
+
+@dataclass(frozen=True)
+class GrowthRecipe:
+    """Which images are seen in which views.
+
+    Attributes:
+        mirrored: by class, the origins whose images are mirrored left-right once.
+        views: every image, and every mirror image, is seen once in each.
     """
 
     mirrored: Mapping[str, tuple[str, ...]]
-    views: int = 6
+    views: tuple[View, ...] = SIX_VIEWS
+
+    def check_classes(self, class_names: Iterable[str]) -> None:
+        """Raise `MelanomaError` where classes are not those that the recipe is for."""
+        found = list(class_names)
+        if set(found) != set(self.mirrored):
+            raise MelanomaError(
+                f"expected the classes {', '.join(self.mirrored)}; found {', '.join(found)}"
+            )
+
+    def sightings(self, class_name: str, origin: str) -> int:
+        """How often an image is seen in an epoch."""
+        return len(self.views) * (2 if origin in self.mirrored[class_name] else 1)
+
+
+def _all_but(abundant: str, taxonomy: str) -> GrowthRecipe:
+    """The paper's plan for another taxonomy: all classes are scarce but one."""
+    scarce = ("real", "generated")
+    return GrowthRecipe({name: () if name == abundant else scarce for name in CLASSES[taxonomy]})
 
 
 RECIPES: dict[str, GrowthRecipe] = {
-    "isic2017": GrowthRecipe(
-        {
-            "melanoma": ("real", "generated"),
-            "nevus": (),
-            "seborrheic_keratosis": ("real", "generated"),
-        }
-    )
+    "isic2017": _all_but("nevus", "isic2017"),
+    "isic2018": _all_but("nevus", "isic2018"),
+    "isic2019": _all_but("nevus", "isic2019"),
+    "melanoma": _all_but("not_melanoma", "melanoma"),
 }
 
 # The paper's own: ISIC 2017, PH2 and Dermofit; what was purified and generated of them.
@@ -90,10 +125,7 @@ def grow(counts: Counts, recipe: GrowthRecipe) -> tuple[Growth, ...]:
     Raises:
         MelanomaError: other classes than the recipe's, an unknown origin, or no whole number.
     """
-    if set(counts) != set(recipe.mirrored):
-        raise MelanomaError(
-            f"expected the classes {', '.join(recipe.mirrored)}; found {', '.join(counts)}"
-        )
+    recipe.check_classes(counts)
     return tuple(_grow(name, row, recipe) for name, row in counts.items())
 
 
@@ -109,8 +141,8 @@ def _grow(class_name: str, row: Mapping[str, int], recipe: GrowthRecipe) -> Grow
         class_name,
         **images,
         mirrored=mirrored,
-        examples=mirrored * recipe.views,
-        generated_examples=seen["generated"] * recipe.views,
+        examples=mirrored * len(recipe.views),
+        generated_examples=seen["generated"] * len(recipe.views),
     )
 
 

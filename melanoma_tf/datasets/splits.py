@@ -145,7 +145,7 @@ def assign_splits(
     split_of = dict(kept or {})
     sizes = Counter(groups)
     for stratum in _strata(lesions, groups, split_of.keys()):
-        stratum.sort(key=lambda group: (_hash(seed, group), group))
+        stratum.sort(key=lambda group: (order_hash(seed, group), group))
         split_of.update(_deal(stratum, sizes, fractions.by_split()))
     return tuple(lesion.with_split(split_of[group]) for lesion, group in zip(lesions, groups))
 
@@ -246,5 +246,6 @@ def _deal(
     return dealt
 
 
-def _hash(seed: int, group: str) -> bytes:
+def order_hash(seed: int, group: str) -> bytes:
+    """What groups are ordered by: as good as random, and the same on every machine."""
     return hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=16).digest()

@@ -86,15 +86,42 @@ def _illuminate(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor
     return image * (1.0 + (drawn[0] * rows + drawn[1] * columns + drawn[2] * fading) / 2.0)
 
 
+def recolour(
+    image: tf.Tensor,
+    *,
+    hue: tf.Tensor,
+    saturation: tf.Tensor,
+    contrast: tf.Tensor,
+    brightness: tf.Tensor,
+) -> tf.Tensor:
+    """Turn an image's hues, then scale its saturation, its contrast, and its light.
+
+    Args:
+        image: float32 `(height, width, 3)` RGB in [0, 1].
+        hue: turn, as a share of the circle of hues, in [-0.5, 0.5]; 0 changes nothing.
+        saturation: factor of every pixel's distance to its own grey; 1 changes nothing.
+        contrast: factor of the distance to the image's mean; 1 changes nothing.
+        brightness: factor of the light, a scalar or one for each of the three colours, `(3,)`.
+
+    Returns:
+        The same shape, clipped to [0, 1].
+    """
+    image = tf.image.adjust_hue(image, hue)
+    grey = tf.reduce_mean(image, -1, keepdims=True)
+    # Saturation leaves the greys alone, so that one sum does for it and the contrast.
+    rest = contrast * (1.0 - saturation) * grey + (1.0 - contrast) * tf.reduce_mean(grey)
+    return tf.clip_by_value((contrast * saturation * image + rest) * brightness, 0.0, 1.0)
+
+
 def _recolour(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
     normal = strength * tf.random.stateless_normal([7], seed)
-    image = tf.image.adjust_hue(image, tf.clip_by_value(0.02 * normal[0], -0.5, 0.5))
-    grey = tf.reduce_mean(image, -1, keepdims=True)
-    image = grey + (image - grey) * tf.exp(0.25 * normal[1])
-    average = tf.reduce_mean(image)
-    image = average + (image - average) * tf.exp(0.2 * normal[2])
-    gains = tf.exp(0.1 * normal[3:6] + 0.15 * normal[6])
-    image = tf.clip_by_value(image * gains, 0.0, 1.0)
+    image = recolour(
+        image,
+        hue=tf.clip_by_value(0.02 * normal[0], -0.5, 0.5),
+        saturation=tf.exp(0.25 * normal[1]),
+        contrast=tf.exp(0.2 * normal[2]),
+        brightness=tf.exp(0.1 * normal[3:6] + 0.15 * normal[6]),
+    )
     gamma = tf.exp(0.25 * strength * tf.random.stateless_normal([], seed + [0, 1]))
     noise = tf.random.stateless_normal(image.shape, seed + [0, 2])
     level = 0.03 * strength * tf.random.stateless_uniform([], seed + [0, 3])

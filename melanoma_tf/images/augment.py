@@ -1,20 +1,18 @@
 """Moving an image and its lesion mask together: flips, rotation, scale, shift, elastic warp.
 
-Graph ops for training; every draw is a pure function of a seed. The only module that uses
-TensorFlow Addons. How an image looks is varied by `images.appearance`.
+Graph ops for training; every draw is a pure function of a seed. How an image looks is varied by
+`images.appearance`. `images.augmentation`, for classifiers, draws in its own way and moves by the
+same functions.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Addons announces its end of life at every import.
-    from tensorflow_addons.image import dense_image_warp
+from melanoma_tf.addons import dense_image_warp
 
 _ELASTIC_GRID = 5
 _BLUR_GRID = 8
@@ -69,14 +67,7 @@ def move(
     transform = _drawn_transform(image, mask, size_px, movement, seed)
 
     def sampled(pixels: tf.Tensor, interpolation: str, fill: str) -> tf.Tensor:
-        return tf.raw_ops.ImageProjectiveTransformV3(
-            images=pixels[tf.newaxis],
-            transforms=transform[tf.newaxis],
-            output_shape=[size_px, size_px],
-            interpolation=interpolation,
-            fill_mode=fill,
-            fill_value=0.0,
-        )
+        return resample(pixels, transform, size_px, interpolation=interpolation, fill=fill)
 
     # Beyond the border: its blurred colours drawn out, and the texture of the skin (not of the
     # lesion, of which there is one) mirrored.
@@ -88,10 +79,101 @@ def move(
     within = sampled(_feathered(image), "BILINEAR", "CONSTANT")
     pixels = within * sampled(image, "BILINEAR", "NEAREST") + (1.0 - within) * beyond
     lesion = sampled(mask, "NEAREST", "CONSTANT")
-    moved = tf.ensure_shape(tf.concat([pixels, lesion], -1), [1, size_px, size_px, 4])
+    moved = tf.concat([pixels, lesion], -1)
     if movement.elastic:
-        moved = _elastic(moved, movement.elastic * size_px, seed + [0, 1])
-    return moved[0]
+        warped = warp(moved, elastic_flow(size_px, movement.elastic, seed + [0, 1]))
+        moved = tf.concat([warped[..., :3], tf.round(warped[..., 3:])], -1)
+    return moved
+
+
+def projective_transform(
+    *, angle: tf.Tensor, flips: tf.Tensor, step_px: tf.Tensor, centre: tf.Tensor, size_px: int
+) -> tf.Tensor:
+    """Where each pixel of a square lies in the image that it is cut from.
+
+    The image is flipped, then turned, then scaled.
+
+    Args:
+        angle: radians, counter-clockwise.
+        flips: bool `(2,)`: top to bottom, left to right.
+        step_px: float32 `(2,)`, pixels of the image to one of the square, along rows and columns;
+            2 shows the image at half its size.
+        centre: float32 `(2,)`, row and column of the image that the square's middle shows.
+        size_px: side of the square.
+
+    Returns:
+        float32 `(8,)`, as `resample` takes it.
+    """
+    steps = tf.where(flips, -step_px, step_px)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    a0, a1 = steps[1] * cosine, -steps[1] * sine
+    b0, b1 = steps[0] * sine, steps[0] * cosine
+    middle = (size_px - 1) / 2.0
+    a2 = centre[1] - (a0 + a1) * middle
+    b2 = centre[0] - (b0 + b1) * middle
+    zero = tf.zeros([])
+    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero])
+
+
+def resample(
+    image: tf.Tensor,
+    transform: tf.Tensor,
+    size_px: int,
+    *,
+    interpolation: str = "BILINEAR",
+    fill: str = "REFLECT",
+) -> tf.Tensor:
+    """Cut a square out of an image by a projective transform.
+
+    Args:
+        image: float32 `(height, width, channels)`.
+        transform: see `projective_transform`.
+        size_px: side of the square.
+        interpolation: `BILINEAR` or `NEAREST`.
+        fill: what lies beyond the image: `REFLECT` (its mirror image), `NEAREST` (its border drawn
+            out) or `CONSTANT` (0).
+
+    Returns:
+        float32 `(size_px, size_px, channels)`.
+    """
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=image[tf.newaxis],
+        transforms=transform[tf.newaxis],
+        output_shape=[size_px, size_px],
+        interpolation=interpolation,
+        fill_mode=fill,
+        fill_value=0.0,
+    )[0]
+    return tf.ensure_shape(moved, [size_px, size_px, image.shape[-1]])
+
+
+def elastic_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
+    """A smooth random displacement of every pixel.
+
+    Args:
+        size_px: side of the square.
+        deviation: its standard deviation, as a share of the side.
+        seed: int `(2,)`; the same seed draws the same.
+
+    Returns:
+        float32 `(size_px, size_px, 2)`, in pixels along rows and columns.
+    """
+    coarse = tf.random.stateless_normal([_ELASTIC_GRID, _ELASTIC_GRID, 2], seed)
+    coarse *= deviation * size_px
+    return tf.image.resize(coarse, [size_px, size_px], method="bicubic")
+
+
+def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
+    """Displace an image's pixels: the result at `p` is the image at `p - flow[p]`, bilinearly.
+
+    Args:
+        image: float32 `(size, size, channels)`; beyond it its border is drawn out.
+        flow: float32 `(size, size, 2)`, in pixels along rows and columns.
+
+    Returns:
+        float32 of the image's shape.
+    """
+    return tf.ensure_shape(dense_image_warp(image[tf.newaxis], flow[tf.newaxis])[0], image.shape)
 
 
 def _feathered(image: tf.Tensor) -> tf.Tensor:
@@ -114,18 +196,17 @@ def _drawn_transform(
     low, high = tf.unstack(tf.math.log(_scale_range(mask, movement)))
     zoom = tf.exp(low + (high - low) * (drawn[1] + 1.0) / 2.0)
     sides = tf.cast(tf.shape(image)[:2], tf.float32)
-    per_row, per_column = sides[0] / (size_px * zoom), sides[1] / (size_px * zoom)
-    mirrored = tf.where(drawn[4:] < 0.0, -1.0, 1.0) if movement.flips else tf.ones([2])
-    cosine, sine = tf.cos(angle), tf.sin(angle)
-    a0, a1 = per_column * mirrored[0] * cosine, -per_column * mirrored[0] * sine
-    b0, b1 = per_row * mirrored[1] * sine, per_row * mirrored[1] * cosine
-    middle = (size_px - 1) / 2.0
+    # Columns were drawn before rows.
+    flips = tf.reverse(drawn[4:], [0]) < 0.0 if movement.flips else tf.zeros([2], tf.bool)
     # As a share of the result, however much of the image that is.
     shift = drawn[2:4] * movement.shift * sides / zoom
-    a2 = (sides[1] - 1.0) / 2.0 + shift[1] - (a0 + a1) * middle
-    b2 = (sides[0] - 1.0) / 2.0 + shift[0] - (b0 + b1) * middle
-    zero = tf.zeros([])
-    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero])
+    return projective_transform(
+        angle=angle,
+        flips=flips,
+        step_px=sides / (size_px * zoom),
+        centre=(sides - 1.0) / 2.0 + shift,
+        size_px=size_px,
+    )
 
 
 def _scale_range(mask: tf.Tensor, movement: Movement) -> tf.Tensor:
@@ -140,11 +221,3 @@ def _scale_range(mask: tf.Tensor, movement: Movement) -> tf.Tensor:
 def _touches_border(mask: tf.Tensor) -> tf.Tensor:
     edges = [mask[0], mask[-1], mask[:, 0], mask[:, -1]]
     return tf.reduce_any([tf.reduce_any(edge > 0.5) for edge in edges])
-
-
-def _elastic(moved: tf.Tensor, deviation_px: float, seed: tf.Tensor) -> tf.Tensor:
-    size_px = moved.shape[1]
-    coarse = tf.random.stateless_normal([1, _ELASTIC_GRID, _ELASTIC_GRID, 2], seed)
-    flow = tf.image.resize(coarse * deviation_px, [size_px, size_px], method="bicubic")
-    warped = dense_image_warp(moved, flow)
-    return tf.concat([warped[..., :3], tf.round(warped[..., 3:])], -1)

@@ -7,7 +7,6 @@ replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable
 
@@ -182,51 +181,3 @@ BACKBONES: dict[str, Callable[[int, str | None], keras.Model]] = {
     "mobilenetv3-small": _mobilenetv3_small,
     "small": _small,
 }
-
-
-@keras.saving.register_keras_serializable(package="melanoma_tf")
-class MeanAUC(keras.metrics.AUC):
-    """Mean over classes of the one-against-rest ROC AUC, from integer labels and logits.
-
-    An approximation by 200 thresholds, to watch training by; `evaluate` computes the exact one.
-
-    Args:
-        counted: per class, whether it has examples; those without do not enter the mean.
-        name: of the metric.
-    """
-
-    def __init__(self, counted: Sequence[bool], name: str = "auc"):
-        weights = [float(value) for value in counted]
-        super().__init__(
-            name=name, multi_label=True, num_labels=len(weights), label_weights=weights
-        )
-        self._counted = list(counted)
-
-    def update_state(
-        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
-    ) -> tf.Operation | None:
-        """Add labels int `(batch,)` and logits `(batch, classes)`."""
-        labels = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), len(self._counted))
-        return super().update_state(labels, tf.nn.softmax(y_pred), sample_weight)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {"counted": self._counted, "name": self.name}
-
-
-def compile_classifier(
-    model: keras.Model, learning_rate: float, counted: Sequence[bool]
-) -> keras.Model:
-    """Give a classifier its loss (cross-entropy from logits), optimiser (Adam) and metrics.
-
-    Args:
-        model: what `build_classifier` returns.
-        learning_rate: of Adam.
-        counted: see `MeanAUC`.
-    """
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy", MeanAUC(counted)],
-    )
-    return model

@@ -32,6 +32,9 @@ class GanArchitecture:
         image_size_px: 64, 128 or 256.
         latent_size: length of the latent vectors.
         spectral_normalization, minibatch_kernels: see `dcgan.Discrimination`.
+
+    Raises:
+        MelanomaError: another size.
     """
 
     classes: int = 1
@@ -40,6 +43,9 @@ class GanArchitecture:
     latent_size: int = 10
     spectral_normalization: bool = False
     minibatch_kernels: int = 0
+
+    def __post_init__(self) -> None:
+        dcgan.levels(self.image_size_px)
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,7 @@ class Gan(keras.Model):
         self.train_function = train_function
         return train_function
 
+    @tf.autograph.experimental.do_not_convert  # No loops and branches of the graph in it.
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """A joint round: the discriminator first, then the generator against it."""
         real, latents = data

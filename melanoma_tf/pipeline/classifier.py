@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.images import loading
+from melanoma_tf.images import augmentation, loading, mixing
 from melanoma_tf.images.occlusion import purify
-from melanoma_tf.pipeline import stream
+from melanoma_tf.pipeline import drawing, stream
+from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.records import schema
 from melanoma_tf.records.folders import Folders, RecordFolders
-from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
 PURIFY = ("none", "test", "train", "both")
-BALANCES = ("none", "batch")
+# Seeds set apart for each example: its own draws come first, those of the batch it begins later.
+_SEEDS_PER_EXAMPLE, _FIRST_SEED_OF_MIXING = 16, 8
 _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 
@@ -30,31 +29,34 @@ class ClassifierInputs:
     Attributes:
         image_size_px: side of the square that the network sees.
         batch_size: images in a batch, over all replicas.
-        augment: random crop and mirroring; without it the middle is cut, unmirrored.
-        balance: `batch` draws equally many of each class into every mini-batch (Bisla et al. 2019,
-            Section 6.3): a class is used up before any of it is seen again, so that scarce ones
-            are seen more often. `none` sees every example equally often.
+        batches: which images training sees how often, and how they are varied.
         purify: when the classical purification takes out hairs, rulers, ink and bubbles: at
             training (`train`), at validation, evaluation and serving (`test`), `both`, `none`.
         shuffle_window: examples that are shuffled among each other.
         seed: of the order and of the augmentation.
+        resize_px: short side to which images are scaled before the square is cut; 0 for 8/7 of
+            the square's side, as in 256 -> 224.
+
+    Raises:
+        MelanomaError: unknown `purify`, or a square larger than the scaled image.
     """
 
     image_size_px: int = 224
     batch_size: int = 32
-    augment: bool = True
+    batches: BatchSettings = field(default_factory=BatchSettings)
     shuffle_window: int = 4096
     seed: int = 0
     purify: str = "none"
-    balance: str = "none"
+    resize_px: int = 0
 
     def __post_init__(self) -> None:
-        if self.balance not in BALANCES:
-            raise MelanomaError(
-                f"expected balance out of {', '.join(BALANCES)}; found {self.balance}"
-            )
         if self.purify not in PURIFY:
             raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
+        if self.resize_px and self.resize_px < self.image_size_px:
+            raise MelanomaError(
+                f"expected to resize to the image size, {self.image_size_px} px, or more; "
+                f"found {self.resize_px}"
+            )
 
     @property
     def purify_training(self) -> bool:
@@ -69,78 +71,87 @@ class ClassifierInputs:
     @property
     def short_side_px(self) -> int:
         """Short side, in pixels, to which images are scaled before the crop."""
-        return round(self.image_size_px * _CROP_MARGIN)
+        return self.resize_px or round(self.image_size_px * _CROP_MARGIN)
 
 
 def training_batches(
     folders: Folders, inputs: ClassifierInputs, *, first_example: int = 0
 ) -> tf.data.Dataset:
-    """The endless stream of shuffled training batches.
+    """The endless stream of training batches.
 
-    Every example (of a class, where classes are balanced) is seen once before any is seen again.
-    The stream is a pure function of the
-    records, the settings and `first_example`.
+    Which examples it holds in which order, see `pipeline.drawing`. The stream is a pure function
+    of the records, the settings and `first_example`.
 
     Args:
         folders: a record folder with a `train` split, or several of one taxonomy.
         inputs: settings.
-        first_example: how many examples of the stream to leave out, those already trained on.
+        first_example: how many examples of the stream to leave out, those already trained on; a
+            multiple of the batch size goes on with the very next batch.
 
     Returns:
-        Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`.
+        Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`; where
+        images are mixed, labels are shares of the classes, float32 `(batch, classes)`.
 
     Raises:
-        MelanomaError: a folder is unfinished or of another taxonomy, or none has training examples.
+        MelanomaError: a folder is unfinished or of another taxonomy, none has training examples,
+            or they cannot make such batches (see `BatchSettings.check`).
     """
     held = RecordFolders.read(folders)
+    varied = inputs.batches.augmentation
+    examples = training_examples(held, inputs, first_example=first_example)
+    batches = examples.batch(inputs.batch_size, drop_remainder=True)
 
-    def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        record = schema.parse(serialized, ("image/encoded", "label"))
-        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number])
-        return _training_view(record["image/encoded"], inputs, seed), record["label"]
+    def finished(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        if not varied.mixes:
+            return batch["image"], batch["label"]
+        return mixing.mix(
+            batch["image"],
+            batch["label"],
+            len(held.class_names),
+            mixup=varied.mixup,
+            cutmix=varied.cutmix,
+            seed=_seed(inputs, batch["number"][0]) + [0, _FIRST_SEED_OF_MIXING],
+        )
 
-    draw = _balanced if inputs.balance == "batch" else _shuffled
-    records = draw(held, inputs, first_example)
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+    return stream.ordered(batches.map(finished, num_parallel_calls=tf.data.AUTOTUNE))
 
 
-def _shuffled(held: RecordFolders, inputs: ClassifierInputs, first_example: int) -> tf.data.Dataset:
-    return stream.shuffled_stream(
-        held.shard_paths("train"),
-        held.count(split="train"),
+def training_examples(
+    held: RecordFolders, inputs: ClassifierInputs, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The examples that `training_batches` puts together, one by one.
+
+    Returns:
+        Dictionaries of `number` in the stream, int64; `image`, uint8 `(size, size, 3)`; `label`,
+        int64; `image/key`, string; `view`, int64, a row of `drawing.view_table` with a plan.
+    """
+    recipe = inputs.batches.recipe
+    views = drawing.view_table(recipe) if recipe else None
+
+    def example(number: tf.Tensor, serialized: tf.Tensor, view: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", "label", "image/key"))
+        draws = augmentation.draw(inputs.batches.augmentation, _seed(inputs, number))
+        if views is not None:
+            flips, places = (tf.gather(tf.constant(column), view) for column in views)
+            draws = draws._replace(flips=flips, place=places)
+        image = _training_view(record.pop("image/encoded"), inputs, draws)
+        return {"number": number, "image": image, "view": view, **record}
+
+    records = drawing.draw_examples(
+        held,
+        inputs.batches,
         seed=inputs.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
     )
+    return records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _balanced(held: RecordFolders, inputs: ClassifierInputs, first_example: int) -> tf.data.Dataset:
-    """One example of each class in turn, so that any run of them is balanced to within one."""
-    counts = [held.count(split="train", class_name=name) for name in held.class_names]
-    present = [label for label, count in enumerate(counts) if count]
-    turn, within = divmod(first_example, len(present))
-    by_class = [
-        stream.shuffled_stream(
-            held.shard_paths("train"),
-            counts[label],
-            seed=inputs.seed + label,
-            window=inputs.shuffle_window,
-            first_example=turn,
-            keep=_of_class(label),
-        )
-        for label in present
-    ]
-    turns = tf.data.Dataset.zip(tuple(by_class))
-    examples = turns.map(lambda *drawn: tf.stack([serialized for _, serialized in drawn]))
-    return examples.unbatch().enumerate(turn * len(present)).skip(within)
+def _seed(inputs: ClassifierInputs, number: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(inputs.seed, tf.int64), number * _SEEDS_PER_EXAMPLE])
 
 
-def _of_class(label: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    return lambda serialized: tf.equal(schema.parse(serialized, ("label",))["label"], label)
-
-
-def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
+def evaluation_batches(folders: Folders, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
     """One pass over a split, in the records' order, the middle of every image.
 
     A purified copy that stands beside its original is left out: an image counts once.
@@ -151,18 +162,19 @@ def evaluation_batches(folder: Path, split: str, inputs: ClassifierInputs) -> tf
         may be smaller.
 
     Raises:
-        MelanomaError: the folder is unfinished or has no examples in the split.
+        MelanomaError: a folder is unfinished, or none has examples in the split.
     """
-    manifest = read_manifest(folder)
-    paths = shard_paths(folder, manifest, split)
+    held = RecordFolders.read(folders)
+    paths = held.shard_paths(split)
 
     def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
     records = stream.read_shards(paths)
-    if manifest.count(split=split, origin="purified"):
-        records = records.filter(stream.counts_once)
+    copies = held.count(split=split, origin="purified")
+    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+    records = records if keep is None else records.filter(keep)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
@@ -173,33 +185,25 @@ def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
     Returns:
         uint8 `(size, size, 3)`.
     """
-    return _cropped(
-        encoded,
-        inputs,
-        lambda shape: loading.centre_corner(shape, inputs.image_size_px),
-        purified=inputs.purify_test,
+    size_px = inputs.image_size_px
+    if inputs.purify_test:
+        # Purified before the crop, so that a hair is seen along its whole length.
+        return loading.centre_crop(_purified(encoded, inputs), size_px)
+    return loading.load_crop(
+        encoded, inputs.short_side_px, size_px, lambda shape: loading.centre_corner(shape, size_px)
     )
 
 
-def _training_view(encoded: tf.Tensor, inputs: ClassifierInputs, seed: tf.Tensor) -> tf.Tensor:
-    def corner(shape: tf.Tensor) -> tf.Tensor:
-        if inputs.augment:
-            return loading.random_corner(shape, inputs.image_size_px, seed)
-        return loading.centre_corner(shape, inputs.image_size_px)
-
-    image = _cropped(encoded, inputs, corner, purified=inputs.purify_training)
-    return loading.random_flips(image, seed + [1, 0]) if inputs.augment else image
-
-
-def _cropped(
-    encoded: tf.Tensor,
-    inputs: ClassifierInputs,
-    corner: Callable[[tf.Tensor], tf.Tensor],
-    *,
-    purified: bool,
+def _training_view(
+    encoded: tf.Tensor, inputs: ClassifierInputs, draws: augmentation.Draws
 ) -> tf.Tensor:
-    if not purified:
-        return loading.load_crop(encoded, inputs.short_side_px, inputs.image_size_px, corner)
-    # Purified before the crop, so that a hair is seen along its whole length.
-    image = purify(loading.load_image(encoded, inputs.short_side_px))[0]
-    return loading.crop(image, corner(tf.shape(image)[:2]), inputs.image_size_px)
+    size_px, varied = inputs.image_size_px, inputs.batches.augmentation
+    if inputs.purify_training:
+        return augmentation.view(_purified(encoded, inputs), draws, varied, size_px)
+    return augmentation.load_view(
+        encoded, draws, varied, short_side_px=inputs.short_side_px, size_px=size_px
+    )
+
+
+def _purified(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+    return purify(loading.load_image(encoded, inputs.short_side_px))[0]

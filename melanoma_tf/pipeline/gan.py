@@ -16,6 +16,8 @@ from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 
+RealBlocks = Callable[[], Iterator[tuple[npt.NDArray[np.uint8], list[str]]]]
+
 
 @dataclass(frozen=True)
 class GanInputs:
@@ -65,6 +67,22 @@ def count_images(folder: Path, split: str, inputs: GanInputs) -> dict[str, int]:
     }
 
 
+def require_batches(folder: Path, inputs: GanInputs) -> dict[str, int]:
+    """How many training images of each class there are.
+
+    Raises:
+        MelanomaError: fewer images of a class than there are in a batch; see `count_images`.
+    """
+    counts = count_images(folder, "train", inputs)
+    for name, count in counts.items():
+        if count < inputs.batch_size:
+            raise MelanomaError(
+                f"{folder}: expected at least {inputs.batch_size} training images of {name}, one "
+                f"batch; found {count}: lower --batch-size"
+            )
+    return counts
+
+
 def training_batches(folder: Path, inputs: GanInputs, *, first_example: int = 0) -> tf.data.Dataset:
     """The endless stream of shuffled training batches; each class is used up before it repeats.
 
@@ -82,13 +100,7 @@ def training_batches(folder: Path, inputs: GanInputs, *, first_example: int = 0)
     Raises:
         MelanomaError: fewer images of a class than there are in a batch.
     """
-    counts = count_images(folder, "train", inputs)
-    for name, count in counts.items():
-        if count < inputs.batch_size:
-            raise MelanomaError(
-                f"{folder}: expected at least {inputs.batch_size} training images of {name}, one "
-                f"batch; found {count}: lower --batch-size"
-            )
+    counts = require_batches(folder, inputs)
     by_class = [
         _class_stream(folder, name, counts[name], inputs, first_example)
         for name in inputs.class_names
@@ -125,7 +137,7 @@ def _class_stream(
         seed=inputs.seed + index,
         window=inputs.shuffle_window,
         first_example=first_example,
-        keep=_of_class(index, inputs),
+        keep=_of_classes([index], inputs),
     )
     return records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -142,30 +154,37 @@ def real_images(
         at_most: images of a class; 0 for all.
     """
     manifest = read_manifest(folder)
-    paths = shard_paths(folder, manifest, split)
-    found = {}
-    for name in inputs.class_names:
-        records = stream.read_shards(paths).filter(
-            _of_class(manifest.class_names.index(name), inputs)
-        )
-        encoded = records.map(lambda one: schema.parse(one, ("image/encoded",))["image/encoded"])
-        images = encoded.map(
-            lambda one: _square(one, inputs.image_size_px), num_parallel_calls=tf.data.AUTOTUNE
-        ).take(at_most or -1)
-        size = inputs.image_size_px
-        found[name] = np.array(list(images.as_numpy_iterator()), np.uint8).reshape(
-            -1, size, size, 3
-        )
-    return found
+    size = inputs.image_size_px
+    indices = [manifest.class_names.index(name) for name in inputs.class_names]
+
+    def example(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", "label"))
+        return _square(record["image/encoded"], size), record["label"]
+
+    records = stream.read_shards(shard_paths(folder, manifest, split))
+    chosen = records.filter(_of_classes(indices, inputs))
+    examples = chosen.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    found: dict[int, list[npt.NDArray[np.uint8]]] = {index: [] for index in indices}
+    for image, label in stream.ordered(examples).as_numpy_iterator():
+        if not at_most or len(found[label]) < at_most:
+            found[label].append(image)
+    return {
+        name: np.array(found[index], np.uint8).reshape(-1, size, size, 3)
+        for name, index in zip(inputs.class_names, indices)
+    }
 
 
-def real_blocks(
-    folder: Path, image_size_px: int, *, block: int = 1024
-) -> Iterator[tuple[npt.NDArray[np.uint8], list[str]]]:
-    """All real images of all splits and classes, in the records' order.
+def real_blocks(folder: Path, image_size_px: int, *, block: int = 1024) -> RealBlocks:
+    """All real images of all splits and classes, in the records' order, as often as asked for.
 
-    Yields:
-        uint8 `(images, size, size, 3)`, the middle squares, and their keys.
+    Args:
+        folder: a record folder.
+        image_size_px: side of the middle squares.
+        block: images at once.
+
+    Returns:
+        A function that begins the stream anew: uint8 `(images, size, size, 3)` and their keys. The
+        next blocks are decoded while one is looked at.
     """
     manifest = read_manifest(folder)
     paths = [path for split in manifest.splits() for path in shard_paths(folder, manifest, split)]
@@ -179,19 +198,26 @@ def real_blocks(
 
     examples = stream.read_shards(paths).filter(is_real)
     images = examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    for batch, keys in stream.ordered(images.batch(block)):
-        yield batch.numpy(), [key.decode() for key in keys.numpy()]
+    blocks = stream.ordered(images.batch(block))
+
+    def begin() -> Iterator[tuple[npt.NDArray[np.uint8], list[str]]]:
+        for batch, keys in blocks:
+            yield batch.numpy(), [key.decode() for key in keys.numpy()]
+
+    return begin
 
 
+@tf.function  # Traced once, however many streams there are: one to every class.
 def _square(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """The middle square of an encoded image, uint8 `(size, size, 3)`."""
     return loading.load_crop(encoded, size, size, lambda shape: loading.centre_corner(shape, size))
 
 
-def _of_class(index: int, inputs: GanInputs) -> Callable[[tf.Tensor], tf.Tensor]:
+def _of_classes(indices: list[int], inputs: GanInputs) -> Callable[[tf.Tensor], tf.Tensor]:
     def keep(serialized: tf.Tensor) -> tf.Tensor:
         record = schema.parse(serialized, ("label", "origin"))
         wanted = tf.reduce_any(tf.equal(record["origin"], tf.constant(inputs.origins)))
-        return tf.equal(record["label"], index) & wanted
+        label = tf.equal(record["label"], tf.constant(indices, tf.int64))
+        return tf.reduce_any(label) & wanted
 
     return keep

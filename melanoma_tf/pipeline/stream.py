@@ -4,21 +4,26 @@ Order of a training pipeline, and why: read several shards in turn (disk and pag
 the limit) -> shuffle the raw bytes, which are small (so that no decoded image waits in a buffer) ->
 number the examples (so that every random draw is a pure function of seed and number, and a
 resumed run goes on with the very next example) -> decode and map in parallel -> batch ->
-prefetch. Nothing is cached: raw records come from the page cache anyway, and decoded ones would
-be a copy of the data in memory.
+prefetch. Nothing decoded is cached: it would be a copy of the data in memory.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import tensorflow as tf
 
 from melanoma_tf.records import schema
 
 _SHARDS_READ_AT_ONCE = 8
+
+# From the number of a pass and serialised records to its examples.
+Expand = Callable[[tf.Tensor, tf.Tensor], Any]
+# Tells of a serialised record, a string scalar, whether it belongs to a stream.
+Keep = Callable[[tf.Tensor], tf.Tensor]
 
 
 def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
@@ -33,35 +38,55 @@ def shuffled_stream(
     seed: int,
     window: int,
     first_example: int = 0,
-    keep: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    keep: Keep | None = None,
+    expand: Expand | None = None,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled records, each with its number.
 
     Every record is seen once before any is seen again. The stream is a pure function of the
-    arguments.
+    arguments. Records that all fit into the window are read once and kept as they are stored,
+    which takes no more memory than the window does; others are read anew in each pass.
 
     Args:
         paths: the shards.
-        count: the number of records that they hold, all together, of those to keep.
+        count: the number of examples in a pass over those to keep; of records, unless `expand`
+            makes more of them.
         seed: of the order.
         window: records that are shuffled among each other.
         first_example: the number to begin with; those before it are left out.
         keep: tells of a serialised record whether it belongs to the stream; all do by default.
+        expand: makes a pass' examples of serialised records, `(records,)`: a tensor or a tuple of
+            them with the examples along the first axis. It must treat each record alike whatever
+            stands beside it. By default the records are the examples.
 
     Returns:
-        Pairs `(number, serialized)`: int64 and string scalars.
+        Pairs `(number, example)`: an int64 scalar, and a string scalar or what `expand` makes.
     """
-    epoch, offset = divmod(first_example, count)
+    first_pass, offset = divmod(first_example, count)
+    kept = functools.partial(_kept, keep=keep)
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+    def shuffled(number: tf.Tensor, which: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
+        # A prime far above any number of passes keeps windows and passes apart.
+        key = tf.stack([tf.constant(seed, tf.int64), which + number * 1_000_003])
+        return _reordered(records if expand is None else expand(which, records), key)
+
+    def all_passes(records: tf.Tensor) -> tf.data.Dataset:
+        passes = tf.data.Dataset.range(first_pass, tf.int64.max)
+        return passes.map(lambda which: shuffled(tf.constant(0, tf.int64), which, records))
+
+    def one_pass(which: tf.Tensor) -> tf.data.Dataset:
         names = tf.constant([str(path) for path in paths])
-        shuffled_names = tf.random.experimental.stateless_shuffle(names, key)
-        records = _read(tf.data.Dataset.from_tensor_slices(shuffled_names))
-        return _shuffled(records if keep is None else records.filter(keep), window, key)
+        key = tf.stack([tf.constant(seed, tf.int64), which])
+        names = tf.random.experimental.stateless_shuffle(names, key)
+        windows = kept(tf.data.Dataset.from_tensor_slices(names)).batch(window).enumerate()
+        return windows.map(lambda number, records: shuffled(number, which, records))
 
-    epochs = tf.data.Dataset.range(epoch, tf.int64.max)
-    return epochs.flat_map(one_epoch).skip(offset).enumerate(first_example)
+    if count <= window:
+        groups = kept(tf.data.Dataset.from_tensor_slices([str(path) for path in paths]))
+        groups = groups.batch(count).flat_map(all_passes)
+    else:
+        groups = tf.data.Dataset.range(first_pass, tf.int64.max).flat_map(one_pass)
+    return groups.prefetch(1).unbatch().skip(offset).enumerate(first_example)
 
 
 def counts_once(serialized: tf.Tensor) -> tf.Tensor:
@@ -73,6 +98,14 @@ def counts_once(serialized: tf.Tensor) -> tf.Tensor:
     record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
     replaced = tf.equal(record["image/key"], record["origin/parent"])
     return tf.not_equal(record["origin"], "purified") | replaced
+
+
+def both(first: Keep | None, second: Keep | None) -> Keep | None:
+    """A filter that keeps what both keep; None keeps everything."""
+    if first is None or second is None:
+        return first or second
+    one, other = first, second
+    return lambda serialized: tf.logical_and(one(serialized), other(serialized))
 
 
 def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -88,11 +121,15 @@ def _read(shards: tf.data.Dataset) -> tf.data.Dataset:
     return shards.interleave(tf.data.TFRecordDataset, cycle_length=_SHARDS_READ_AT_ONCE)
 
 
-def _shuffled(records: tf.data.Dataset, window: int, key: tf.Tensor) -> tf.data.Dataset:
-    """Shuffle within windows by stateless draws: `Dataset.shuffle` cannot resume at an epoch."""
+def _kept(
+    shards: tf.data.Dataset, *, keep: Callable[[tf.Tensor], tf.Tensor] | None
+) -> tf.data.Dataset:
+    records = _read(shards)
+    return records if keep is None else records.filter(keep)
 
-    def shuffled(number: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-        # A prime far above any number of epochs keeps windows and epochs apart.
-        return tf.random.experimental.stateless_shuffle(group, key + [0, number * 1_000_003])
 
-    return records.batch(window).enumerate().map(shuffled).prefetch(1).unbatch()
+def _reordered(examples: Any, key: tf.Tensor) -> Any:
+    """Shuffle by a stateless draw: `Dataset.shuffle` cannot resume at a pass."""
+    places = tf.range(tf.shape(tf.nest.flatten(examples)[0])[0])
+    order = tf.random.experimental.stateless_shuffle(places, key)
+    return tf.nest.map_structure(lambda part: tf.gather(part, order), examples)

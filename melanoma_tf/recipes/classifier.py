@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,13 @@ from tensorflow import keras
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import read_json, refuse_existing
-from melanoma_tf.models.classifier import build_classifier, compile_classifier
+from melanoma_tf.models.classifier import build_classifier
+from melanoma_tf.models.classifier_fitting import Fitting, compile_classifier
 from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.pipeline.batches import BatchSettings
+from melanoma_tf.pipeline.folds import FoldSettings
+from melanoma_tf.recipes.calibration import calibrate_trained, read_calibration
+from melanoma_tf.recipes.cross_validation import fold_config, training_view, validation_folders
 from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
@@ -33,12 +38,15 @@ class ClassifierSettings:
         backbone: one of `models.classifier.BACKBONES`.
         weights: `imagenet`, `none` or a file.
         image_size_px: side of the network's input; 0 takes what the records hold, at most 224.
+        resize_px: see `pipeline.classifier.ClassifierInputs`.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
-        learning_rate: of Adam.
-        augment: random crops and mirroring.
-        balance: see `pipeline.classifier.ClassifierInputs`.
+        fitting: see `models.classifier_fitting.Fitting`.
+        average_momentum, patience: see `training.TrainingSettings`.
+        batches: see `pipeline.batches.BatchSettings`.
         purify: see `pipeline.classifier.ClassifierInputs`.
+        cross_validation: the fold to hold out, see `pipeline.folds`; by default the records' own
+            validation split.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and augmentation.
     """
@@ -46,16 +54,31 @@ class ClassifierSettings:
     backbone: str = "resnet50"
     weights: str = "imagenet"
     image_size_px: int = 0
+    resize_px: int = 0
     epochs: int = 30
     batch_size: int = 32
-    learning_rate: float = 1e-3
-    augment: bool = True
+    fitting: Fitting = field(default_factory=Fitting)
+    average_momentum: float = 0.0
+    patience: int = 0
+    batches: BatchSettings = field(default_factory=BatchSettings)
     purify: str = "none"
-    balance: str = "none"
+    cross_validation: FoldSettings = field(default_factory=FoldSettings)
     strategy: str = "single"
     replicas: int = 0
     mixed_precision: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.fitting.frozen_epochs and self.weights == "none":
+            raise MelanomaError(
+                f"expected weights to start from with {self.fitting.frozen_epochs} frozen epochs; "
+                "found weights none: a random backbone is not worth freezing"
+            )
+        if self.fitting.class_weights != "none" and self.batches.balance != "none":
+            raise MelanomaError(
+                "expected class weights or balanced batches; found both, which would count scarce "
+                "classes twice over"
+            )
 
 
 def train_classifier(
@@ -67,11 +90,11 @@ def train_classifier(
     overwrite: bool = False,
     report: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
-    """Train a classifier on the `train` split, and choose the best epoch on `validation`.
+    """Train on the `train` split, choose the best epoch on `validation`, and calibrate on it.
 
     Args:
         records: a record folder, or several of one taxonomy; the first of them that has a
-            validation split is the one that epochs are chosen by.
+            validation split is the one that epochs are chosen by, unless a fold is held out.
         run_dir: the run folder to make, or to go on with.
         settings: see `ClassifierSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
@@ -89,34 +112,54 @@ def train_classifier(
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     held = RecordFolders.read(records)
     held.check_mixture()
-    present = _present_classes(held, report)
+    held = training_view(held, settings.cross_validation, report)
+    settings.batches.check(held)
+    counts = _counts_by_class(held, settings, report)
     settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
-    schedule = training.TrainingSettings(
-        epochs=settings.epochs,
-        steps_per_epoch=math.ceil(held.count(split="train") / settings.batch_size),
-        mixed_precision=settings.mixed_precision,
-        seed=settings.seed,
-    )
+    schedule = _schedule(settings, math.ceil(sum(counts) / settings.batch_size))
 
-    def build() -> keras.Model:
-        return build_classifier(
-            backbone=settings.backbone,
-            num_classes=len(held.class_names),
-            image_size_px=settings.image_size_px,
-            weights=settings.weights,
+    def compile_model(model: keras.Model) -> keras.Model:
+        return compile_classifier(
+            model,
+            settings.fitting,
+            counts=counts,
+            steps_per_epoch=schedule.steps_per_epoch,
+            epochs=schedule.epochs,
         )
 
-    return training.fit(
-        build,
-        lambda model: compile_classifier(model, settings.learning_rate, present),
-        training=lambda done: pipeline.training_batches(held.folders, inputs, first_example=done),
+    history = training.fit(
+        lambda: _build(settings, len(held.class_names)),
+        compile_model,
+        training=lambda done: pipeline.training_batches(held, inputs, first_example=done),
         validation=_validation(held, inputs, report),
         strategy=strategy,
         settings=schedule,
         run=training.Run(run_dir, _config(held, settings), resume, overwrite),
         examples_per_step=settings.batch_size,
         report=report,
+    )
+    calibrate_trained(run_dir, held, inputs, report)
+    return history
+
+
+def _build(settings: ClassifierSettings, num_classes: int) -> keras.Model:
+    return build_classifier(
+        backbone=settings.backbone,
+        num_classes=num_classes,
+        image_size_px=settings.image_size_px,
+        weights=settings.weights,
+    )
+
+
+def _schedule(settings: ClassifierSettings, steps_per_epoch: int) -> training.TrainingSettings:
+    return training.TrainingSettings(
+        epochs=settings.epochs,
+        steps_per_epoch=steps_per_epoch,
+        mixed_precision=settings.mixed_precision,
+        seed=settings.seed,
+        average_momentum=settings.average_momentum,
+        patience=settings.patience,
     )
 
 
@@ -125,10 +168,10 @@ def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.Class
     return pipeline.ClassifierInputs(
         config["image_size_px"],
         batch_size,
-        config["augment"],
+        BatchSettings.from_json(config["batches"]),
         seed=config["seed"],
         purify=config["purify"],
-        balance=config.get("balance", "none"),
+        resize_px=config["resize_px"],
     )
 
 
@@ -140,19 +183,21 @@ def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
     return min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
 
 
-def _present_classes(held: RecordFolders, report: Callable[[str], None]) -> list[bool]:
-    """Which classes have training examples; fewer than two are an error."""
+def _counts_by_class(
+    held: RecordFolders, settings: ClassifierSettings, report: Callable[[str], None]
+) -> list[int]:
+    """Training examples of an epoch by class; fewer than two classes with any are an error."""
     names = held.class_names
-    present = [held.count(split="train", class_name=name) > 0 for name in names]
-    absent = ", ".join(name for name, has in zip(names, present) if not has)
-    if sum(present) < 2:
+    counts = settings.batches.examples_by_class(held)
+    absent = ", ".join(name for name, count in zip(names, counts) if not count)
+    if sum(count > 0 for count in counts) < 2:
         raise MelanomaError(
             f"{held}: expected training examples of at least two classes; "
             f"there are none of {absent}"
         )
     if absent:
         report(f"warning: no training example of {absent}; it cannot be learned")
-    return present
+    return counts
 
 
 def _validation(
@@ -160,15 +205,11 @@ def _validation(
     inputs: pipeline.ClassifierInputs,
     report: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    with_validation = [
-        folder
-        for folder, manifest in zip(held.folders, held.manifests)
-        if "validation" in manifest.splits()
-    ]
-    if not with_validation:
+    chosen = validation_folders(held)
+    if chosen is None:
         report("warning: no validation split; the last epoch is taken for the best")
         return None
-    batches = pipeline.evaluation_batches(with_validation[0], "validation", inputs)
+    batches = pipeline.evaluation_batches(chosen, "validation", inputs)
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
@@ -176,6 +217,7 @@ def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]
     return {
         **run_config(KIND, held.folders[0], held.manifests[0], settings),
         **further_folders(held),
+        **fold_config(held),
         "taxonomy": held.taxonomy,
         "class_names": list(held.class_names),
     }
@@ -202,5 +244,6 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
             "centre_crop_px": inputs.image_size_px,
         },
         metrics=read_json(evaluated) if evaluated.is_file() else None,
+        calibration=read_calibration(run_dir),
         overwrite=overwrite,
     )

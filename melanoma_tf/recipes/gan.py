@@ -126,9 +126,9 @@ def train_gan(
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     manifest = read_manifest(records)
     settings = _resolved(settings, manifest)
+    _parts(settings)  # Refuses what is impossible, before anything is read.
     inputs = gan_inputs(settings)
-    counts = pipeline.count_images(records, "train", inputs)
-    pipeline.training_batches(records, inputs)  # Refuses too few images, before anything is built.
+    counts = pipeline.require_batches(records, inputs)
     steps = settings.steps_per_epoch or math.ceil(max(counts.values()) / settings.batch_size)
     kind = COUPLED_KIND if settings.coupled else KIND
     watch = Watch(
@@ -181,18 +181,18 @@ def gan_inputs(settings: GanSettings) -> pipeline.GanInputs:
     )
 
 
+def _parts(settings: GanSettings) -> tuple[GanArchitecture, Stabilisers]:
+    given = dataclasses.asdict(settings)
+    architecture, stabilisers = (
+        {field.name: given[field.name] for field in dataclasses.fields(kind) if field.name in given}
+        for kind in (GanArchitecture, Stabilisers)
+    )
+    classes = len(settings.class_names)
+    return GanArchitecture(classes=classes, **architecture), Stabilisers(**stabilisers)
+
+
 def _build(settings: GanSettings) -> Gan:
-    architecture = GanArchitecture(
-        classes=len(settings.class_names),
-        **{
-            field.name: getattr(settings, field.name)
-            for field in dataclasses.fields(GanArchitecture)
-            if field.name != "classes"
-        },
-    )
-    stabilisers = Stabilisers(
-        **{field.name: getattr(settings, field.name) for field in dataclasses.fields(Stabilisers)}
-    )
+    architecture, stabilisers = _parts(settings)
     return Gan(dataclasses.asdict(architecture), dataclasses.asdict(stabilisers), settings.seed)
 
 

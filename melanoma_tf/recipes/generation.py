@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import refuse_existing
-from melanoma_tf.pipeline.gan import real_blocks
+from melanoma_tf.pipeline.gan import RealBlocks, real_blocks
 from melanoma_tf.recipes.features import load_extractor
 from melanoma_tf.recipes.gan import Sampler, load_sampler, sampler_config
 from melanoma_tf.recipes.gan_watch import Images
@@ -78,17 +78,19 @@ def generate_records(
     config = sampler_config(run_dir)
     names = _checked(sampler, settings, run_dir)
     folder = Path(config["records"]) if records is None else records
-    manifest = read_manifest(folder)
-    real = _stream(folder, sampler)
+    manifest, size = read_manifest(folder), sampler.image_size_px
+    blocks = real_blocks(folder, size)
+    real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
     second = None if settings.features is None else _second_opinion(settings.features, real)
     generated = []
     for name in names:
         candidates = _candidates(sampler, name, settings.seed)
-        accepted = accept(candidates, settings.count, real, min_mse, second_opinion=second)
+        accepted = accept(
+            candidates, settings.count, real, min_mse, image_size_px=size, second_opinion=second
+        )
         report(_line(name, accepted))
-        index = accepted.nearest.index
-        keys, images = _looked_up(folder, sampler.image_size_px, index, shown(accepted))
+        keys, images = _looked_up(blocks, accepted.nearest.index, shown(accepted))
         generated.append(Generated(name, accepted, keys, images))
     licences = sorted({row["licence"] for row in manifest.sources.values()})
     return write_generated(
@@ -99,7 +101,7 @@ def generate_records(
         taxonomy=manifest.taxonomy,
         class_names=manifest.class_names,
         settings={
-            "image_size": sampler.image_size_px,
+            "image_size": size,
             "generate": {**dataclasses.asdict(settings), "run": config},
         },
         licence="; ".join(licences),
@@ -107,8 +109,8 @@ def generate_records(
     )
 
 
-def _stream(folder: Path, sampler: Sampler) -> Callable[[], Iterator[Images]]:
-    return lambda: (images for images, _ in real_blocks(folder, sampler.image_size_px))
+def _without_keys(blocks: RealBlocks) -> Callable[[], Iterator[Images]]:
+    return lambda: (images for images, _ in blocks())
 
 
 def _second_opinion(
@@ -161,14 +163,14 @@ def _candidates(sampler: Sampler, class_name: str, seed: int) -> Callable[[int],
 
 
 def _looked_up(
-    folder: Path, size_px: int, places: np.ndarray, shown_places: set[int]
+    blocks: RealBlocks, places: np.ndarray, shown_places: set[int]
 ) -> tuple[list[str], dict[int, Images]]:
     """The keys at some places among the real images, and the images at some of these."""
     keys: dict[int, str] = {}
     images: dict[int, Images] = {}
     wanted = set(places.tolist())
     start = 0
-    for block, names in real_blocks(folder, size_px):
+    for block, names in blocks():
         for offset, name in enumerate(names):
             if start + offset in wanted:
                 keys[start + offset] = name

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
+import tensorflow as tf
+
+from melanoma_tf.datasets.lesion import Lesion
+from melanoma_tf.datasets.splits import image_name
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
-from melanoma_tf.records.read import read_examples
+from melanoma_tf.records.read import read_examples, read_features
 
-Folders = Union[Path, Sequence[Path]]
+Folders = Union[Path, Sequence[Path], "RecordFolders"]
+_NAMING = ("image/key", "source", "origin", "origin/parent")
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class RecordFolders:
 
     @classmethod
     def read(cls, folders: Folders) -> RecordFolders:
-        """Read the manifests of one folder or several.
+        """Read the manifests of one folder or several; folders that were read come back as is.
 
         Raises:
             MelanomaError: one is unfinished, given twice, or of another taxonomy than the first.
         """
+        if isinstance(folders, RecordFolders):
+            return folders
         given = [folders] if isinstance(folders, (str, Path)) else list(folders)
         paths = tuple(Path(folder) for folder in given)
         if not paths:
@@ -67,6 +74,13 @@ class RecordFolders:
         """As `Manifest.count`, over all folders."""
         return sum(manifest.count(**cell) for manifest in self.manifests)
 
+    def keep(self, split: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """Tells of a serialised record in `shard_paths(split)` whether it is of the split.
+
+        None where all are. `pipeline.folds` divides the splits of records otherwise.
+        """
+        return None
+
     def shard_paths(self, split: str) -> list[Path]:
         """The shard files of a split, folder by folder.
 
@@ -81,6 +95,30 @@ class RecordFolders:
         if not held:
             return shard_paths(self.folders[0], self.manifests[0], split)
         return [path for folder, manifest in held for path in shard_paths(folder, manifest, split)]
+
+    def refuse_repeated(self, splits: Collection[str]) -> None:
+        """Read the names in some splits, and see that no picture stands in two folders.
+
+        Raises:
+            MelanomaError: one does; the message names it. Purified copies beside their original
+                and generated images are passed over.
+        """
+        if len(self.folders) == 1:
+            return
+        first: dict[str, tuple[str, Path]] = {}
+        for folder, manifest in zip(self.folders, self.manifests):
+            paths = [folder / one.name for one in manifest.shards if one.split in splits]
+            for row in read_features(paths, _NAMING) if paths else ():
+                key = row["image/key"]
+                if row["origin"] == "generated" or row["origin/parent"] not in ("", key):
+                    continue
+                picture = image_name(Lesion(key, Path(), None, "", row["source"], "train"))
+                other, place = first.setdefault(picture, (key, folder))
+                if place != folder:
+                    name = "" if other == key else f" as {other}"
+                    raise MelanomaError(
+                        f"expected each image once; {key} stands in {folder}, and in {place}{name}"
+                    )
 
     def check_mixture(self) -> None:
         """Read all keys, and see that the folders can be mixed.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.manifest import read_manifest
-from melanoma_tf.records.schema import Example, deserialize
+from melanoma_tf.records.schema import Example, deserialize, parse
+
+_READ_AT_ONCE = 256
 
 
 def read_examples(folder: Path, split: str | None = None) -> Iterator[Example]:
@@ -45,3 +48,24 @@ def read_shard(path: Path) -> Iterator[Example]:
     except (tf.errors.OpError, ValueError) as error:
         detail = getattr(error, "message", str(error)).splitlines()[0]
         raise MelanomaError(f"{path}: cannot be read after {position} examples: {detail}") from None
+
+
+def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Some features of the examples of some shards, without their images: text as `str`.
+
+    Raises:
+        MelanomaError: a shard is broken, or holds something else.
+    """
+    records = tf.data.TFRecordDataset([str(path) for path in paths]).batch(_READ_AT_ONCE)
+    parsed = records.map(lambda serialized: parse(serialized, names)).prefetch(1)
+    try:
+        for batch in parsed.as_numpy_iterator():
+            for values in zip(*(batch[name].tolist() for name in names)):
+                yield {
+                    name: value.decode("utf-8") if isinstance(value, bytes) else value
+                    for name, value in zip(names, values)
+                }
+    except tf.errors.OpError as error:
+        raise MelanomaError(
+            "expected whole records, found a damaged one; verify-records names its shard"
+        ) from error

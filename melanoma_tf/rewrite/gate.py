@@ -12,7 +12,8 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.similarity import Nearest, nearest
 
 Images = npt.NDArray[np.uint8]
-_AT_ONCE = 512
+# Numbers in the candidates that are compared at once: 256 MiB, and as much of mirror images.
+_VALUES_AT_ONCE = 2**26
 # Candidates looked at for one accepted image, at most, before the search is given up.
 _MOST_TRIES = 20
 _PERCENTILE = 1.0
@@ -65,6 +66,7 @@ def accept(
     real: Callable[[], Iterable[Images]],
     min_mse: float,
     *,
+    image_size_px: int,
     second_opinion: Callable[[Images], npt.NDArray[np.bool_]] | None = None,
 ) -> Accepted:
     """Generate until `count` images are at least `min_mse` from every real one and each other.
@@ -74,6 +76,7 @@ def accept(
         count: images to accept.
         real: gives a new stream of blocks of real images; mirror images are compared too.
         min_mse: least mean squared error, pixels in [0, 1].
+        image_size_px: side of the images.
         second_opinion: tells of images, bool `(images,)`, whether they are too near to a real one
             in another respect.
 
@@ -83,14 +86,19 @@ def accept(
     kept: list[Images] = []
     distances: list[Nearest] = []
     passed = candidates = near_real = near_other = 0
+    most = _MOST_TRIES * max(count, 8)
+    at_once = max(1, _VALUES_AT_ONCE // (3 * image_size_px**2))
     while passed < count:
-        if candidates >= _MOST_TRIES * max(count, 8):
+        if candidates >= most:
             raise MelanomaError(
                 f"expected {count} images of at least {min_mse:.4g} from every real image and "
                 f"each other; {passed} of {candidates} candidates are ({near_real} too near to a "
                 f"real image, {near_other} to another): lower --min-mse, or train for longer"
             )
-        batch = generate(min(_AT_ONCE, max(8, count - passed)))
+        # As many as should do, by the share that has passed so far: each batch is one more look
+        # at all real images.
+        wanted = (count - passed) * (candidates + 1) // (passed + 1)
+        batch = generate(min(at_once, most - candidates, max(8, wanted)))
         found = nearest(batch, real())
         far = found.distance >= min_mse
         if second_opinion is not None:

@@ -12,6 +12,7 @@ from tensorflow import keras
 
 from melanoma_tf import __version__
 from melanoma_tf.files import published_folder, write_atomically, write_json
+from melanoma_tf.models.saliency import visual_backprop
 from melanoma_tf.serving.warmup import write_warmup
 
 VERSION = "1"
@@ -19,10 +20,20 @@ DISCLAIMER = "Research software. Not a medical device: not for diagnosis or trea
 # Encoded image -> the pixels that the network sees.
 Prepare = Callable[[tf.Tensor], tf.Tensor]
 INPUT, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
+DEFAULT, SALIENCY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY, "saliency"
 
 
-class _ServedClassifier(tf.Module):
-    """Encoded images in, probabilities and class names out."""
+class ClassifierModule(tf.Module):
+    """Encoded images in, probabilities and class names out, and where they come from.
+
+    Args:
+        model: from RGB in [0, 255] to logits.
+        class_names: in the order of the logits.
+        image_size_px: side of the square that the model sees.
+        prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
+        temperature: logits are divided by it.
+        even: see `models.saliency.enlarge`.
+    """
 
     def __init__(
         self,
@@ -30,11 +41,17 @@ class _ServedClassifier(tf.Module):
         class_names: Sequence[str],
         image_size_px: int,
         prepare: Prepare,
+        temperature: float = 1.0,
+        *,
+        even: bool = False,
     ):
         super().__init__()
         self.model = model
         self._class_names = tf.constant(list(class_names))
         self._image_size_px, self._prepare = image_size_px, prepare
+        # A function, so that what it shares with the model is not saved twice.
+        self._visual_backprop = visual_backprop(model, even=even)
+        self._temperature = temperature
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -45,12 +62,32 @@ class _ServedClassifier(tf.Module):
         names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
         return {PROBABILITIES: probabilities, CLASSES: names}
 
-    def _classify(self, images: tf.Tensor) -> tf.Tensor:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
+    def explain(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`serve`, and what `models.saliency.visual_backprop` says of the squares seen."""
         size = self._image_size_px
-        pixels = tf.map_fn(
+        none = (tf.zeros([0, size, size]), tf.zeros([0, len(self._class_names)]))
+        saliency, logits = tf.cond(
+            tf.size(images) > 0,
+            lambda: self._visual_backprop(self._pixels(images)),
+            lambda: none,
+        )
+        names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
+        return {
+            SALIENCY: saliency,
+            PROBABILITIES: tf.nn.softmax(logits / self._temperature),
+            CLASSES: names,
+        }
+
+    def _classify(self, images: tf.Tensor) -> tf.Tensor:
+        logits = self.model(self._pixels(images), training=False)
+        return tf.nn.softmax(logits / self._temperature)
+
+    def _pixels(self, images: tf.Tensor) -> tf.Tensor:
+        size = self._image_size_px
+        return tf.map_fn(
             self._prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
         )
-        return tf.nn.softmax(self.model(pixels, training=False))
 
 
 def export_classifier(
@@ -61,13 +98,15 @@ def export_classifier(
     prepare: Prepare,
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
+    calibration: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a SavedModel of stock TensorFlow ops, with warm-up requests, card and metadata.
 
     Its default signature takes `images`, string `(n,)`: JPEG or PNG bytes of any sizes. It returns
     `probabilities`, float32 `(n, classes)`, and `classes`, string `(n, classes)`: the names in the
-    order of the probabilities.
+    order of the probabilities. A second signature, `saliency`, returns these and `saliency`,
+    float32 `(n, size, size)` in [0, 1]: VisualBackProp of the square in the middle of each image.
 
     Args:
         model: from RGB in [0, 255] to logits.
@@ -76,18 +115,27 @@ def export_classifier(
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`; traced into the model.
         preprocessing: what `prepare` does, for `metadata.json`.
         metrics: the run's `metrics.json`, where it was evaluated.
+        calibration: the run's `calibration.json`, where it has one: its temperature becomes part
+            of the graph, so that served probabilities are those of `evaluate`; the whole of it,
+            thresholds included, stands in `metadata.json`.
         overwrite: replace a model that is there.
 
     Raises:
         MelanomaError: `output` exists.
     """
-    served = _ServedClassifier(model, config["class_names"], config["image_size_px"], prepare)
+    temperature = float(calibration["temperature"]) if calibration else 1.0
+    served = ClassifierModule(
+        model, config["class_names"], config["image_size_px"], prepare, temperature
+    )
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
-        tf.saved_model.save(served, str(version_dir), signatures=served.serve)
+        signatures = {DEFAULT: served.serve, SALIENCY: served.explain}
+        tf.saved_model.save(served, str(version_dir), signatures=signatures)
         write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
-        write_json(folder / "metadata.json", _metadata(output.name, config, preprocessing, metrics))
-        write_atomically(folder / "model_card.md", _model_card(output.name, config, metrics))
+        metadata = _metadata(output.name, config, preprocessing, metrics)
+        write_json(folder / "metadata.json", {**metadata, "calibration": calibration})
+        card = _model_card(output.name, config, metrics, calibration)
+        write_atomically(folder / "model_card.md", card)
 
 
 def grey_image(size_px: int) -> bytes:
@@ -101,6 +149,7 @@ def _metadata(
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
+    size = config["image_size_px"]
     return {
         "name": name,
         "version": VERSION,
@@ -111,6 +160,9 @@ def _metadata(
             PROBABILITIES: f"float32 (n, {len(config['class_names'])})",
             CLASSES: f"string (n, {len(config['class_names'])})",
         },
+        "further_signatures": {
+            SALIENCY: f"as above, and {SALIENCY}: float32 (n, {size}, {size}), VisualBackProp",
+        },
         "class_names": config["class_names"],
         "preprocessing": preprocessing,
         "training": config,
@@ -119,7 +171,12 @@ def _metadata(
     }
 
 
-def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | None) -> str:
+def _model_card(
+    name: str,
+    config: dict[str, Any],
+    metrics: dict[str, Any] | None,
+    calibration: dict[str, Any] | None,
+) -> str:
     sources = "\n".join(
         f"- {source}: {entry['licence']}. {entry['attribution']}"
         for source, entry in config["sources"].items()
@@ -130,27 +187,52 @@ def _model_card(name: str, config: dict[str, Any], metrics: dict[str, Any] | Non
 
 ## Intended use
 Research on dermoscopic images: ranking and comparing lesions by class probability. It was not
-validated on patients, and its probabilities are not calibrated.
+validated on patients.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
-{", ".join(config["class_names"])}.
+{", ".join(config["class_names"])}. The signature `{SALIENCY}` also returns where the network looks
+(VisualBackProp, one value for each pixel of the square that it sees).
 
 ## Network
 {config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};
-{config["epochs"]} epochs, batch {config["batch_size"]}, Adam at {config["learning_rate"]},
-seed {config["seed"]}. `metadata.json` has every setting.
+{config["epochs"]} epochs, batch {config["batch_size"]}, {config["fitting"]["optimizer"]} at
+{config["fitting"]["learning_rate"]}, seed {config["seed"]}. `metadata.json` has every setting.
 
 ## Training data
 {sources}
+
+## Calibration and thresholds
+{_calibration(calibration)}
 
 ## Scores
 {_scores(metrics)}
 """
 
 
+def _calibration(calibration: dict[str, Any] | None) -> str:
+    if calibration is None:
+        return "Probabilities are not calibrated."
+    fitted_on, thresholds = calibration["fitted_on"], calibration["thresholds"]
+    wanted = list(next(iter(thresholds.values())))
+    table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
+    for name, row in thresholds.items():
+        table.append([name, *("-" if value is None else f"{value:.4f}" for value in row.values())])
+    return "\n".join(
+        [
+            f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "
+            f"images of split `{fitted_on['split']}`. A probability of at least the threshold "
+            "reached this sensitivity on them; on other images it may not:",
+            "",
+            *(f"| {' | '.join(cells)} |" for cells in table),
+        ]
+    )
+
+
 def _scores(metrics: dict[str, Any] | None) -> str:
     if metrics is None:
         return "Not evaluated before export."
-    rows = [f"- {key}: {value:.3f}" for key, value in metrics.items() if isinstance(value, float)]
-    return "\n".join([f"Split `{metrics['split']}` of `{metrics['records']}`:", *rows])
+    figures = {key: value for key, value in metrics.items() if key != "min_tpr"}
+    rows = [f"- {key}: {value:.3f}" for key, value in figures.items() if isinstance(value, float)]
+    records = ", ".join(metrics["records"])
+    return "\n".join([f"Split `{metrics['split']}` of `{records}`:", *rows])

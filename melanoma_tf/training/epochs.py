@@ -33,26 +33,28 @@ class Epochs(keras.callbacks.Callback):
         super().__init__()
         self._state, self._report, self._examples = state, report, examples_per_step
         self._started = self._trained = 0.0
-        self._steps = 0
+        self._steps = self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Seed the random layers, start the clock."""
         _reseed(self.model, self._state.seed, epoch)
-        self._started, self._steps = time.perf_counter(), 0
+        self._started, self._steps, self._epoch = time.perf_counter(), 0, epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Count the step."""
+        """Count the step; stop at once where the loss is no number, and nothing more is kept."""
         self._steps += 1
         self._trained = time.perf_counter()
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            kept = "The state of the epoch before is kept: l" if self._epoch else "L"
+            raise MelanomaError(
+                f"the loss is {loss} in step {batch + 1} of epoch {self._epoch + 1}; expected a "
+                f"finite one. {kept}ower --learning-rate"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keep the epoch, report it, and stop where patience has run out."""
         logs = {} if logs is None else logs
-        if not math.isfinite(logs["loss"]):
-            raise MelanomaError(
-                f"the loss is {logs['loss']} in epoch {epoch + 1}; expected a finite one. "
-                "The state of the epoch before is kept: lower --learning-rate"
-            )
         # Into the shared logs, so that TensorBoard, whose turn comes next, draws them as well.
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         logs["images_per_second"] = self._steps * self._examples / (self._trained - self._started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,9 @@ class Run:
             return
         if not (self.folder / CONFIG).is_file():
             raise MelanomaError(f"--resume expected a run in {self.folder}; it has no {CONFIG}")
-        _require_same_settings(read_json(self.folder / CONFIG), self.config, self.folder)
+        # As it would be read back: JSON knows no tuples.
+        now = json.loads(json.dumps(self.config))
+        _require_same_settings(read_json(self.folder / CONFIG), now, self.folder)
 
     def begin(self) -> None:
         """Make the folder, emptied unless the run is resumed, and write `config.json`."""

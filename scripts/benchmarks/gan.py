@@ -5,6 +5,7 @@
 Prints seconds of a round by `Gan.train_step` and by the same networks and losses in a plain
 `tf.function`; images generated per second by the model and by the bare network; and seconds of a
 coupled round for 1, 3 and 7 classes. The sides take turns, and the median of their rounds counts.
+Seconds are those of the processor, summed over its cores: a busy machine changes the clock's.
 """
 
 from __future__ import annotations
@@ -71,9 +72,9 @@ def medians(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, work in sides.items():
-            start = time.perf_counter()
+            start = time.process_time()
             work()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 

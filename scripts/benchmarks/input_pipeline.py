@@ -1,11 +1,14 @@
 """Images/s of the input pipeline against `tf.io.decode_jpeg` alone on the same records.
 
 python scripts/benchmarks/input_pipeline.py tfrecords/NAME --image-size 224
+
+Several folders are mixed, as in training.
 """
 
 import argparse
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,20 +16,36 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from melanoma_tf.pipeline import stream
+from melanoma_tf.pipeline.batches import BatchSettings, augmentation_of
 from melanoma_tf.pipeline.classifier import ClassifierInputs, training_batches
 from melanoma_tf.records import schema
-from melanoma_tf.records.manifest import read_manifest, shard_paths
+from melanoma_tf.records.folders import RecordFolders
+
+# What training may ask of the pipeline, beside bare decoding.
+NONE, STANDARD = augmentation_of("none"), augmentation_of("standard")
+WAYS: dict[str, BatchSettings] = {
+    "pipeline": BatchSettings(augmentation=NONE),
+    "standard augmentation": BatchSettings(augmentation=STANDARD),
+    "standard, balanced": BatchSettings(balance="batch", augmentation=STANDARD),
+    "strong augmentation": BatchSettings(augmentation=augmentation_of("strong")),
+    "strong, no elastic warp": BatchSettings(augmentation=augmentation_of("strong", elastic=0.0)),
+    "standard, mixup and cutmix": BatchSettings(
+        augmentation=augmentation_of("standard", mixup=0.2, cutmix=1.0)
+    ),
+    "strong, balanced, mixed": BatchSettings(
+        balance="batch", augmentation=augmentation_of("strong", mixup=0.2, cutmix=1.0)
+    ),
+}
 
 
-def decode_alone(folder: Path, batch_size: int) -> tf.data.Dataset:
+def decode_alone(held: RecordFolders, batch_size: int) -> tf.data.Dataset:
     """Parse and `decode_jpeg` in parallel, nothing else; one number a batch keeps it honest."""
-    paths = shard_paths(folder, read_manifest(folder), "train")
 
     def decode(serialized):
         encoded = schema.parse(serialized, ("image/encoded",))["image/encoded"]
         return tf.shape(tf.io.decode_jpeg(encoded, channels=3))
 
-    records = stream.read_shards(paths).repeat()
+    records = stream.read_shards(held.shard_paths("train")).repeat()
     return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
 
 
@@ -41,31 +60,45 @@ def images_per_second(batches: tf.data.Dataset, batch_size: int, count: int) -> 
     return steps * batch_size / (time.perf_counter() - started)
 
 
+def contenders(
+    held: RecordFolders, image_size_px: int, batch_size: int
+) -> dict[str, Callable[[], tf.data.Dataset]]:
+    """By name, what makes the batches; a way that these records do not allow is left out."""
+
+    def batches(settings: BatchSettings) -> Callable[[], tf.data.Dataset]:
+        inputs = ClassifierInputs(image_size_px, batch_size, settings)
+        return lambda: training_batches(held.folders, inputs)
+
+    allowed = {
+        name: settings
+        for name, settings in WAYS.items()
+        if settings.balance == "none" or all(settings.examples_by_class(held))
+    }
+    for name in sorted(set(WAYS) - set(allowed)):
+        print(f"left out, since a class has no training image: {name}")
+    return {
+        "decode_jpeg alone": lambda: decode_alone(held, batch_size),
+        **{name: batches(settings) for name, settings in allowed.items()},
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("records", type=Path)
+    parser.add_argument("records", type=Path, nargs="+")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--images", type=int, default=3000, help="per round")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    inputs = {
-        augment: ClassifierInputs(options.image_size, options.batch_size, augment=augment)
-        for augment in (False, True)
-    }
-    contenders = {
-        "decode_jpeg alone": lambda: decode_alone(options.records, options.batch_size),
-        "pipeline": lambda: training_batches(options.records, inputs[False]),
-        "pipeline, augmented": lambda: training_batches(options.records, inputs[True]),
-    }
-    best = dict.fromkeys(contenders, 0.0)
+    ways = contenders(RecordFolders.read(options.records), options.image_size, options.batch_size)
+    best = dict.fromkeys(ways, 0.0)
     for _ in range(options.rounds):  # Alternating rounds, so that noise hits all alike.
-        for name, make in contenders.items():
+        for name, make in ways.items():
             speed = images_per_second(make(), options.batch_size, options.images)
             best[name] = max(best[name], speed)
     for name, speed in best.items():
         ratio = speed / best["decode_jpeg alone"]
-        print(f"{name:20s} {speed:8.0f} images/s   {ratio:.2f} of decode_jpeg alone")
+        print(f"{name:26s} {speed:8.0f} images/s   {ratio:.2f} of decode_jpeg alone")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,15 @@ def test_small_counts_by_hand(tmp_path):
     assert f"{(4 + 2) / 18:.0%}" in done.output
 
 
+def test_seven_classes_by_hand(tmp_path):
+    counts = {name: {"real": 2} for name in RECIPES["isic2018"].mirrored}
+    path = tmp_path / "counts.json"
+    path.write_text(json.dumps(counts))
+    done = plan("--counts", path, "--recipe", "isic2018")
+    assert done.exit_code == 0, done.output
+    assert str(6 * (6 * 2 * 2 + 2)) in done.output
+
+
 @given(
     st.fixed_dictionaries(
         {
@@ -102,7 +111,10 @@ def test_wrong_counts_are_one_line(tmp_path, content, message):
 
 
 def test_an_unknown_recipe_or_both_sources_are_refused(tmp_path, phantom_records):
-    assert "a recipe out of isic2017; found isic1999" in plan("--recipe", "isic1999").output
+    assert "melanoma; found isic1999" in plan("--recipe", "isic1999").output
+    no_counts = plan("--recipe", "isic2018")
+    assert no_counts.exit_code != 0
+    assert "expected --records or --counts for the recipe isic2018" in no_counts.output
     both = plan("--records", phantom_records, "--counts", tmp_path / "counts.json")
     assert both.exit_code != 0
     assert "found both" in both.output

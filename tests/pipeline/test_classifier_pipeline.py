@@ -13,12 +13,14 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images import loading
 from melanoma_tf.images.occlusion import purify
 from melanoma_tf.pipeline import stream
+from melanoma_tf.pipeline.batches import BatchSettings, augmentation_of
 from melanoma_tf.pipeline.classifier import ClassifierInputs, evaluation_batches, training_batches
 from melanoma_tf.records.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.rewrite.purified_records import PurifySettings, purify_records
 
+PLAIN = BatchSettings(augmentation=augmentation_of("none"))
 INPUTS = ClassifierInputs(image_size_px=32, batch_size=8, shuffle_window=16, seed=3)
 
 
@@ -80,7 +82,7 @@ def test_batches_are_full_and_their_pixels_reproducible(phantom_records):
 
 def test_labels_belong_to_their_images(phantom_records):
     """Without augmentation each training image is one of the evaluation images of its class."""
-    plain = ClassifierInputs(image_size_px=32, batch_size=8, augment=False)
+    plain = ClassifierInputs(image_size_px=32, batch_size=8, batches=PLAIN)
     known = {}
     for batch in evaluation_batches(phantom_records, "train", plain):
         for image, label in zip(batch["image"].numpy(), batch["label"].numpy()):
@@ -119,7 +121,7 @@ def hairy_records(tmp_path_factory):
 @pytest.mark.parametrize("purified", ["none", "test", "train", "both"])
 def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
     """Compared with purifying the loaded image by hand."""
-    inputs = ClassifierInputs(image_size_px=112, batch_size=4, augment=False, purify=purified)
+    inputs = ClassifierInputs(image_size_px=112, batch_size=4, batches=PLAIN, purify=purified)
     examples = {e.key: e.image for e in read_examples(hairy_records, "test")}
     at_test, in_training = purified in ("test", "both"), purified in ("train", "both")
 
@@ -157,47 +159,8 @@ def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, replace):
     assert sorted(keys) == originals
 
 
-def labels_of(folders, inputs, take, first_example=0):
-    batches = training_batches(folders, inputs, first_example=first_example).take(take)
-    return [batch[1].numpy().tolist() for batch in batches]
-
-
-def test_balanced_batches_hold_equally_many_of_each_class(phantom_records):
-    manifest = read_manifest(phantom_records)
-    classes = [c for c in manifest.class_names if manifest.count(split="train", class_name=c)]
-    assert len(classes) == 3
-    inputs = dataclasses.replace(INPUTS, balance="batch")
-    extra = Counter()
-    for labels in labels_of(phantom_records, inputs, 30):
-        counts = Counter(labels)
-        assert max(counts.values()) - min(counts.values()) <= 1
-        extra.update(counts)
-    # 8 is no multiple of 3: who gets the surplus rotates.
-    assert max(extra.values()) - min(extra.values()) <= 1
-
-
-def test_a_class_is_used_up_before_any_of_it_is_seen_again(phantom_records):
-    counts = Counter(e.label for e in read_examples(phantom_records, "train"))
-    inputs = dataclasses.replace(INPUTS, balance="batch", batch_size=1, augment=False)
-    drawn = training_batches(phantom_records, inputs).take(3 * 2 * max(counts.values()))
-    seen = {label: [] for label in counts}
-    for images, labels in drawn:
-        seen[int(labels[0])].append(images.numpy().tobytes())
-    for label, count in counts.items():
-        for start in range(0, len(seen[label]) - count + 1, count):
-            assert len(set(seen[label][start : start + count])) == count
-
-
-@pytest.mark.parametrize("first_example", [1, 7, 40])
-def test_a_balanced_stream_goes_on_where_it_was_left(phantom_records, first_example):
-    inputs = dataclasses.replace(INPUTS, balance="batch", batch_size=1)
-    whole = list(training_batches(phantom_records, inputs).take(first_example + 5))
-    rest = list(training_batches(phantom_records, inputs, first_example=first_example).take(5))
-    for ours, theirs in zip(rest, whole[first_example:]):
-        np.testing.assert_array_equal(ours[0], theirs[0])
-        np.testing.assert_array_equal(ours[1], theirs[1])
-
-
-def test_an_unknown_balance_is_refused():
-    with pytest.raises(MelanomaError, match="balance out of none, batch; found epoch"):
-        ClassifierInputs(balance="epoch")
+def test_the_square_is_cut_from_the_size_asked_for():
+    assert ClassifierInputs(224).short_side_px == 256
+    assert ClassifierInputs(224, resize_px=400).short_side_px == 400
+    with pytest.raises(MelanomaError, match="expected to resize to the image size, 224 px, or mo"):
+        ClassifierInputs(224, resize_px=200)

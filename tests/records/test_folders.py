@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.pipeline.batches import BatchSettings, augmentation_of
 from melanoma_tf.pipeline.classifier import ClassifierInputs, training_batches
 from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
 from melanoma_tf.records.folders import RecordFolders
@@ -61,7 +62,7 @@ def test_counts_and_shards_are_those_of_all(write):
 def test_a_pass_sees_every_image_of_every_folder_once(write):
     real = write("real", *(example(f"r{i}", i % 2) for i in range(4)))
     made = write("made", generated("g0"), generated("g1"))
-    inputs = ClassifierInputs(32, 2, augment=False)
+    inputs = ClassifierInputs(32, 2, BatchSettings(augmentation=augmentation_of("none")))
     batches = list(training_batches([real, made], inputs).take(6))
     values = [int(image[0, 0, 0]) for images, _ in batches for image in images]
     keys = ["r0", "r1", "r2", "r3", "g0", "g1"]
@@ -107,11 +108,12 @@ def test_a_classifier_trains_on_several_folders(write, tmp_path, tiny_backbone):
     real = write("real", *(example(f"r{i}", i % 2) for i in range(6)),
                  *(example(f"v{i}", i % 2, split="validation") for i in range(4)))  # fmt: skip
     made = write("made", generated("g0"), generated("g1"))
-    settings = ClassifierSettings("small", "none", 32, epochs=1, batch_size=4, balance="batch")
+    balanced = BatchSettings(balance="batch")
+    settings = ClassifierSettings("small", "none", 32, epochs=1, batch_size=4, batches=balanced)
     history = train_classifier([made, real], tmp_path / "run", settings)
     assert len(history["val_auc"]) == 1
-    changed = dataclasses.replace(settings, balance="none")
-    with pytest.raises(MelanomaError, match="balance was 'batch', is 'none' now"):
+    changed = dataclasses.replace(settings, batches=BatchSettings())
+    with pytest.raises(MelanomaError, match=r"batches.balance was 'batch', is 'none' now"):
         train_classifier([made, real], tmp_path / "run", changed, resume=True)
     with pytest.raises(MelanomaError, match="further_records"):
         train_classifier(real, tmp_path / "run", settings, resume=True)

@@ -1,6 +1,8 @@
 """The exported model: stock ops, any images, the answers of the trained network."""
 
+import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +14,9 @@ import tensorflow as tf
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images import loading
+from melanoma_tf.recipes import evaluation
 from melanoma_tf.recipes.classifier import export_run
+from melanoma_tf.records.read import read_examples
 from melanoma_tf.serving.client import ServedClassifier, find_images, predictions_csv
 from melanoma_tf.serving.warmup import FILE
 
@@ -35,10 +39,14 @@ def test_it_answers_in_a_process_that_imported_only_tensorflow(exported, image_f
         "model = tf.saved_model.load(sys.argv[1])\n"
         "answer = model.signatures['serving_default'](\n"
         "    images=tf.constant([open(f, 'rb').read() for f in sys.argv[2:]]))\n"
+        "looks = model.signatures['saliency'](\n"
+        "    images=tf.constant([open(f, 'rb').read() for f in sys.argv[2:]]))\n"
         "assert not any(m.split('.')[0] in ('melanoma_tf', 'tensorflow_addons', 'tensorflow_io')\n"
         "               for m in sys.modules)\n"
         "print(json.dumps({'p': answer['probabilities'].numpy().tolist(),\n"
-        "    'c': [[n.decode() for n in row] for row in answer['classes'].numpy()]}))\n"
+        "    'c': [[n.decode() for n in row] for row in answer['classes'].numpy()],\n"
+        "    'saliency': looks['saliency'].shape.as_list(),\n"
+        "    'same': looks['probabilities'].numpy().tolist()}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, exported / "1", *image_files],
@@ -48,16 +56,43 @@ def test_it_answers_in_a_process_that_imported_only_tensorflow(exported, image_f
     answer = json.loads(done.stdout)
     assert answer["c"] == [["melanoma", "nevus", "seborrheic_keratosis"]] * 5
     np.testing.assert_allclose(np.sum(answer["p"], axis=1), 1, rtol=1e-5)
+    assert answer["saliency"] == [5, 32, 32]
+    np.testing.assert_allclose(answer["same"], answer["p"], atol=1e-5)
 
 
-def test_answers_are_those_of_the_trained_network(exported, trained_run, image_files):
-    config = training.read_config(trained_run, "classifier")
-    size = config["image_size_px"]
-    model = training.load_model(trained_run)
-    for answer in ServedClassifier(exported).predict(image_files):
+def test_answers_are_those_of_evaluate_temperature_included(
+    exported, trained_run, phantom_records, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "write_report", lambda *_, **options: None)
+    metrics = evaluation.evaluate_classifier(
+        trained_run, phantom_records, evaluation.EvaluationSettings(rounds=0), output=tmp_path
+    )
+    assert metrics["runs"][0]["temperature"] != 1
+    with (tmp_path / "predictions.csv").open() as stream:
+        evaluated = {row["image_id"]: row for row in csv.DictReader(stream)}
+    files = []
+    for one in read_examples(phantom_records, "test"):
+        files.append(tmp_path / f"{one.key}.{one.image_format}")
+        files[-1].write_bytes(one.image)
+    for answer in ServedClassifier(exported).predict(files):
+        row = evaluated[answer.path.stem]
+        expected = [float(row[name]) for name in answer.class_names]
+        np.testing.assert_allclose(answer.probabilities, expected, atol=1e-6)
+
+
+def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_files, tmp_path):
+    bare = tmp_path / "run"
+    shutil.copytree(trained_run, bare)
+    (bare / "calibration.json").unlink()
+    export_run(bare, tmp_path / "model")
+    size = training.read_config(bare, "classifier")["image_size_px"]
+    model = training.load_model(bare)
+    for answer in ServedClassifier(tmp_path / "model").predict(image_files):
         image = loading.load_image(answer.path.read_bytes(), round(size * 8 / 7))
         logits = model(loading.centre_crop(image, size)[tf.newaxis])
         np.testing.assert_allclose(answer.probabilities, tf.nn.softmax(logits)[0], atol=1e-5)
+    assert json.loads((tmp_path / "model" / "metadata.json").read_text())["calibration"] is None
+    assert "are not calibrated" in (tmp_path / "model" / "model_card.md").read_text()
 
 
 def test_one_call_takes_images_of_any_size_and_format_and_none(exported):
@@ -88,13 +123,16 @@ def test_warmup_requests_are_what_tensorflow_serving_reads(exported):
         assert signature(images=tf.constant(images))["probabilities"].shape == (1, 3)
 
 
-def test_card_and_metadata_travel_with_the_model(exported):
+def test_card_and_metadata_travel_with_the_model(exported, trained_run):
     metadata = json.loads((exported / "metadata.json").read_text())
     assert metadata["class_names"] == ["melanoma", "nevus", "seborrheic_keratosis"]
     assert metadata["training"]["backbone"] == "small"
+    assert metadata["calibration"] == json.loads((trained_run / "calibration.json").read_text())
     card = (exported / "model_card.md").read_text()
     assert "Not a medical device" in card
     assert "isic2017" in card
+    threshold = metadata["calibration"]["thresholds"]["melanoma"]["0.82"]
+    assert f"| melanoma | {threshold:.4f} |" in card
 
 
 def test_an_exported_model_is_not_overwritten(exported, trained_run):

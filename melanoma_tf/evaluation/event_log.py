@@ -1,0 +1,108 @@
+"""An evaluation as TensorBoard shows it: scalars, figures, precision-recall curves, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.pr_curve import summary as pr_curve
+
+from melanoma_tf.evaluation.report_charts import Chart, one_against_rest, scored_classes
+from melanoma_tf.evaluation.report_content import ReportContent
+from melanoma_tf.evaluation.report_figures import as_pixels
+from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
+from melanoma_tf.files import published_folder
+
+# Of config.json: where the data lie and what they are, which is no choice of the training.
+_NO_SETTINGS = (
+    "kind", "records", "shards", "further_records", "sources", "versions", "taxonomy", "class_names"
+)  # fmt: skip
+
+Setting = Union[bool, float, str]
+
+
+def log_folder(output: Path, split: str) -> Path:
+    """Where the log of a split's evaluation lies, beside those of training and validation."""
+    return output / "logs" / f"evaluation-{split}"
+
+
+def write_evaluation_log(folder: Path, content: ReportContent, drawn: Iterable[Chart]) -> None:
+    """Write the log of one evaluation; an earlier one is replaced, so that nothing adds up.
+
+    Values stand at the epoch that was kept, numbered from 0 as the curves of training are.
+
+    Args:
+        folder: from `log_folder`.
+        content: of the report.
+        drawn: its figures.
+    """
+    step = (content.runs[0].kept_epoch() or 1) - 1
+    with published_folder(folder, overwrite=True) as temporary:
+        writer = tf.summary.create_file_writer(str(temporary))
+        with writer.as_default(step=step):
+            for tag, value in _scalars(content.scores):
+                tf.summary.scalar(tag, value)
+            for chart in drawn:
+                tf.summary.image(
+                    chart.name, as_pixels(chart.figure)[None], description=chart.alternative
+                )
+            for curve in _precision_recall(content):
+                tf.summary.experimental.write_raw_pb(curve.SerializeToString())
+            session = hparams.hparams_pb(
+                _settings(content), trial_id=f"{content.title} {content.split}"
+            )
+            tf.summary.experimental.write_raw_pb(session.SerializeToString())
+        writer.close()
+
+
+def _scalars(scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    paths: list[tuple[str, ...]] = [(key,) for _, key in OVERALL]
+    for _, (first, *rest) in PER_CLASS:
+        paths.extend((first, name, *rest) for name in scores["classes"])
+    for path in paths:
+        value = nested(scores, path)
+        if value is not None:  # TensorBoard has no word for what is undefined.
+            yield "/".join(path), value
+
+
+def _precision_recall(content: ReportContent) -> Iterator[Any]:
+    for name in scored_classes(content):
+        is_positive, scores = one_against_rest(content, name)
+        told = "by threshold"
+        if scores.min() < 0 or scores.max() > 1:
+            # The curve is that of any rising function of the scores; the plugin wants [0, 1].
+            scores = (scores - scores.min()) / np.ptp(scores)
+            told = "scores scaled to [0, 1]"
+        yield pr_curve.pb(
+            f"precision_recall/{name}",
+            is_positive,
+            scores.astype(np.float32),
+            num_thresholds=201,
+            description=f"{name} against the rest, {told}",
+        )
+
+
+def _settings(content: ReportContent) -> dict[str, Setting]:
+    """The settings of the training; of an ensemble those that all its members share."""
+    each = [dict(_flat(run.config)) for run in content.runs]
+    return {
+        key: value
+        for key, value in each[0].items()
+        if all(other.get(key) == value for other in each[1:])
+    }
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Setting]]:
+    for key, value in config.items():
+        if not prefix and key in _NO_SETTINGS:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, (bool, int, float, str)):
+            yield prefix + key, value
+        else:
+            yield prefix + key, str(value)

@@ -1,0 +1,77 @@
+"""How much of a saliency map lies on a region, beside the share of the image that it covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from melanoma_tf.evaluation.metrics.bootstrap import percentile_interval, resamples
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What a region takes of one image.
+
+    Attributes:
+        area_share: of the image's area, in [0, 1].
+        saliency_share: of its saliency, in [0, 1]; NaN where there is no saliency at all.
+    """
+
+    area_share: float
+    saliency_share: float
+
+    @property
+    def ratio(self) -> float:
+        """Above 1 where the network looks at the region rather than elsewhere; NaN of no region."""
+        return self.saliency_share / self.area_share if self.area_share else float("nan")
+
+
+def attention(saliency: np.ndarray, region: np.ndarray) -> Attention:
+    """The shares of a region.
+
+    Args:
+        saliency: float `(height, width)`, not negative.
+        region: float of the same shape, the share of each pixel that the region covers.
+    """
+    weights = np.asarray(saliency, np.float64)
+    covered = np.asarray(region, np.float64)
+    total = float(weights.sum())
+    on_it = float((weights * covered).sum())
+    return Attention(float(covered.mean()), on_it / total if total else float("nan"))
+
+
+def mean_attention(
+    each: list[Attention | None], *, rounds: int = 1000, seed: int = 0
+) -> dict[str, Any] | None:
+    """The mean over the images that have the region and any saliency.
+
+    Args:
+        each: per image; None where it is not known whether it has the region.
+        rounds: of the bootstrap over images.
+        seed: of the bootstrap.
+
+    Returns:
+        `images` (their number), `area_share` and `saliency_share` (means), `ratio` of the two
+        means, and `interval`, 95 %, of the ratio: `low` and `high`, None for fewer than two
+        images. None where no image has the region.
+    """
+    counted = [one for one in each if one and one.area_share and not np.isnan(one.saliency_share)]
+    if not counted:
+        return None
+    area = np.array([one.area_share for one in counted])
+    saliency = np.array([one.saliency_share for one in counted])
+    interval = None
+    if len(counted) > 1:
+        blocks = resamples(np.arange(len(counted)), rounds, seed)
+        ratios = [(block @ saliency) / (block @ area) for block in blocks]
+        limits = percentile_interval(np.concatenate(ratios))
+        interval = limits and {"low": limits[0], "high": limits[1], "method": "bootstrap"}
+    return {
+        "images": len(counted),
+        "area_share": float(area.mean()),
+        "saliency_share": float(saliency.mean()),
+        "ratio": float(saliency.mean() / area.mean()),
+        "interval": interval,
+    }

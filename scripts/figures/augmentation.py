@@ -1,0 +1,68 @@
+"""Draw the figure of augmentation from phantoms: as they are, strongly augmented, and mixed.
+
+python scripts/figures/augmentation.py --output docs/figures/augmentation.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from melanoma_tf.datasets.phantom_image import PhantomSettings, draw_phantom
+from melanoma_tf.files import write_atomically
+from melanoma_tf.images.augmentation import PRESETS, draw, view
+from melanoma_tf.images.mixing import mix
+
+CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
+VIEWS = 5
+
+
+def row(image: np.ndarray, size_px: int, seed: int) -> list[np.ndarray]:
+    """The middle of an image, and views of the preset `strong`."""
+    names = ["none"] + ["strong"] * VIEWS
+    return [
+        view(image, draw(PRESETS[name], tf.constant([seed, 16 * n], tf.int64)), PRESETS[name],
+             size_px).numpy()
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def mixed(images: np.ndarray, seed: int) -> list[np.ndarray]:
+    """As many mixup and cutmix pictures as there are images."""
+    labels = np.arange(len(images))
+    seeds = tf.constant([seed, 8], tf.int64)
+    return list(mix(images, labels, len(images), mixup=1.0, cutmix=1.0, seed=seeds)[0].numpy())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, required=True, help="the PNG to write")
+    parser.add_argument("--size-px", type=int, default=112, help="side of one picture")
+    parser.add_argument("--seed", type=int, default=4, help="of phantoms and views")
+    options = parser.parse_args()
+    settings = PhantomSettings(size_px=options.size_px * 8 // 7)
+    phantoms = [draw_phantom(name, options.seed, settings).image for name in CLASSES]
+    rows = [row(one, options.size_px, options.seed + k) for k, one in enumerate(phantoms)]
+    plain = np.stack([pictures[0] for pictures in rows])
+    rows.append(mixed(np.concatenate([plain, plain[:, :, ::-1]]), options.seed))
+    gap = np.full((options.size_px, 4, 3), 255, np.uint8)
+    lines = [np.hstack([part for one in line for part in (one, gap)][:-1]) for line in rows]
+    between = np.full((4, lines[0].shape[1], 3), 255, np.uint8)
+    sheet = np.vstack([part for line in lines for part in (line, between)][:-1])
+    _, encoded = cv2.imencode(".png", sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    write_atomically(options.output, encoded.tobytes())
+
+
+if __name__ == "__main__":
+    main()
