@@ -28,7 +28,7 @@ def _how_images_are_seen(command: Command) -> Command:
         ),
         click.option(
             "--purify",
-            type=click.Choice(["none", "classical"]),
+            type=click.Choice(["none", "classical", "network"]),
             help="Take hairs, rulers, ink and bubbles out of the images.  "
             "[default: as the run was trained to]",
         ),

@@ -85,6 +85,20 @@ def train() -> None:
     help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
     "(validation, evaluate, and inside the exported model), or both.",
 )
+@click.option(
+    "--purify-method",
+    type=click.Choice(["classical", "network"]),
+    default="classical",
+    show_default=True,
+    help="How.",
+)
+@click.option(
+    "--purify-network",
+    default="shipped",
+    show_default=True,
+    metavar="shipped|RUN",
+    help="The network of --purify-method network; RUN: a finished inpainter run.",
+)
 @batches_options
 @fold_options
 @options.training_machine

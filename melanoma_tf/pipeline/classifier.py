@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import tensorflow as tf
@@ -17,6 +18,8 @@ from melanoma_tf.records.folders import Folders, RecordFolders
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
 PURIFY = ("none", "test", "train", "both")
+# uint8 RGB image `(height, width, 3)` -> the purified one, and the occlusion mask
+PurifyImage = Callable[[tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
 # Seeds set apart for each example: its own draws come first, those of the batch it begins later.
 _SEEDS_PER_EXAMPLE, _FIRST_SEED_OF_MIXING = 16, 8
 _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
@@ -30,15 +33,18 @@ class ClassifierInputs:
         image_size_px: side of the square that the network sees.
         batch_size: images in a batch, over all replicas.
         batches: which images training sees how often, and how they are varied.
-        purify: when the classical purification takes out hairs, rulers, ink and bubbles: at
-            training (`train`), at validation, evaluation and serving (`test`), `both`, `none`.
+        purify: when hairs, rulers, ink and bubbles are taken out: at training (`train`), at
+            validation, evaluation and serving (`test`), `both`, `none`.
+        purify_method: by what, `classical` or `network`.
+        purify_image: the network's graph op; None for `classical`.
         shuffle_window: examples that are shuffled among each other.
         seed: of the order and of the augmentation.
         resize_px: short side to which images are scaled before the square is cut; 0 for 8/7 of
             the square's side, as in 256 -> 224.
 
     Raises:
-        MelanomaError: unknown `purify`, or a square larger than the scaled image.
+        MelanomaError: unknown `purify`, a square larger than the scaled image, a network's method
+            without the network.
     """
 
     image_size_px: int = 224
@@ -47,11 +53,18 @@ class ClassifierInputs:
     shuffle_window: int = 4096
     seed: int = 0
     purify: str = "none"
+    purify_method: str = "classical"
+    purify_image: PurifyImage | None = field(default=None, repr=False, compare=False)
     resize_px: int = 0
 
     def __post_init__(self) -> None:
         if self.purify not in PURIFY:
             raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
+        if (self.purify_method == "classical") != (self.purify_image is None):
+            raise MelanomaError(
+                "expected a network with every method but classical, and with that none; "
+                f"found {self.purify_method}"
+            )
         if self.resize_px and self.resize_px < self.image_size_px:
             raise MelanomaError(
                 f"expected to resize to the image size, {self.image_size_px} px, or more; "
@@ -206,4 +219,5 @@ def _training_view(
 
 
 def _purified(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
-    return purify(loading.load_image(encoded, inputs.short_side_px))[0]
+    image = loading.load_image(encoded, inputs.short_side_px)
+    return purify(image)[0] if inputs.purify_image is None else inputs.purify_image(image)[0]

@@ -22,6 +22,7 @@ from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.pipeline.folds import FoldSettings
 from melanoma_tf.recipes.calibration import calibrate_trained, read_calibration
 from melanoma_tf.recipes.cross_validation import fold_config, training_view, validation_folders
+from melanoma_tf.recipes.purification import SHIPPED, purified_inputs
 from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.serving.export import export_classifier
@@ -44,7 +45,8 @@ class ClassifierSettings:
         fitting: see `models.classifier_fitting.Fitting`.
         average_momentum, patience: see `training.TrainingSettings`.
         batches: see `pipeline.batches.BatchSettings`.
-        purify: see `pipeline.classifier.ClassifierInputs`.
+        purify, purify_method: see `pipeline.classifier.ClassifierInputs`.
+        purify_network: a finished inpainter run, or `shipped`; for the method `network`.
         cross_validation: the fold to hold out, see `pipeline.folds`; by default the records' own
             validation split.
         strategy, replicas, mixed_precision: see `training`.
@@ -62,6 +64,8 @@ class ClassifierSettings:
     patience: int = 0
     batches: BatchSettings = field(default_factory=BatchSettings)
     purify: str = "none"
+    purify_method: str = "classical"
+    purify_network: str = "shipped"
     cross_validation: FoldSettings = field(default_factory=FoldSettings)
     strategy: str = "single"
     replicas: int = 0
@@ -165,14 +169,31 @@ def _schedule(settings: ClassifierSettings, steps_per_epoch: int) -> training.Tr
 
 def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.ClassifierInputs:
     """How the network sees images, from a run's `config.json`."""
-    return pipeline.ClassifierInputs(
+    inputs = pipeline.ClassifierInputs(
         config["image_size_px"],
         batch_size,
         BatchSettings.from_json(config["batches"]),
         seed=config["seed"],
-        purify=config["purify"],
         resize_px=config["resize_px"],
     )
+    return purified_inputs(
+        inputs,
+        config["purify"],
+        config.get("purify_method", "classical"),
+        config.get("purify_network", SHIPPED),
+    )
+
+
+class _Prepare(tf.Module):
+    """What an exported model does with an encoded image; it holds the network that purifies."""
+
+    def __init__(self, inputs: pipeline.ClassifierInputs):
+        super().__init__(name="prepare")
+        self._inputs, self._purifier = inputs, inputs.purify_image
+
+    def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
+        """See `pipeline.classifier.central_view`."""
+        return pipeline.central_view(encoded, self._inputs)
 
 
 def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
@@ -237,10 +258,10 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
         training.load_model(run_dir),
         output,
         config=config,
-        prepare=lambda encoded: pipeline.central_view(encoded, inputs),
+        prepare=_Prepare(inputs),
         preprocessing={
             "short_side_px": inputs.short_side_px,
-            "purified": inputs.purify_test,
+            "purified": inputs.purify_test and inputs.purify_method,
             "centre_crop_px": inputs.image_size_px,
         },
         metrics=read_json(evaluated) if evaluated.is_file() else None,

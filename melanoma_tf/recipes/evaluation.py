@@ -26,6 +26,7 @@ from melanoma_tf.recipes.prediction import (
     purification,
     view_logits,
 )
+from melanoma_tf.recipes.purification import SHIPPED, purified_inputs
 from melanoma_tf.recipes.report import refuse_existing_report, write_report
 from melanoma_tf.recipes.thresholds import (
     Thresholds,
@@ -38,7 +39,7 @@ from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.records.manifest import shard_paths
 
 # How images are purified before the network sees them -> what the pipeline calls it.
-PURIFICATIONS = {"none": "none", "classical": "test"}
+PURIFICATIONS = {"none": "none", "classical": "test", "network": "test"}
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,19 @@ def _inputs(config: dict[str, Any], settings: EvaluationSettings) -> pipeline.Cl
     inputs = classifier_inputs(config, settings.batch_size)
     if settings.purify is None:
         return inputs
-    return dataclasses.replace(inputs, purify=PURIFICATIONS[settings.purify])
+    return purified_by(inputs, config, settings.purify)
+
+
+def purified_by(
+    inputs: pipeline.ClassifierInputs, config: dict[str, Any], method: str
+) -> pipeline.ClassifierInputs:
+    """A run's inputs, purified outside training by one of `PURIFICATIONS`.
+
+    The network is the one that the run was trained with, if any, else the one that ships.
+    """
+    network = config.get("purify_network", SHIPPED)
+    used = "classical" if method == "none" else method
+    return purified_inputs(inputs, PURIFICATIONS[method], used, network)
 
 
 def _records(records: Folders, members: Sequence[Member], split: str) -> RecordFolders:

@@ -22,11 +22,11 @@ from melanoma_tf.models.two_phases import AdamThenSGD, TwoRates
 from melanoma_tf.pipeline import inpainter as pipeline
 from melanoma_tf.recipes import classifier
 from melanoma_tf.recipes.inpainter_sheets import Sheets
+from melanoma_tf.recipes.purification import KIND
 from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.recipes.starting import start_from
 from melanoma_tf.records.folders import Folders, RecordFolders
 
-KIND = "inpainter"
 SCHEDULES = ("constant", "cosine")
 NO_FEATURES = "none"
 

@@ -89,8 +89,8 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
 
 
 def purification(inputs: ClassifierInputs) -> str:
-    """The method by which images are purified outside training: `none` or `classical`."""
-    return "classical" if inputs.purify_test else "none"
+    """The method by which images are purified outside training: none, classical or network."""
+    return inputs.purify_method if inputs.purify_test else "none"
 
 
 def images_sha256(image_ids: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from pathlib import Path
 
@@ -12,8 +13,34 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.occlusion import purify, purify_by
 from melanoma_tf.images.occlusion_settings import METHODS, NETWORK
 from melanoma_tf.models.hole_filler import HoleFiller
-from melanoma_tf.recipes.inpainter import KIND
+from melanoma_tf.pipeline.classifier import ClassifierInputs
 from melanoma_tf.weights import load_inpainter
+
+KIND = "inpainter"
+SHIPPED = "shipped"
+
+
+def purified_inputs(
+    inputs: ClassifierInputs, purify: str, method: str, network: str = SHIPPED
+) -> ClassifierInputs:
+    """Inputs that are purified by a method.
+
+    Args:
+        inputs: of a classifier.
+        purify: when, see `ClassifierInputs`.
+        method: `classical` or `network`.
+        network: a finished inpainter run, or `shipped`; for `network` alone.
+
+    Raises:
+        MelanomaError: as `GraphPurifier`, or as `ClassifierInputs`.
+    """
+    purifier = None
+    if method != "classical" and purify != "none":
+        # Held in the main memory: the input pipeline runs on the CPU, whatever trains.
+        with tf.device("CPU:0"):
+            purifier = GraphPurifier(method, None if network == SHIPPED else Path(network))
+    used = "classical" if purifier is None else method
+    return dataclasses.replace(inputs, purify=purify, purify_method=used, purify_image=purifier)
 
 
 def load_filler(run_dir: Path | None = None) -> HoleFiller:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from melanoma_tf.pipeline.classifier import ClassifierInputs, central_view
 from melanoma_tf.pipeline.explanation import encoded_records
 from melanoma_tf.pipeline.folds import DIVIDED
 from melanoma_tf.recipes.classifier import KIND, classifier_inputs
+from melanoma_tf.recipes.purification import SHIPPED, purified_inputs
 from melanoma_tf.records.manifest import read_manifest
 
 _JPEG_QUALITY = 92
@@ -29,7 +29,7 @@ _SHOWN_PX = 224
 # A map has a few high peaks, beside which the rest would not be seen.
 _BRIGHTEST = 0.99
 # How `metrics.json` calls the purification of evaluated images -> what the pipeline calls it.
-_PURIFY = {"none": "none", "classical": "test"}
+_PURIFY = {"none": "none", "classical": "test", "network": "test"}
 
 Images = npt.NDArray[np.uint8]
 
@@ -58,7 +58,9 @@ def find_mistakes(
     config = training.read_config(run_dirs[0], KIND)
     inputs = classifier_inputs(config, batch_size=1)
     if metrics.get("purify") in _PURIFY:
-        inputs = dataclasses.replace(inputs, purify=_PURIFY[metrics["purify"]])
+        method, network = metrics["purify"], config.get("purify_network", SHIPPED)
+        used = "classical" if method == "none" else method
+        inputs = purified_inputs(inputs, _PURIFY[method], used, network)
     divided = config.get("cross_validation", {}).get("folds") and metrics["split"] in DIVIDED
     splits = DIVIDED if divided else (metrics["split"],)
     views = dict(_views(predictions, wanted, folders, splits, inputs))

@@ -2,20 +2,27 @@
 
 import dataclasses
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from tensorflow import keras
 
+from melanoma_tf import training
 from melanoma_tf.cli import main
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.images import loading
 from melanoma_tf.images.filling import fill
+from melanoma_tf.images.occlusion import purify_by
 from melanoma_tf.pipeline import inpainter as pipeline
+from melanoma_tf.pipeline.classifier import ClassifierInputs, central_view
 from melanoma_tf.pipeline.inpainter import InpainterInputs, evaluation_batches, training_batches
+from melanoma_tf.recipes.classifier import classifier_inputs, export_run
+from melanoma_tf.recipes.evaluation import purified_by
 from melanoma_tf.recipes.inpainter import InpainterSettings, feature_source, train_inpainter
+from melanoma_tf.recipes.prediction import purification
 from melanoma_tf.recipes.purification import GraphPurifier, load_filler
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
@@ -74,7 +81,7 @@ def test_pairs_hide_what_they_ask_for_and_know_the_truth(phantom_records):
 
 def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_share=1.0)
-    (images, known), packed = next(iter(training_batches([phantom_records], inputs)))
+    (images, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
     assert not known[:, 2:7].numpy().any()  # The strip, and a pixel on both sides.
     assert known[:, :2].numpy().all()
     np.testing.assert_allclose(packed[..., :3], fill(images, 1.0 - known), atol=0.01)
@@ -83,7 +90,7 @@ def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records
 
 def test_own_occlusions_of_an_image_are_holes_of_which_nothing_is_asked(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_share=0.0)
-    (_, known), packed = next(iter(training_batches([phantom_records], inputs)))
+    (_, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
     assert not known[:, :9].numpy().any()  # The strip, and three pixels on both sides.
     assert not packed[:, :9, :, 4].numpy().any()
     assert packed[:, 9:, :, 4].numpy().all()
@@ -91,7 +98,8 @@ def test_own_occlusions_of_an_image_are_holes_of_which_nothing_is_asked(phantom_
 
 def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phantom_records):
     whole = list(training_batches([phantom_records], INPUTS).take(3))
-    later = next(iter(training_batches([phantom_records], INPUTS, first_example=12)))
+    resumed = training_batches([phantom_records], INPUTS, first_example=12)
+    later = next(iter(resumed.take(1)))
     np.testing.assert_array_equal(whole[2][1], later[1])
     other = dataclasses.replace(INPUTS, seed=9, batch_size=3)
     one, two = (
@@ -239,26 +247,42 @@ def test_records_say_which_network_purified_them(run_dir, phantom_records, tmp_p
     assert manifest.settings["purify"]["network"] == str(run_dir)
 
 
-def test_the_graph_form_does_what_the_command_does_and_can_be_exported(run_dir, photos, tmp_path):
-    image = cv2.imread(str(photos[0] / "hairy.png"))[..., ::-1]
+def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
+    run_dir, trained_run, photos, tmp_path
+):
+    """A classifier's run that says so; compared with purifying the image by hand."""
+    run = tmp_path / "classifier"
+    shutil.copytree(trained_run, run)
+    config = json.loads((run / "config.json").read_text())
+    config |= {"purify": "test", "purify_method": "network", "purify_network": str(run_dir)}
+    (run / "config.json").write_text(json.dumps(config))
+    inputs = classifier_inputs(config, batch_size=1)
+    assert purification(inputs) == "network"
+    encoded = (photos[0] / "hairy.png").read_bytes()
+    loaded = loading.load_image(tf.constant(encoded), inputs.short_side_px)
+    by_hand, replaced = purify_by(load_filler(run_dir), loaded)
+    assert replaced.numpy().any()
+    seen = central_view(tf.constant(encoded), inputs)
+    np.testing.assert_array_equal(seen, loading.centre_crop(by_hand, inputs.image_size_px))
 
-    class Served(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.purify = GraphPurifier("network", run_dir)
+    export_run(run, tmp_path / "model")
+    served = tf.saved_model.load(str(tmp_path / "model" / "1"))
+    answer = served.signatures["serving_default"](images=tf.constant([encoded]))
+    model = training.load_model(run)
+    temperature = json.loads((run / "calibration.json").read_text())["temperature"]
+    expected = tf.nn.softmax(model(seen[tf.newaxis], training=False) / temperature)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
+    assert metadata["preprocessing"]["purified"] == "network"
+    for method, in_evaluation in (("none", "none"), ("classical", "classical")):
+        assert purification(purified_by(inputs, config, method)) == in_evaluation
+    assert purified_by(inputs, config, "network").purify_image.filler is not None
 
-        @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-        def serve(self, images):
-            return self.purify(images)[0]
 
-    served = Served()
-    tf.saved_model.save(served, str(tmp_path / "served"))
-    loaded = tf.saved_model.load(str(tmp_path / "served"))
-    purified = loaded.serve(image)
-    np.testing.assert_array_equal(purified, served.serve(image))
-    assert (purified.numpy() != image).any()
+def test_purifiers_that_make_no_sense_are_refused(run_dir):
     with pytest.raises(MelanomaError, match="classical, bisla2019, network; found 'magic'"):
         GraphPurifier("magic")
     with pytest.raises(MelanomaError, match="with the method network only"):
         GraphPurifier("classical", run_dir)
-    assert isinstance(load_filler(run_dir).model, keras.Model)
+    with pytest.raises(MelanomaError, match="a network with every method but classical"):
+        ClassifierInputs(purify_method="network")
