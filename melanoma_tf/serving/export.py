@@ -232,6 +232,7 @@ def _calibration(calibration: dict[str, Any] | None) -> str:
 def _scores(metrics: dict[str, Any] | None) -> str:
     if metrics is None:
         return "Not evaluated before export."
-    rows = [f"- {key}: {value:.3f}" for key, value in metrics.items() if isinstance(value, float)]
+    figures = {key: value for key, value in metrics.items() if key != "min_tpr"}
+    rows = [f"- {key}: {value:.3f}" for key, value in figures.items() if isinstance(value, float)]
     records = ", ".join(metrics["records"])
     return "\n".join([f"Split `{metrics['split']}` of `{records}`:", *rows])

@@ -5,7 +5,7 @@
 Prints seconds of a round by `Gan.train_step` and by the same networks and losses in a plain
 `tf.function`; images generated per second by the model and by the bare network; and seconds of a
 coupled round for 1, 3 and 7 classes. The sides take turns, and the median of their rounds counts.
-Seconds are those of the processor, summed over its cores: a busy machine changes those of the clock.
+Seconds are those of the processor, summed over its cores: a busy machine changes the clock's.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.pipeline.folds import FoldSettings
+from melanoma_tf.recipes import evaluation
 from melanoma_tf.recipes.calibration import read_calibration
 from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
 from melanoma_tf.recipes.evaluation import EvaluationSettings, evaluate_classifier
@@ -17,6 +18,14 @@ from tests.conftest import one_convolution_for_small
 
 HELD_OUT = EvaluationSettings("validation", rounds=0)
 TOGETHER = EvaluationSettings("validation", combine="folds", rounds=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_report():
+    """Reports have tests of their own, and take longer to draw than these scores to compute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "write_report", lambda *_, **options: None)
+        yield
 
 
 def settings(fold):

@@ -17,6 +17,7 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.calibration import fit_temperature
 from melanoma_tf.images import loading
 from melanoma_tf.pipeline import classifier as pipeline
+from melanoma_tf.recipes import evaluation
 from melanoma_tf.recipes.calibration import read_calibration
 from melanoma_tf.recipes.evaluation import (
     EvaluationSettings,
@@ -27,6 +28,14 @@ from melanoma_tf.records.read import read_examples
 
 SIZE = 32
 SHORT = EvaluationSettings(rounds=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_report():
+    """Reports have tests of their own, and take longer to draw than these scores to compute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "write_report", lambda *_, **options: None)
+        yield
 
 
 def read_rows(path):

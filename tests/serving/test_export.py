@@ -14,8 +14,8 @@ import tensorflow as tf
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images import loading
+from melanoma_tf.recipes import evaluation
 from melanoma_tf.recipes.classifier import export_run
-from melanoma_tf.recipes.evaluation import EvaluationSettings, evaluate_classifier
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.serving.client import ServedClassifier, find_images, predictions_csv
 from melanoma_tf.serving.warmup import FILE
@@ -61,10 +61,11 @@ def test_it_answers_in_a_process_that_imported_only_tensorflow(exported, image_f
 
 
 def test_answers_are_those_of_evaluate_temperature_included(
-    exported, trained_run, phantom_records, tmp_path
+    exported, trained_run, phantom_records, tmp_path, monkeypatch
 ):
-    metrics = evaluate_classifier(
-        trained_run, phantom_records, EvaluationSettings(rounds=0), output=tmp_path
+    monkeypatch.setattr(evaluation, "write_report", lambda *_, **options: None)
+    metrics = evaluation.evaluate_classifier(
+        trained_run, phantom_records, evaluation.EvaluationSettings(rounds=0), output=tmp_path
     )
     assert metrics["runs"][0]["temperature"] != 1
     with (tmp_path / "predictions.csv").open() as stream:
