@@ -22,6 +22,7 @@ _HAIRS, _STROKES, _RINGS, _DOTS = 16, 3, 5, 10
 _GRAIN_PX = 12
 
 
+@tf.function  # Its graph takes long to build, and stands in several places of a pipeline.
 def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Draw random occlusions over an image, and a mask of them as a detector would find it.
 

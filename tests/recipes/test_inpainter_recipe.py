@@ -154,7 +154,6 @@ def test_a_classifier_run_gives_features_and_is_named_for_what_it_is(trained_run
         ({"schedule": "step"}, "found step"),
         ({"image_size_px": 16}, "squares of 32 to 512 px; found 16"),
         ({"detected_share": 2.0}, "a share in"),
-        ({"features": "nowhere"}, "imagenet, none, a FILE or a RUN"),
     ],
 )
 def test_impossible_settings_are_refused(phantom_records, tmp_path, changes, message):
