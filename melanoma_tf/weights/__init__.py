@@ -27,8 +27,10 @@ _NETWORK = (
     "normalization",
     "dropout",
     "colour_constancy",
+    "skin_reference",
+    "chroma",
 )
-_USE = ("threshold", "flips", "refine", "largest_only")
+_USE = ("threshold", "adapt", "flips", "refine", "largest_only")
 
 
 def load_segmenter() -> LesionFinder:
