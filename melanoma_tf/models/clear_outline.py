@@ -33,23 +33,27 @@ def clearest(squares: tf.Tensor, probability: tf.Tensor, threshold: float) -> tf
     Returns:
         float32 `(batch, size, size, 1)`.
     """
+    # Half the size tells as well where an outline is clear, at a fifth of the cost.
+    image, map_ = (tf.nn.avg_pool2d(each, 2, 2, "VALID") for each in (squares, probability))
     levels = (threshold, *LEVELS)
-    logits = _logit(probability)
     shifts = _logit(tf.constant(threshold)) - _logit(tf.constant(levels))
-    moved = tf.sigmoid(logits + shifts[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis])
-    shape = tf.shape(probability)
-    all_levels = tf.reshape(moved, tf.concat([[-1], shape[1:]], 0))
-    lesions = masks.finish(all_levels, threshold, largest_only=True) > threshold
+    moved = tf.sigmoid(_logit(map_) + tf.reshape(shifts, [-1, 1, 1, 1, 1]))
+    shape = tf.shape(map_)
+    lesions = masks.finish(
+        tf.reshape(moved, tf.concat([[-1], shape[1:]], 0)), threshold, largest_only=True
+    )
     copies = [len(levels), 1, 1, 1]
     clearness = outline_clearness(
-        tf.tile(squares, copies), tf.tile(probability, copies), tf.cast(lesions, tf.float32)
+        tf.tile(image, copies),
+        tf.tile(map_, copies),
+        tf.cast(lesions > threshold, tf.float32),
     )
     clearness = tf.reshape(clearness, [len(levels), shape[0]])
     best = tf.gather(shifts, tf.argmax(clearness, 0))
     found = tf.reduce_any(probability > threshold, [1, 2, 3])
     shift = tf.where(found & (tf.reduce_max(clearness, 0) > 0.0), best, 0.0)
-    shift = shift[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    return tf.where(tf.equal(shift, 0.0), probability, tf.sigmoid(logits + shift))
+    shift = tf.reshape(shift, [-1, 1, 1, 1])
+    return tf.where(tf.equal(shift, 0.0), probability, tf.sigmoid(_logit(probability) + shift))
 
 
 def outline_clearness(squares: tf.Tensor, probability: tf.Tensor, lesion: tf.Tensor) -> tf.Tensor:

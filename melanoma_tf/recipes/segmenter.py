@@ -57,7 +57,7 @@ AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
         Appearance(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
     ),
     "full": (Movement(), Appearance()),
-    "skin": (Movement(), Appearance(mottled_skin=0.4, pale_lesion=0.3, gel=0.3)),
+    "skin": (Movement(), Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)),
 }
 
 
