@@ -36,16 +36,18 @@ def opencv_twin(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def graph(method: str, with_lesion: bool) -> Method:
-    """`images.occlusion.purify` as one traced function for images of every size."""
+    """A method as a graph op, one traced function for images of every size."""
     import tensorflow as tf
 
-    from melanoma_tf.images.occlusion import purify
+    from melanoma_tf.recipes.purification import GraphPurifier
+
+    purify = GraphPurifier(method)
 
     colour, grey = (tf.TensorSpec([None, None, n], tf.uint8) for n in (3, 1))
 
     @tf.function(input_signature=[colour, grey])
     def traced(image, lesion):
-        return purify(image, lesion if with_lesion else None, method=method)
+        return purify(image, lesion if with_lesion else None)
 
     def run(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         purified, mask = traced(image, lesion[..., None].astype(np.uint8))
@@ -63,4 +65,6 @@ def methods() -> dict[str, Method]:
         "classical, graph": graph("classical", with_lesion=False),
         "classical, graph, lesion mask": graph("classical", with_lesion=True),
         "classical, OpenCV": opencv_twin,
+        "network": graph("network", with_lesion=False),
+        "network, lesion mask": graph("network", with_lesion=True),
     }

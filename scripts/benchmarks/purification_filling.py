@@ -1,0 +1,86 @@
+"""Fillings compared in the same holes: those of the true masks, and those that the detector finds.
+
+    python scripts/benchmarks/purification_filling.py --half reporting --data DATA
+
+The cases are those of `purification.py`. Holes are a mask, one pixel wider on each side; scores are
+of the occluded pixels within the holes, so that what the detector misses does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from purification import GENERATORS, Case, cases, psnr, ssim_map
+
+from melanoma_tf.images.filling import fill
+from melanoma_tf.images.occlusion_opencv import purify_image
+from melanoma_tf.weights import load_inpainter
+
+# (uint8 RGB image, bool holes) -> uint8 RGB image
+Filling = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def opencv(algorithm: int) -> Filling:
+    return lambda image, holes: cv2.inpaint(image, holes.astype(np.uint8), 3, algorithm)
+
+
+def traced(fill_holes: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Filling:
+    def run(image: np.ndarray, holes: np.ndarray) -> np.ndarray:
+        pixels = tf.constant(image[None], tf.float32) / 255.0
+        filled = fill_holes(pixels, tf.constant(holes[None, ..., None], tf.float32))[0].numpy()
+        return np.clip(np.rint(255.0 * filled), 0, 255).astype(np.uint8)
+
+    return run
+
+
+def fillings() -> dict[str, Filling]:
+    return {
+        "Telea": opencv(cv2.INPAINT_TELEA),
+        "Navier-Stokes": opencv(cv2.INPAINT_NS),
+        "classical": traced(fill),
+        "network": traced(load_inpainter()),
+    }
+
+
+def holes_of(case: Case) -> dict[str, np.ndarray]:
+    found = purify_image(case.occluded, case.lesion.astype(np.uint8) * 255)[1]
+    masks = {"true masks": case.occluded_at, "found masks": found > 0}
+    return {
+        name: cv2.dilate(mask.astype(np.uint8), np.ones((3, 3))) > 0 for name, mask in masks.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder that holds isic2017/")
+    parser.add_argument("--half", choices=GENERATORS, default="reporting")
+    parser.add_argument("--phantoms", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rows: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    methods = fillings()
+    for case in cases(given.half, given.seed, given.data, given.phantoms):
+        for masks, holes in holes_of(case).items():
+            where = holes & case.occluded_at
+            if not where.any():
+                continue
+            for name, method in methods.items():
+                filled = np.where(holes[..., None], method(case.occluded, holes), case.occluded)
+                score = psnr(filled, case.clean, where), ssim_map(filled, case.clean)[where].mean()
+                for source in (case.source, "all"):
+                    rows.setdefault((source, masks, name), []).append(score)
+    print(f"{'images':8} {'holes':12} {'filling':14} {'PSNR':>6} {'SSIM':>6}")
+    for (source, masks, name), scores in sorted(rows.items()):
+        mean = np.mean(scores, axis=0)
+        print(f"{source:8} {masks:12} {name:14} {mean[0]:6.2f} {mean[1]:6.3f}")
+
+
+if __name__ == "__main__":
+    main()
