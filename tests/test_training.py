@@ -206,6 +206,18 @@ def test_impossible_strategies_are_refused(name, replicas, message):
         training.make_strategy(name, replicas)
 
 
+def test_replicas_that_cannot_share_a_batch_equally_are_refused(tmp_path):
+    """The mean of their means would weigh images unequally."""
+    settings = training.TrainingSettings(epochs=1, steps_per_epoch=1)
+    with pytest.raises(MelanomaError, match="that 2 replicas can share equally; found 13"):
+        training.fit(
+            build, lambda model: model, training=lambda done: None, validation=None,
+            strategy=training.make_strategy("mirrored", 2), settings=settings,
+            run=training.Run(tmp_path / "run", {}), examples_per_step=13,
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
     damaged = tmp_path / "records"
     shutil.copytree(phantom_records, damaged)

@@ -51,9 +51,10 @@ def fit(
         The history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: the run cannot be begun, see `Run.check`; or the loss is not finite, and
-            the state of the epoch before stays.
+        MelanomaError: the run cannot be begun, see `Run.check`; the replicas cannot share a batch
+            equally; or the loss is not finite, and the state of the epoch before stays.
     """
+    _check_shares(examples_per_step, strategy.num_replicas_in_sync)
     run.check()
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.mixed_precision), strategy.scope():
@@ -78,6 +79,14 @@ def fit(
     with _precision(settings.mixed_precision):
         state.publish_best(build)
     return state.history
+
+
+def _check_shares(batch_size: int, replicas: int) -> None:
+    """Where shares differ, images of the smaller ones would weigh more in the loss."""
+    if batch_size % replicas:
+        raise MelanomaError(
+            f"expected a batch size that {replicas} replicas can share equally; found {batch_size}"
+        )
 
 
 @contextlib.contextmanager
