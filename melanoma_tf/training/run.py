@@ -37,10 +37,16 @@ class Run:
 
         That is: the folder has a finished epoch (without `resume` or `overwrite`) or something
         else, there is nothing to resume, or the run to resume has other settings (all but
-        `epochs` must agree).
+        `epochs` must agree) or has been trained for more epochs already.
         """
         if not self.resume:
             started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
+            unfinished = (self.folder / HISTORY).exists() and not (self.folder / MODEL).exists()
+            if unfinished and not self.overwrite:
+                raise MelanomaError(
+                    f"{self.folder} holds a run that has not finished; expected --resume to go on "
+                    "with it, or --overwrite to replace it"
+                )
             refuse_existing(self.folder, self.overwrite or started_only)
             return
         if not (self.folder / CONFIG).is_file():
@@ -48,6 +54,7 @@ class Run:
         # As it would be read back: JSON knows no tuples.
         now = json.loads(json.dumps(self.config))
         _require_same_settings(read_json(self.folder / CONFIG), now, self.folder)
+        _require_epochs(self.folder, now.get("epochs"))
 
     def begin(self) -> None:
         """Make the folder, emptied unless the run is resumed, and write `config.json`."""
@@ -70,6 +77,18 @@ def _require_same_settings(
                 f"--resume expected the settings of {run_dir}: {prefix}{key} was {before!r}, "
                 f"is {after!r} now"
             )
+
+
+def _require_epochs(run_dir: Path, epochs: int | None) -> None:
+    """An epoch that was trained cannot be taken back; `config.json` must not deny it."""
+    if epochs is None or not (run_dir / HISTORY).is_file():
+        return
+    finished = max((len(values) for values in read_json(run_dir / HISTORY).values()), default=0)
+    if finished > epochs:
+        raise MelanomaError(
+            f"--resume expected at least the {finished} epochs that {run_dir} was trained for; "
+            f"found {epochs}"
+        )
 
 
 def run_kind(run_dir: Path) -> str:
