@@ -248,3 +248,38 @@ def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
     with pytest.raises(MelanomaError, match="verify-records names its shard"):
         train(damaged, tmp_path / "run")
     train(phantom_records, tmp_path / "run", epochs=1)  # What was begun is not in the way.
+
+
+def test_a_rate_that_falls_until_the_last_epoch_cannot_get_more_of_them(tmp_path):
+    for config in ({"fitting": {"schedule": "cosine"}}, {"schedule": "cosine"}):
+        folder = tmp_path / str(len(config["fitting"]) if "fitting" in config else 0)
+        training.Run(folder, {"epochs": 3, **config}).begin()
+        with pytest.raises(MelanomaError, match="epochs was 3, is 5 now"):
+            training.Run(folder, {"epochs": 5, **config}, resume=True).check()
+        training.Run(folder, {"epochs": 3, **config}, resume=True).check()
+    training.Run(tmp_path / "step", {"epochs": 3, "schedule": "step"}).begin()
+    training.Run(tmp_path / "step", {"epochs": 5, "schedule": "step"}, resume=True).check()
+
+
+def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
+    class Undefined(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = float("nan")
+
+    validation = evaluation_batches(phantom_records, "validation", INPUTS)
+    with pytest.raises(MelanomaError, match="val_loss is nan in epoch 1; expected a finite numb"):
+        training.fit(
+            build,
+            lambda model: compile_classifier(
+                model, Fitting(), counts=[1] * 3, steps_per_epoch=1, epochs=1
+            ),
+            training=lambda done: training_batches(phantom_records, INPUTS, first_example=done),
+            validation=validation.map(lambda batch: (batch["image"], batch["label"])),
+            strategy=training.make_strategy("single"),
+            settings=training.TrainingSettings(1, 1),
+            run=training.Run(tmp_path / "run", {"kind": "classifier"}),
+            examples_per_step=BATCH,
+            measures=[Undefined()],
+            report=lambda line: None,
+        )
+    assert not (tmp_path / "run" / "model.keras").exists()
