@@ -80,9 +80,9 @@ def classifier(
         judged, rounds=rounds, seed=seed, min_tpr=min_tpr, watch=rounds_bar(rounds)
     )
     result["softmax"] = use_softmax
-    print_scores(result)
-    if json_path is not None:
+    if json_path is not None:  # first: the reader of a pipe may be gone before the last table
         write_json(json_path, result)
+    print_scores(result)
 
 
 def rounds_bar(rounds: int) -> Callable[[Iterator[Any]], Iterator[Any]]:

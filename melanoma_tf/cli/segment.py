@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 @options.run_dir(required=False)
 @click.option("--overlay", is_flag=True, help="Also draw the outlines, into OUTPUT/overlays.")
 @click.option(
+    "--adapt/--fixed-threshold",
+    default=None,
+    help="Take, image by image, the level of probability with the clearest outline.  "
+    "[default: --adapt]",
+)
+@click.option(
     "--flips/--no-flips",
     default=None,
     help="Average over mirror images: better and slower.  [default: --flips]",
@@ -41,6 +47,7 @@ def segment(
     output: Path,
     run_dir: Path | None,
     overlay: bool,
+    adapt: bool | None,
     flips: bool | None,
     refine: bool | None,
     largest_only: bool | None,
@@ -64,7 +71,9 @@ def segment(
     from melanoma_tf.recipes.segmentation import load_finder, segment_records
 
     refuse_existing(output, overwrite)
-    finder = load_finder(run_dir, flips=flips, refine=refine, largest_only=largest_only)
+    finder = load_finder(
+        run_dir, adapt=adapt, flips=flips, refine=refine, largest_only=largest_only
+    )
     if (source / "manifest.json").is_file():
         filled = segment_records(
             source,

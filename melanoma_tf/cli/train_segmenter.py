@@ -45,6 +45,8 @@ from melanoma_tf.cli.train import train
 )
 @click.option("--dropout", type=click.FloatRange(0, 0.9), default=0.0, show_default=True)
 @click.option("--colour-constancy", is_flag=True, help="Divide out the light's colour first.")
+@click.option("--skin-reference", is_flag=True, help="Divide out the skin's colour first.")
+@click.option("--chroma", is_flag=True, help="Hue and saturation as a point, with no jump at red.")
 @click.option(
     "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
 )
@@ -80,11 +82,12 @@ from melanoma_tf.cli.train import train
 @click.option("--label-smoothing", type=click.FloatRange(0, 0.5), default=0.0, show_default=True)
 @click.option(
     "--augment",
-    type=click.Choice(["none", "mild", "movement", "colour", "full"]),
+    type=click.Choice(["none", "mild", "movement", "colour", "full", "skin"]),
     default="full",
     show_default=True,
     help="mild: small moves and colour changes; movement: flips, rotation, scale, elastic warp; "
-    "colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, stickers.",
+    "colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, stickers; "
+    "skin: and red, blotched, freckled skin, pale lesions, gel.",
 )
 @click.option(
     "--average-momentum",

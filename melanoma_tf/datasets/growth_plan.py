@@ -55,8 +55,10 @@ class GrowthRecipe:
         """Raise `MelanomaError` where classes are not those that the recipe is for."""
         found = list(class_names)
         if set(found) != set(self.mirrored):
+            fits = [n for n, recipe in RECIPES.items() if set(recipe.mirrored) == set(found)]
             raise MelanomaError(
                 f"expected the classes {', '.join(self.mirrored)}; found {', '.join(found)}"
+                + (f", which the recipe {fits[0]} is for" if fits else "")
             )
 
     def sightings(self, class_name: str, origin: str) -> int:

@@ -60,14 +60,19 @@ def namespace(source: str) -> str:
     return _ARCHIVE if source in _ARCHIVE_SOURCES else source
 
 
-def image_name(lesion: Lesion) -> str:
-    """The picture's name over all sources: `isic/ISIC_0012345`.
+def picture_name(source: str, key: str) -> str:
+    """A picture's name over all sources: `isic/ISIC_0012345`.
 
     ISIC 2019 holds images of earlier years as `ISIC_0012345_downsampled`, which is the same
     picture.
     """
-    match = _ISIC_ID.fullmatch(lesion.key)
-    return f"{_ARCHIVE}/{match[1]}" if match else f"{namespace(lesion.source)}/{lesion.key}"
+    match = _ISIC_ID.fullmatch(key)
+    return f"{_ARCHIVE}/{match[1]}" if match else f"{namespace(source)}/{key}"
+
+
+def image_name(lesion: Lesion) -> str:
+    """The `picture_name` of a lesion's image."""
+    return picture_name(lesion.source, lesion.key)
 
 
 def same_pictures(lesions: Iterable[Lesion]) -> Iterator[tuple[str, str]]:

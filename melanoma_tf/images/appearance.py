@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from melanoma_tf.images import occluders
+from melanoma_tf.images import occluders, skin
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Appearance:
         blur: share of the images whose focus is changed, to softer or sharper.
         dark_corners: share of the images seen through a round lens.
         hairs, ruler, ink, sticker: share of the images with these drawn on.
+        mottled_skin, pale_lesion: share of the images whose skin or lesion is changed, see
+            `images.skin`.
+        gel: share of the images with edges of a plate, drops and glare.
     """
 
     colour: float = 1.0
@@ -34,6 +37,9 @@ class Appearance:
     ruler: float = 0.25
     ink: float = 0.15
     sticker: float = 0.2
+    mottled_skin: float = 0.0
+    pale_lesion: float = 0.0
+    gel: float = 0.0
 
 
 def vary(
@@ -50,7 +56,7 @@ def vary(
     Returns:
         Image and mask, of the same shapes, ranges and types.
     """
-    shares = tf.random.stateless_uniform([6], seed)
+    shares = tf.random.stateless_uniform([9], seed)
     image = tf.clip_by_value(image, 0.0, 1.0)
 
     def sometimes(index: int, share: float, drawer: occluders.Drawer) -> None:
@@ -64,10 +70,13 @@ def vary(
             lambda: (now_image, now_mask),
         )
 
+    sometimes(6, appearance.pale_lesion, skin.pale)
+    sometimes(7, appearance.mottled_skin, skin.mottle)
     sometimes(0, appearance.hairs, occluders.draw_hairs)
     sometimes(1, appearance.ruler, occluders.draw_ruler)
     sometimes(2, appearance.ink, occluders.draw_ink)
     sometimes(3, appearance.sticker, occluders.draw_sticker)
+    sometimes(8, appearance.gel, occluders.draw_gel)
     if appearance.illumination:
         image = _illuminate(image, appearance.illumination, seed + [0, 11])
     if appearance.colour:

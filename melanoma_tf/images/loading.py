@@ -99,7 +99,7 @@ def load_crop(
         short_side_px: length of the scaled image's short side in pixels, at least `size_px`.
         size_px: side of the square in pixels.
         corner: from the scaled image's height and width, int32 `(2,)`, to the crop's first row
-            and column, int32 `(2,)`; `centre_corner` or `random_corner`.
+            and column, int32 `(2,)`, as `centre_corner`.
 
     Returns:
         uint8 RGB `(size_px, size_px, 3)`.
@@ -126,12 +126,6 @@ def centre_corner(shape: tf.Tensor, size_px: int) -> tf.Tensor:
     return (shape - size_px) // 2
 
 
-def random_corner(shape: tf.Tensor, size_px: int, seed: tf.Tensor) -> tf.Tensor:
-    """A uniformly drawn corner of a square; the same seed, int `(2,)`, draws the same."""
-    room = tf.cast(shape - size_px + 1, tf.float32)
-    return tf.cast(tf.random.stateless_uniform([2], seed) * room, tf.int32)
-
-
 def centre_crop(image: tf.Tensor, size_px: int) -> tf.Tensor:
     """The middle square of an image.
 
@@ -143,20 +137,6 @@ def centre_crop(image: tf.Tensor, size_px: int) -> tf.Tensor:
         `(size_px, size_px, channels)`, same dtype.
     """
     return crop(image, centre_corner(tf.shape(image)[:2], size_px), size_px)
-
-
-def random_crop(image: tf.Tensor, size_px: int, seed: tf.Tensor) -> tf.Tensor:
-    """A square at a uniformly drawn place.
-
-    Args:
-        image: `(height, width, channels)`, both sides at least `size_px`.
-        size_px: side of the square in pixels.
-        seed: int `(2,)`; the same seed cuts the same place.
-
-    Returns:
-        `(size_px, size_px, channels)`, same dtype.
-    """
-    return crop(image, random_corner(tf.shape(image)[:2], size_px, seed), size_px)
 
 
 def random_flips(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,7 @@ import tensorflow as tf
 Drawer = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 _HAIRS = 14
+_GEL_EDGES = 4
 
 
 def coordinates(size_px: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -92,6 +93,39 @@ def draw_sticker(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf
     hidden = tf.reduce_sum(inside * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
     inside = tf.where(hidden < 0.3, inside, tf.zeros_like(inside))
     return _over(image, inside, colour), mask * (1.0 - inside)
+
+
+def draw_gel(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The edges of a contact plate and of drops and bubbles under it: thin arcs, bright or dark.
+
+    What lies on their far side is a little lighter or darker, and blurred reflections glare. All
+    of it is transparent, so that the mask stays.
+    """
+    rows, columns = coordinates(image.shape[0])
+    drawn = tf.random.stateless_uniform([9, _GEL_EDGES], seed)
+    # The first is the plate's, around the middle; the others lie anywhere.
+    spread = tf.constant([0.3] + [2.4] * (_GEL_EDGES - 1))
+    radius = tf.constant([0.75] + [0.15] * (_GEL_EDGES - 1)) + 0.5 * drawn[0]
+    angle = tf.atan2(rows, columns)
+    wobble = 0.05 * tf.square(drawn[1]) * tf.sin(3.0 * angle + 6.3 * drawn[2])
+    distance = tf.sqrt(
+        tf.square(rows - spread * (drawn[3] - 0.5))
+        + tf.square((columns - spread * (drawn[4] - 0.5)) * (0.75 + 0.5 * drawn[5]))
+    )
+    outside = distance - radius * (1.0 + wobble)
+    present = tf.cast(tf.random.stateless_uniform([_GEL_EDGES], seed + [0, 1]) < 0.4, tf.float32)
+    width = (1.0 + 3.0 * drawn[6]) / image.shape[0]
+    # Light comes from a side and makes one part of an edge shine.
+    facing = tf.maximum(tf.cos(angle - 6.3 * drawn[7]), 0.0)
+    line = tf.exp(-tf.square(outside / width)) * facing * (drawn[8] - 0.3)
+    step = tf.sigmoid(outside / width) * 0.3 * (drawn[2] - 0.6)
+    image *= 1.0 + tf.reduce_sum(present * step, -1, keepdims=True)
+    shine = tf.reduce_sum(present * line, -1, keepdims=True)
+    grain = tf.random.stateless_normal([14, 14, 1], seed + [0, 2])
+    grain = tf.image.resize(grain, image.shape[:2], method="bicubic")
+    level = tf.random.stateless_uniform([], seed + [0, 3], 0.9, 3.0)
+    shine += tf.clip_by_value(grain - level, 0.0, 0.5)
+    return tf.where(shine > 0.0, _over(image, shine, tf.ones([3])), image * (1.0 + shine)), mask
 
 
 def draw_dark_corners(

@@ -104,7 +104,8 @@ def purify_by(
 
     Raises:
         MelanomaError: as `purify`; eagerly, an occlusion mask that covers a whole image. In a
-            graph such an image comes back unchanged.
+            graph such an image comes back unchanged, and so does one whose mask leaves no whole
+            pixel at the working size.
     """
     images = tf.convert_to_tensor(images)
     batch = _as_batch(images)
@@ -148,9 +149,10 @@ def _purify_given(
     """Images with given holes filled, and bool masks of what was replaced."""
     own_size = height_width(images)
     size = _fill_size(images, fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX))
-    given *= _where_anything_is_known(given)
     # A pixel of which any part is to go is filled whole.
     holes = tf.cast(resize(given, *size) > 0.0, tf.float32)
+    is_known = _where_anything_is_known(holes)
+    holes, given = holes * is_known, given * is_known
     filled = _filled(resize(images, *size), holes, fill_holes)
     return resize(filled, *own_size), given > 0.5
 

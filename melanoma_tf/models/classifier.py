@@ -7,6 +7,8 @@ replaced.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
@@ -51,13 +53,27 @@ def build_classifier(
     if image_size_px < 32:
         raise MelanomaError(f"expected an image size of at least 32 px; found {image_size_px}")
     images = keras.Input((image_size_px, image_size_px, 3), name="images")
-    features = _backbone(backbone, image_size_px, weights)(images)
+    with _own_generators():
+        features = _backbone(backbone, image_size_px, weights)(images)
     features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
     # A generator of its own, which `training.fit` seeds anew with every epoch.
     features = keras.layers.Dropout(dropout, force_generator=True, name="dropout")(features)
     # float32 also under mixed precision: a softmax over float16 logits overflows.
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
     return keras.Model(images, logits, name=f"classifier_{backbone.replace('-', '_')}")
+
+
+@contextlib.contextmanager
+def _own_generators() -> Iterator[None]:
+    """Let the random layers of a backbone, as EfficientNet's, be seeded anew like the dropout."""
+    switch = keras.backend.experimental
+    before = switch.is_tf_random_generator_enabled()
+    switch.enable_tf_random_generator()
+    try:
+        yield
+    finally:
+        if not before:
+            switch.disable_tf_random_generator()
 
 
 def _backbone(name: str, size_px: int, weights: str) -> keras.Model:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.images import masks
+from melanoma_tf.models.clear_outline import clearest
 
 # The second look takes in this many times the lesion's larger side, and no less than this share
 # of the image: closer, there would be more blur than detail.
@@ -23,6 +24,8 @@ class Use:
 
     Attributes:
         threshold: a pixel is lesion where its probability exceeds it.
+        adapt: move each image's probabilities so that its clearest outline lies at the threshold,
+            see `models.clear_outline`. For skin unlike that of the training.
         flips: average the probabilities over the image and its mirror images: left-right,
             top-bottom and both. Four times the work.
         refine: look a second time, at the surroundings of what was found only, so that a lesion
@@ -31,6 +34,7 @@ class Use:
     """
 
     threshold: float = 0.4
+    adapt: bool = False
     flips: bool = False
     refine: bool = False
     largest_only: bool = False
@@ -118,6 +122,12 @@ class LesionFinder(tf.Module):
         return self._finished(whole)
 
     def _seen(self, squares: tf.Tensor) -> tf.Tensor:
+        probability = self._averaged(squares)
+        if not self.use.adapt:
+            return probability
+        return clearest(squares, probability, self.use.threshold)
+
+    def _averaged(self, squares: tf.Tensor) -> tf.Tensor:
         if not self.use.flips:
             return self.model(squares, training=False)
         axes: tuple[list[int], ...] = ([], [1], [2], [1, 2])

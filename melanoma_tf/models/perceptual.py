@@ -17,10 +17,16 @@ from melanoma_tf.models.classifier import CaffeNormalization
 IMAGENET = "imagenet"
 _MAPS = 3  # As many as Liu et al. take: after each of the first three poolings.
 _POOLS = ("block1_pool", "block2_pool", "block3_pool")
+# Liu et al. weight features of images standardised by ImageNet's deviation, 0.225 of the range.
+# Keras' VGG-16 takes them with the mean removed only, and its maps are larger by this factor.
+_PIXEL_DEVIATION = 0.225 * 255.0
 
 
 def vgg16(weights: str = IMAGENET) -> keras.Model:
     """VGG-16 up to its third pooling, as Liu et al. 2018 use it.
+
+    The maps are divided by what one standard deviation of pixels is, 57, so that the weights of
+    the paper's loss count as they do there: the style loss grows with the square of the scale.
 
     Args:
         weights: `imagenet`, or the path of Keras' `.h5` file of VGG-16 without its top.
@@ -43,7 +49,8 @@ def vgg16(weights: str = IMAGENET) -> keras.Model:
             "the ImageNet weights of VGG-16 could not be downloaded; expected network access, or "
             "them in ~/.keras/models; or give --features a FILE, a classifier's RUN, or none"
         ) from error
-    return _fixed(images, [network.get_layer(name).output for name in _POOLS])
+    scaled = keras.layers.Rescaling(1.0 / _PIXEL_DEVIATION, dtype="float32")
+    return _fixed(images, [scaled(network.get_layer(name).output) for name in _POOLS])
 
 
 def _source(weights: str) -> str:

@@ -7,6 +7,7 @@ so that training, evaluation and the exported model cannot disagree.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,6 +44,8 @@ def build_segmenter(
     normalization: str = "none",
     dropout: float = 0.0,
     colour_constancy: bool = False,
+    skin_reference: bool = False,
+    chroma: bool = False,
 ) -> keras.Model:
     """Build the network of Table 1.
 
@@ -58,6 +61,8 @@ def build_segmenter(
             one by each image's own statistics.
         dropout: share of whole feature maps dropped around the bottom, in training.
         colour_constancy: see `SevenChannels`.
+        skin_reference: likewise.
+        chroma: likewise.
 
     Returns:
         A model from `(batch, size, size, 3)` RGB in [0, 255] to the lesion's probability,
@@ -72,7 +77,8 @@ def build_segmenter(
 
     layers = _Layers(base_filters, padding, normalization)
     images = keras.Input((input_size, input_size, 3), name="images")
-    features = SevenChannels(colour_constancy, name="seven_channels")(images)
+    channels = SevenChannels(colour_constancy, skin_reference, chroma, name="seven_channels")
+    features = channels(images)
     features, skips = layers.descend(features)
     for index, row in enumerate(_BOTTOM, start=1):
         features = layers.convolve(features, row, f"bottom_conv{index}")
@@ -199,24 +205,53 @@ class SevenChannels(keras.layers.Layer):
     Args:
         colour_constancy: first divide out the light's colour and strength by Shades of Grey with
             the Minkowski norm 6 (Finlayson and Trezzi 2004; for dermoscopy Barata et al. 2015).
+        skin_reference: instead, divide by the skin's colour, see `skin_as_white`. Not in the paper.
+        chroma: in place of hue and saturation, the point that they are on the colour circle:
+            saturation times cosine and sine of the hue, brought into [0, 1]. Hue itself jumps from
+            0 to 1 at red and is noise at grey, and skin is both. Not in the paper.
         name: of the layer.
     """
 
-    def __init__(self, colour_constancy: bool = False, name: str | None = None, **options: Any):
+    def __init__(
+        self,
+        colour_constancy: bool = False,
+        skin_reference: bool = False,
+        chroma: bool = False,
+        name: str | None = None,
+        **options: Any,
+    ):
         super().__init__(name=name, **options)
         self.colour_constancy = colour_constancy
+        self.skin_reference = skin_reference
+        self.chroma = chroma
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """From `(batch, height, width, 3)` to `(batch, height, width, 7)`."""
         rgb = tf.cast(images, tf.float32) / 255.0
-        if self.colour_constancy:
+        if self.skin_reference:
+            rgb = skin_as_white(rgb)
+        elif self.colour_constancy:
             rgb = shades_of_grey(rgb)
-        channels = [rgb, tf.image.rgb_to_hsv(rgb), _lightness(rgb)]
+        hsv = tf.image.rgb_to_hsv(rgb)
+        channels = [rgb, _on_circle(hsv) if self.chroma else hsv, _lightness(rgb)]
         return tf.cast(2.0 * tf.concat(channels, -1) - 1.0, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "colour_constancy": self.colour_constancy}
+        return {
+            **super().get_config(),
+            "colour_constancy": self.colour_constancy,
+            "skin_reference": self.skin_reference,
+            "chroma": self.chroma,
+        }
+
+
+def _on_circle(hsv: tf.Tensor) -> tf.Tensor:
+    """Hue and saturation as a point of the unit square, and the value as it is."""
+    hue, saturation, value = tf.split(hsv, 3, -1)
+    angle = (2.0 * math.pi) * hue
+    across, up = saturation * tf.cos(angle), saturation * tf.sin(angle)
+    return tf.concat([0.5 + 0.5 * across, 0.5 + 0.5 * up, value], -1)
 
 
 _WHITE_LEVEL = 0.75
@@ -235,6 +270,36 @@ def shades_of_grey(rgb: tf.Tensor) -> tf.Tensor:
     sixth = tf.reduce_mean(squares * squares * squares, axis=[1, 2], keepdims=True)
     light = tf.pow(tf.maximum(sixth, 1e-12), 1.0 / 6.0)
     return tf.minimum(rgb * (_WHITE_LEVEL / light), 1.0)
+
+
+_DARKEST_SKIN = 0.02
+_SKIN_CELL_PX = 4  # Hairs are narrower.
+
+
+def skin_as_white(rgb: tf.Tensor) -> tf.Tensor:
+    """Scale each channel so that the skin's is 0.75; black stays black.
+
+    The skin's colour is the mean of the cells of 4x4 pixels whose brightness lies between the
+    median and the upper tenth: a lesion, hairs and dark corners are darker than most of the skin,
+    glare and white things brighter.
+
+    Args:
+        rgb: float32 `(batch, height, width, 3)` in [0, 1].
+
+    Returns:
+        The same shape, in [0, 1].
+    """
+    cells = tf.nn.avg_pool2d(rgb, _SKIN_CELL_PX, _SKIN_CELL_PX, "SAME")
+    count = cells.shape[1] * cells.shape[2]
+    cells = tf.reshape(cells, [-1, count, 3])
+    brightness = tf.reduce_mean(cells, -1)
+    ordered = tf.sort(brightness, 1)
+    low, high = ordered[:, count // 2], ordered[:, (9 * count) // 10]
+    skin = (brightness >= low[:, tf.newaxis]) & (brightness <= high[:, tf.newaxis])
+    weight = tf.cast(skin, tf.float32)[..., tf.newaxis]
+    colour = tf.reduce_sum(cells * weight, 1) / tf.maximum(tf.reduce_sum(weight, 1), 1.0)
+    gains = _WHITE_LEVEL / tf.maximum(colour, _DARKEST_SKIN)
+    return tf.minimum(rgb * gains[:, tf.newaxis, tf.newaxis], 1.0)
 
 
 def _lightness(rgb: tf.Tensor) -> tf.Tensor:

@@ -101,7 +101,16 @@ def calibrate_trained(
     inputs: pipeline.ClassifierInputs,
     report: Callable[[str], None],
 ) -> None:
-    """Calibrate a run that has just finished on the images that its best epoch was chosen by."""
+    """Calibrate a run that has just finished on the images that its best epoch was chosen by.
+
+    A calibration that the model has already, as after resuming a finished run, stays.
+    """
+    path = run_dir / FILE
+    earlier = read_json(path) if path.is_file() else None
+    model = sha256(run_dir / training.MODEL)
+    if isinstance(earlier, dict) and earlier.get("model_sha256") == model:
+        report(f"{path} belongs to this model already, and stays")
+        return
     chosen = validation_folders(held)
     if chosen is None:
         report("warning: no validation split; probabilities stay as they are, uncalibrated")

@@ -73,7 +73,7 @@ def as_divided(
         ]
         raise MelanomaError(
             f"{run_dir} holds out fold {settings.fold} of {', '.join(trained)}; expected these "
-            f"records for split {split}; found {held}"
+            f"records for split {split}, or --split test of others; found {held}"
         )
     return view
 

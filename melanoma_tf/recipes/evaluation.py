@@ -268,14 +268,17 @@ def _temperature(member: Member, apply: bool) -> float:
 def _combined(
     members: Sequence[Member], seen: Sequence[ViewLogits], settings: EvaluationSettings, apply: bool
 ) -> Predictions:
-    keys = [key for one in _counted(seen, settings.combine) for key in one.keys]
-    # Two sources may hold an image of the same name.
+    counted = _counted(seen, settings.combine)
+    keys = [key for one in counted for key in one.keys]
+    # Two sources may hold an image of the same name, and name two patients alike.
     with_source = len(set(keys)) < len(keys)
+    with_namespace = len(set().union(*(one.namespaces() for one in counted))) > 1
     parts = [
         one.as_predictions(
             probabilities(one.logits, _temperature(member, apply)),
             tuple(member.config["class_names"]),
             with_source=with_source,
+            with_namespace=with_namespace,
         )
         for member, one in zip(members, seen)
     ]

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from melanoma_tf.datasets.splits import namespace
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.images.views import dihedral_views
@@ -36,8 +37,17 @@ class ViewLogits:
         """What tells each image from all others, `source/key`."""
         return [f"{source}/{key}" for source, key in zip(self.sources, self.keys)]
 
+    def namespaces(self) -> set[str]:
+        """Within which patients' ids hold, see `datasets.splits.namespace`."""
+        return {namespace(source) for source in self.sources}
+
     def as_predictions(
-        self, scores: np.ndarray, class_names: tuple[str, ...], *, with_source: bool
+        self,
+        scores: np.ndarray,
+        class_names: tuple[str, ...],
+        *,
+        with_source: bool,
+        with_namespace: bool,
     ) -> Predictions:
         """Scores float64 `(images, classes)` of these images.
 
@@ -45,13 +55,20 @@ class ViewLogits:
             scores: in the images' order.
             class_names: in the order of the columns.
             with_source: name images `source/key`, where keys alone do not tell them apart.
+            with_namespace: name patients `namespace/id`, where ids alone do not.
         """
+        patients = self.patients
+        if with_namespace:
+            patients = tuple(
+                patient and f"{namespace(source)}/{patient}"
+                for source, patient in zip(self.sources, self.patients)
+            )
         return Predictions(
             image_ids=tuple(self.names()) if with_source else self.keys,
             scores=scores,
             class_names=class_names,
             labels=self.labels,
-            groups=self.patients if any(self.patients) else None,
+            groups=patients if any(patients) else None,
         )
 
 

@@ -49,6 +49,7 @@ class Segmentation:
 def load_finder(
     run_dir: Path | None = None,
     *,
+    adapt: bool | None = None,
     flips: bool | None = None,
     refine: bool | None = None,
     largest_only: bool | None = None,
@@ -57,7 +58,8 @@ def load_finder(
 
     Args:
         run_dir: a finished run; None takes the shipped segmenter.
-        flips: see `models.lesion_finder.Use`; None is as shipped, and True for a run.
+        adapt: see `models.lesion_finder.Use`; None is as shipped, and True for a run.
+        flips: likewise.
         refine: likewise.
         largest_only: likewise.
 
@@ -69,9 +71,9 @@ def load_finder(
     else:
         training.read_config(run_dir, KIND)
         threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
-        use = Use(threshold, flips=True, refine=True, largest_only=True)
+        use = Use(threshold, adapt=True, flips=True, refine=True, largest_only=True)
         finder = LesionFinder(training.load_model(run_dir), use)
-    return finder.used(flips=flips, refine=refine, largest_only=largest_only)
+    return finder.used(adapt=adapt, flips=flips, refine=refine, largest_only=largest_only)
 
 
 def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:

@@ -58,6 +58,7 @@ AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
         Appearance(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
     ),
     "full": (Movement(), Appearance()),
+    "skin": (Movement(), Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)),
 }
 
 
@@ -66,8 +67,8 @@ class SegmenterSettings:
     """Everything that decides a segmenter's training.
 
     Attributes:
-        image_size_px, base_filters, padding, normalization, dropout, colour_constancy: see
-            `models.segmenter.build_segmenter`.
+        image_size_px, base_filters, padding, normalization, dropout, colour_constancy,
+            skin_reference, chroma: see `models.segmenter.build_segmenter`.
         weights: `none`, or the `model.keras` of another run of the same network to start from.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
@@ -88,6 +89,8 @@ class SegmenterSettings:
     normalization: str = "none"
     dropout: float = 0.0
     colour_constancy: bool = False
+    skin_reference: bool = False
+    chroma: bool = False
     weights: str = "none"
     epochs: int = 100
     batch_size: int = 8
@@ -209,6 +212,8 @@ def _build(settings: SegmenterSettings) -> keras.Model:
         normalization=settings.normalization,
         dropout=settings.dropout,
         colour_constancy=settings.colour_constancy,
+        skin_reference=settings.skin_reference,
+        chroma=settings.chroma,
     )
     if settings.weights != "none":
         start_from(model, Path(settings.weights))

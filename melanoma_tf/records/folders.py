@@ -9,14 +9,14 @@ from typing import Any, Union
 
 import tensorflow as tf
 
-from melanoma_tf.datasets.lesion import Lesion
-from melanoma_tf.datasets.splits import image_name
+from melanoma_tf.datasets.splits import namespace, picture_name
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
-from melanoma_tf.records.read import read_examples, read_features
+from melanoma_tf.records.read import read_features
 
 Folders = Union[Path, Sequence[Path], "RecordFolders"]
 _NAMING = ("image/key", "source", "origin", "origin/parent")
+_MIXED = (*_NAMING, "split", "lesion/id", "patient/id")
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ class RecordFolders:
                 key = row["image/key"]
                 if row["origin"] == "generated" or row["origin/parent"] not in ("", key):
                     continue
-                picture = image_name(Lesion(key, Path(), None, "", row["source"], "train"))
-                other, place = first.setdefault(picture, (key, folder))
+                other, place = first.setdefault(picture_name(row["source"], key), (key, folder))
                 if place != folder:
                     name = "" if other == key else f" as {other}"
                     raise MelanomaError(
@@ -121,28 +120,50 @@ class RecordFolders:
                     )
 
     def check_mixture(self) -> None:
-        """Read all keys, and see that the folders can be mixed.
+        """Read all names, and see that the folders can be mixed.
 
         Raises:
-            MelanomaError: an image stands in two of them, or an image or a copy of it stands in
-                `train` of one and is held out by another.
+            MelanomaError: a picture stands in two of them, by whatever source; or a picture or a
+                copy of it, a lesion or a patient stands in `train` of one and is held out by
+                another.
         """
         if len(self.folders) == 1:
             return
-        places: dict[tuple[str, str], Path] = {}
-        splits: dict[tuple[str, str], tuple[bool, Path]] = {}
-        for folder in self.folders:
-            for example in read_examples(folder):
-                key = (example.source, example.key)
-                if places.setdefault(key, folder) != folder:
+        places: dict[str, tuple[str, Path]] = {}
+        uses: dict[tuple[str, bool], Path] = {}
+        for folder, manifest in zip(self.folders, self.manifests):
+            for row in read_features([folder / one.name for one in manifest.shards], _MIXED):
+                key = row["image/key"]
+                other, place = places.setdefault(picture_name(row["source"], key), (key, folder))
+                if place != folder:
+                    name = "" if other == key else f" as {key}"
                     raise MelanomaError(
-                        f"expected each image once; {example.key} stands in {places[key]} and in "
-                        f"{folder}. A folder that purify made holds the originals too"
+                        f"expected each image once; {other} stands in {place} and in {folder}"
+                        f"{name}. A folder that purify made holds the originals too"
                     )
-                origin = (example.source, example.parent or example.key)
-                held_out, other = splits.setdefault(origin, (example.split != "train", folder))
-                if held_out != (example.split != "train"):
-                    raise MelanomaError(
-                        f"expected {origin[1]} and its copies to be trained on or held out; "
-                        f"{folder} and {other} disagree"
-                    )
+                _refuse_both_uses(row, folder, uses)
+
+
+def _refuse_both_uses(
+    row: dict[str, Any], folder: Path, uses: dict[tuple[str, bool], Path]
+) -> None:
+    """Note whether a picture, its lesion and its patient are held out; folders must not disagree.
+
+    What a folder does with itself is its build's affair, see `records.leakage`.
+    """
+    if row["origin"] == "generated":  # It shows nobody, and is never held out.
+        return
+    original, space = row["origin/parent"] or row["image/key"], namespace(row["source"])
+    shared = {f"image {picture_name(row['source'], original)}": f"{original} and its copies"}
+    for kind in ("lesion", "patient"):
+        if row[f"{kind}/id"]:
+            name = f"{kind} {space}/{row[f'{kind}/id']}"
+            shared[name] = f"all images of {name}"
+    held_out = row["split"] != "train"
+    for name, what in shared.items():
+        uses.setdefault((name, held_out), folder)
+        other = uses.get((name, not held_out), folder)
+        if other != folder:
+            raise MelanomaError(
+                f"expected {what} to be trained on or held out; {folder} and {other} disagree"
+            )

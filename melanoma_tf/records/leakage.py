@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 
-from melanoma_tf.datasets.lesion import Lesion
-from melanoma_tf.datasets.splits import image_name, namespace
+from melanoma_tf.datasets.splits import namespace, picture_name
 from melanoma_tf.records.decode import Pixels
 from melanoma_tf.records.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.schema import Example
@@ -31,7 +29,7 @@ class Leakage:
         if example.origin == "generated":
             return
         space = namespace(example.source)
-        names = [f"image {_image_name(example)}"]
+        names = [f"image {_picture_name(example)}"]
         if example.lesion_id:
             names.append(f"lesion {space}/{example.lesion_id}")
         if example.patient_id:
@@ -48,7 +46,7 @@ class Leakage:
         thumbnail = make_thumbnail(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
         if thumbnail is not None:
             name = f"{example.source}/{example.key}"
-            self._pictures.append((name, _image_name(example), example.split))
+            self._pictures.append((name, _picture_name(example), example.split))
             self._thumbnails.append(thumbnail)
 
     def problems(self) -> Iterator[str]:
@@ -78,13 +76,5 @@ class Leakage:
         return first_split != second_split and first_image != second_image
 
 
-def _image_name(example: Example) -> str:
-    lesion = Lesion(
-        key=example.parent or example.key,
-        image_path=Path(),
-        mask_path=None,
-        diagnosis=example.label_text,
-        source=example.source,
-        split=example.split,
-    )
-    return image_name(lesion)
+def _picture_name(example: Example) -> str:
+    return picture_name(example.source, example.parent or example.key)

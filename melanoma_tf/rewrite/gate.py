@@ -42,11 +42,13 @@ class Accepted:
 def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
     """The first percentile of the distances from real images to their nearest other real image.
 
+    Images that stand there twice, as they are or mirrored, are left out.
+
     Args:
         real: gives a new stream of blocks of real images; the first 1,024 are looked at.
 
     Raises:
-        MelanomaError: fewer than two real images.
+        MelanomaError: fewer than two different real images.
     """
     sample: list[Images] = []
     for block in real():
@@ -57,7 +59,11 @@ def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
     if count < 2:
         raise MelanomaError(f"expected two real images or more to compare with; found {count}")
     found = nearest(np.concatenate(sample), real(), except_own_place=True)
-    return float(np.percentile(found.distance, _PERCENTILE))
+    # A picture that stands there twice is no other one; its 0 would let every copy pass.
+    distance = found.distance[found.distance > 0.0]
+    if not len(distance):
+        raise MelanomaError(f"expected two different real images or more; {count} show one picture")
+    return float(np.percentile(distance, _PERCENTILE))
 
 
 def accept(

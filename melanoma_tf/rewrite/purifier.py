@@ -88,12 +88,14 @@ def masked_purifier(fill_holes: Any) -> MaskedPurifier:
     apply = _traced(lambda image, mask: purify_by(fill_holes, image, occlusion_masks=mask))
 
     def run(image: Pixels, occlusions: Pixels) -> tuple[Pixels, Pixels]:
-        if occlusions.all():
+        purified, replaced = apply(image, occlusions)
+        if occlusions.any() and not replaced.any():
             raise MelanomaError(
                 "expected an occlusion mask that leaves some skin to fill from; "
-                "found one that covers the whole image"
+                f"found one that covers {'the whole' if occlusions.all() else 'nearly all of the'} "
+                "image"
             )
-        return apply(image, occlusions)
+        return purified, replaced
 
     return run
 

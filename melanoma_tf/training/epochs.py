@@ -55,6 +55,12 @@ class Epochs(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keep the epoch, report it, and stop where patience has run out."""
         logs = {} if logs is None else logs
+        for name, value in logs.items():
+            if not math.isfinite(value):
+                raise MelanomaError(
+                    f"{name} is {value} in epoch {epoch + 1}; expected a finite number. "
+                    "The state of the epoch before is kept: lower --learning-rate"
+                )
         # Into the shared logs, so that TensorBoard, whose turn comes next, draws them as well.
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         logs["images_per_second"] = self._steps * self._examples / (self._trained - self._started)

@@ -44,16 +44,17 @@ def fit(
         run: the folder, which is touched only once the model could be built.
         examples_per_step: the global batch size.
         measures: callbacks that add to an epoch's logs before it is judged by them and kept.
-        callbacks: further ones, called after those that keep the state.
+        callbacks: called after those that keep the state.
         report: takes one line per epoch.
 
     Returns:
         The history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: the run cannot be begun, see `Run.check`; or the loss is not finite, and
-            the state of the epoch before stays.
+        MelanomaError: the run cannot be begun, see `Run.check`; the replicas cannot share a batch
+            equally; or the loss is not finite, and the state of the epoch before stays.
     """
+    _check_shares(examples_per_step, strategy)
     run.check()
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.mixed_precision), strategy.scope():
@@ -64,10 +65,9 @@ def fit(
         keepers = [averages, *measures, Epochs(state, report, examples_per_step)]
         first_epoch = state.restore()
         if first_epoch < settings.epochs and not state.out_of_patience():
-            done = first_epoch * settings.steps_per_epoch * examples_per_step
             with _damage_named():
                 model.fit(
-                    training(done),
+                    training(first_epoch * settings.steps_per_epoch * examples_per_step),
                     validation_data=validation,
                     initial_epoch=first_epoch,
                     epochs=settings.epochs,
@@ -78,6 +78,15 @@ def fit(
     with _precision(settings.mixed_precision):
         state.publish_best(build)
     return state.history
+
+
+def _check_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+    """Where shares differ, images of the smaller ones would weigh more in the loss."""
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise MelanomaError(
+            f"expected a batch size that {replicas} replicas can share equally; found {batch_size}"
+        )
 
 
 @contextlib.contextmanager

@@ -36,18 +36,27 @@ class Run:
         """Raise `MelanomaError` where the run cannot be begun; nothing is written.
 
         That is: the folder has a finished epoch (without `resume` or `overwrite`) or something
-        else, there is nothing to resume, or the run to resume has other settings (all but
-        `epochs` must agree).
+        else, there is nothing to resume, or the run to resume has other settings (all must agree,
+        `epochs` only where the learning rate or the phases of a training depend on them) or has
+        been trained for more epochs already.
         """
         if not self.resume:
             started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
+            unfinished = (self.folder / HISTORY).exists() and not (self.folder / MODEL).exists()
+            if unfinished and not self.overwrite:
+                raise MelanomaError(
+                    f"{self.folder} holds a run that has not finished; expected --resume to go on "
+                    "with it, or --overwrite to replace it"
+                )
             refuse_existing(self.folder, self.overwrite or started_only)
             return
         if not (self.folder / CONFIG).is_file():
             raise MelanomaError(f"--resume expected a run in {self.folder}; it has no {CONFIG}")
         # As it would be read back: JSON knows no tuples.
         now = json.loads(json.dumps(self.config))
-        _require_same_settings(read_json(self.folder / CONFIG), now, self.folder)
+        free = ("versions",) if _planned_by_epochs(now) else ("versions", "epochs")
+        _require_same_settings(read_json(self.folder / CONFIG), now, self.folder, free)
+        _require_epochs(self.folder, now.get("epochs"))
 
     def begin(self) -> None:
         """Make the folder, emptied unless the run is resumed, and write `config.json`."""
@@ -59,17 +68,39 @@ class Run:
 
 
 def _require_same_settings(
-    earlier: dict[str, Any], now: dict[str, Any], run_dir: Path, prefix: str = ""
+    earlier: dict[str, Any],
+    now: dict[str, Any],
+    run_dir: Path,
+    free: tuple[str, ...],
+    prefix: str = "",
 ) -> None:
     for key in sorted(set(earlier) | set(now)):
         before, after = earlier.get(key), now.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            _require_same_settings(before, after, run_dir, f"{prefix}{key}.")
-        elif before != after and key not in ("epochs", "versions"):
+            _require_same_settings(before, after, run_dir, free, f"{prefix}{key}.")
+        elif before != after and key not in free:
             raise MelanomaError(
                 f"--resume expected the settings of {run_dir}: {prefix}{key} was {before!r}, "
                 f"is {after!r} now"
             )
+
+
+def _planned_by_epochs(config: dict[str, Any]) -> bool:
+    """Whether another number of epochs would have made the finished ones different."""
+    schedules = (config.get("schedule"), config.get("fitting", {}).get("schedule"))
+    return "cosine" in schedules or bool(config.get("frozen_epochs"))
+
+
+def _require_epochs(run_dir: Path, epochs: int | None) -> None:
+    """An epoch that was trained cannot be taken back; `config.json` must not deny it."""
+    if epochs is None or not (run_dir / HISTORY).is_file():
+        return
+    finished = max((len(values) for values in read_json(run_dir / HISTORY).values()), default=0)
+    if finished > epochs:
+        raise MelanomaError(
+            f"--resume expected at least the {finished} epochs that {run_dir} was trained for; "
+            f"found {epochs}"
+        )
 
 
 def run_kind(run_dir: Path) -> str:

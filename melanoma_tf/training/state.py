@@ -11,7 +11,7 @@ from tensorflow import keras
 
 from melanoma_tf.files import read_json, write_json
 from melanoma_tf.models.averaging import WeightAverages
-from melanoma_tf.training.run import HISTORY, MODEL
+from melanoma_tf.training.run import HISTORY, MODEL, load_model
 from melanoma_tf.training.settings import TrainingSettings
 
 _BEST = "best.weights.h5"
@@ -71,10 +71,15 @@ class RunState:
         return len(values) - 1 - best >= self._settings.patience
 
     def publish_best(self, build: Callable[[], keras.Model]) -> None:
-        """Write `model.keras` with the best epoch's weights, from a model of no strategy."""
+        """Write `model.keras` with the best epoch's weights, from a model of no strategy.
+
+        One that holds them already stays, byte for byte: a calibration belongs to it.
+        """
         model = build()
         model.load_weights(self._best_path)
-        self._replace(self._run_dir / MODEL, model.save)
+        path = self._run_dir / MODEL
+        if not (path.is_file() and _same_weights(load_model(self._run_dir), model)):
+            self._replace(path, model.save)
 
     def _is_best(self) -> bool:
         values = self.history.get(self._settings.monitor)
@@ -88,3 +93,10 @@ class RunState:
         temporary = path.with_name(f"partial.{path.name}")
         save(str(temporary))
         temporary.replace(path)
+
+
+def _same_weights(first: keras.Model, second: keras.Model) -> bool:
+    pairs = zip(first.get_weights(), second.get_weights())
+    return len(first.weights) == len(second.weights) and all(
+        np.array_equal(one, other) for one, other in pairs
+    )

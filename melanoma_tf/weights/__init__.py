@@ -30,8 +30,10 @@ _SEGMENTER_NETWORK = (
     "normalization",
     "dropout",
     "colour_constancy",
+    "skin_reference",
+    "chroma",
 )
-_USE = ("threshold", "flips", "refine", "largest_only")
+_USE = ("threshold", "adapt", "flips", "refine", "largest_only")
 _INPAINTER_NETWORK = ("base_filters", "levels", "normalization", "start", "full_size")
 
 

@@ -65,6 +65,7 @@ def test_an_epoch_of_a_plan_is_as_long_as_the_plan(phantom_records, tmp_path, mo
         (["--balance", "batch", "--generated-share", "1"], "share within [0, 1); found 1.0"),
         (["--balance", "batch", "--generated-share", "0.2"], "expected generated training images"),
         (["--plan", "isic2018"], "expected the classes actinic_keratosis"),
+        (["--plan", "isic2018"], "seborrheic_keratosis, which the recipe isic2017 is for"),
         (["--plan", "isic1999"], "expected a recipe out of isic2017"),
         (["--plan", "isic2017", "--balance", "batch"], "expected a plan or balanced batches"),
         (["--origin", "generated"], "expected training images of origin generated; there are none"),

@@ -74,19 +74,8 @@ def test_the_centre_crop_is_the_middle():
     np.testing.assert_array_equal(loading.centre_crop(image, 5), image[1:6, 2:7])
 
 
-@settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**31 - 1), height=st.integers(5, 9), width=st.integers(5, 9))
-def test_a_random_crop_is_a_window_of_the_image(seed, height, width):
-    image = np.arange(height * width * 3, dtype=np.uint8).reshape(height, width, 3)
-    crop = loading.random_crop(image, 5, [seed, 1]).numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(image, (5, 5, 3)).reshape(-1, 5, 5, 3)
-    assert any(np.array_equal(crop, window) for window in windows)
-
-
-def test_random_crops_reach_every_corner_and_flips_every_orientation():
+def test_random_flips_reach_every_orientation():
     image = np.arange(6 * 6 * 3, dtype=np.uint8).reshape(6, 6, 3)
-    corners = {int(loading.random_crop(image, 5, [seed, 0])[0, 0, 0]) for seed in range(60)}
-    assert corners == {int(image[r, c, 0]) for r in (0, 1) for c in (0, 1)}
     views = {loading.random_flips(image, [seed, 0]).numpy().tobytes() for seed in range(60)}
     expected = {np.ascontiguousarray(v).tobytes() for v in (
         image, image[::-1], image[:, ::-1], image[::-1, ::-1])}  # fmt: skip

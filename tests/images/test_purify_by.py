@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.occlusion import purify, purify_by
+from melanoma_tf.rewrite.purifier import masked_purifier
 
 GREEN = (0.0, 1.0, 0.0)
 
@@ -74,6 +75,18 @@ def test_an_empty_mask_leaves_the_image_untouched_and_asks_for_no_filling():
         purified, replaced = apply(image, empty)
         np.testing.assert_array_equal(purified, image)
         assert not replaced.numpy().any()
+
+
+def test_a_mask_that_leaves_no_whole_pixel_at_the_working_size_leaves_the_image():
+    """Else the filling would know nothing, and be mush."""
+    image = hairy(1024, 1024)
+    mask = np.full(image.shape[:2], 255, np.uint8)
+    mask[::7, ::7] = 0
+    purified, replaced = purify_by(in_green, image, occlusion_masks=mask)
+    np.testing.assert_array_equal(purified, image)
+    assert not replaced.numpy().any()
+    with pytest.raises(MelanomaError, match="nearly all of the image"):
+        masked_purifier(in_green)(image, mask)
 
 
 def test_a_full_mask_is_an_error_and_in_a_graph_leaves_the_image():

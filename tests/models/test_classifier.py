@@ -63,3 +63,25 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
     monkeypatch.setitem(BACKBONES, "resnet50", unreachable)
     with pytest.raises(MelanomaError, match=r"no route to host.*--weights FILE or none"):
         build_classifier(backbone="resnet50", num_classes=3, image_size_px=32, weights="imagenet")
+
+
+def test_the_random_layers_of_a_backbone_have_generators_that_can_be_seeded():
+    """EfficientNet drops whole blocks: a resumed training must drop the same ones."""
+    model = build_classifier(
+        backbone="efficientnetv2-b0", num_classes=2, image_size_px=32, dropout=0.0
+    )
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    assert len(layers) > 10
+    # Not shifted by others that draw in between: a layer alone tells.
+    drop, ones = layers[-2], tf.ones([64, 1, 1, 1])
+    masks = []
+    for seed in (1, 1, 2):
+        drop._random_generator._generator.reset_from_seed(seed)
+        masks.append(drop(ones, training=True).numpy())
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert (masks[0] != masks[2]).any()
+    assert not keras.backend.experimental.is_tf_random_generator_enabled()

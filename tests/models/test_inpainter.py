@@ -278,8 +278,8 @@ def test_vgg16_comes_from_a_file_and_is_fixed(tmp_path):
     assert not network.trainable_weights
     pixel = np.full((1, 16, 16, 3), 200.0, np.float32)
     by_donor = keras.Model(donor.input, donor.get_layer("block1_pool").output)
-    expected = by_donor(keras.applications.vgg16.preprocess_input(pixel.copy()))
-    np.testing.assert_allclose(network(pixel)[0], expected, rtol=1e-4, atol=1e-3)
+    expected = by_donor(keras.applications.vgg16.preprocess_input(pixel.copy())) / (0.225 * 255)
+    np.testing.assert_allclose(network(pixel)[0], expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(MelanomaError, match="imagenet, none, a FILE or a RUN; found nowhere"):
         perceptual.vgg16("nowhere")
     (tmp_path / "other.h5").write_bytes(b"no weights")

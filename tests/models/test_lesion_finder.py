@@ -61,7 +61,8 @@ def test_holes_are_filled_and_lesser_pieces_dropped(darkness):
 @pytest.mark.parametrize("refine", [False, True])
 def test_an_all_skin_image_gives_an_empty_mask(darkness, refine):
     image = np.full((80, 90, 3), 235, np.uint8)
-    assert not LesionFinder(darkness, Use(refine=refine)).mask(image).numpy().any()
+    use = Use(refine=refine, adapt=refine)
+    assert not LesionFinder(darkness, use).mask(image).numpy().any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 40), (700, 30)])
@@ -70,6 +71,20 @@ def test_images_of_any_size_are_taken(darkness, shape):
     finder = LesionFinder(darkness, Use(refine=True, flips=True))
     assert finder(image).shape == shape
     assert (finder.mask(image).numpy() == 255).all()
+
+
+def test_adapted_to_the_image_a_lesion_is_found_on_skin_that_is_dark_too(darkness):
+    """Skin of 120 is 0.53 to this network: at 0.5, all of the image is lesion."""
+    image, disc = photo(radius=30)
+    noise = np.random.default_rng(0).normal(0, 4, image.shape)
+    image = np.clip(np.where(disc[..., None], 40, 120) + noise, 0, 255).astype(np.uint8)
+    image = cv2.GaussianBlur(image, (9, 9), 0)
+    fixed, adapted = (
+        jaccard(LesionFinder(darkness, use).mask(image).numpy(), disc)
+        for use in (Use(0.5), Use(0.5, refine=True, adapt=True))
+    )
+    assert fixed < 0.2
+    assert adapted > 0.85
 
 
 def test_flips_average_over_mirror_images():

@@ -9,7 +9,12 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.models.segmenter import SevenChannels, build_segmenter, shades_of_grey
+from melanoma_tf.models.segmenter import (
+    SevenChannels,
+    build_segmenter,
+    shades_of_grey,
+    skin_as_white,
+)
 
 # Bisla et al. 2019, Table 1, without the pooling rows: kind, channels, side, dilation.
 TABLE_1 = [
@@ -97,7 +102,8 @@ def test_instance_normalization_leaves_an_image_its_own_statistics():
 
 
 def test_saved_and_loaded_it_answers_the_same(tmp_path):
-    model = build_segmenter(64, 2, padding="same", normalization="batch", colour_constancy=True)
+    options = {"skin_reference": True, "chroma": True}
+    model = build_segmenter(64, 2, padding="same", normalization="batch", **options)
     images = tf.random.stateless_uniform((1, 64, 64, 3), (3, 4), 0, 255)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
@@ -148,3 +154,32 @@ def test_colour_constancy_undoes_a_coloured_light():
     norm = np.mean(shades_of_grey(scene).numpy().astype(np.float64) ** 6, axis=(1, 2)) ** (1 / 6)
     np.testing.assert_allclose(norm, 0.75, rtol=0.02)
     assert (shades_of_grey(np.zeros((1, 4, 4, 3), np.float32)).numpy() == 0).all()
+
+
+def test_with_the_skin_as_reference_light_glare_stickers_and_lesions_do_not_matter():
+    skin = np.full((1, 64, 64, 3), [0.8, 0.6, 0.5], np.float32)
+    covered = skin.copy()
+    covered[0, 20:44, 20:44] = [0.3, 0.2, 0.1]
+    covered[0, :8, :40] = 1.0
+    covered[0, -8:] = 0.0
+    for image in (skin, covered, covered * np.array([0.9, 0.7, 0.6], np.float32)):
+        found = skin_as_white(image).numpy()
+        np.testing.assert_allclose(found[0, 48, 2], 0.75, atol=1e-5)
+        assert found.max() <= 1.0
+    lesion = np.array([0.3, 0.2, 0.1]) / [0.8, 0.6, 0.5] * 0.75
+    np.testing.assert_allclose(skin_as_white(covered)[0, 30, 30], lesion, atol=1e-5)
+    assert (skin_as_white(np.zeros((1, 8, 8, 3), np.float32)).numpy() == 0).all()
+
+
+def test_chroma_has_no_jump_at_red_and_is_the_middle_at_grey():
+    reds = np.array([[[[200, 101, 100], [200, 100, 101], [120, 120, 120]]]], np.float32)
+    found = SevenChannels(chroma=True)(reds).numpy()[0, 0]
+    assert np.abs(found[0] - found[1]).max() < 0.03
+    assert np.abs(SevenChannels()(reds).numpy()[0, 0, 0] - found[1])[3] > 0.1
+    np.testing.assert_allclose(found[2, 3:5], 0.0, atol=1e-6)
+    hue, saturation, _ = colorsys.rgb_to_hsv(40, 90, 200)
+    point = SevenChannels(chroma=True)(np.array([[[[40, 90, 200]]]], np.float32)).numpy()[0, 0, 0]
+    angle = 2 * np.pi * hue
+    np.testing.assert_allclose(
+        point[3:5], [saturation * np.cos(angle), saturation * np.sin(angle)], atol=1e-5
+    )

@@ -110,7 +110,7 @@ def test_leaking_and_incomplete_combinations_are_refused(
     manifest = json.loads((other / "manifest.json").read_text())
     manifest["shards"] = [one for one in manifest["shards"] if one["split"] != "validation"]
     (other / "manifest.json").write_text(json.dumps(manifest))
-    refused("expected these records for split validation; found", runs[0], HELD_OUT, other)
+    refused("expected these records for split validation, or --split", runs[0], HELD_OUT, other)
 
 
 def test_another_division_is_not_resumed(runs, phantom_records):

@@ -25,6 +25,7 @@ from melanoma_tf.recipes.evaluation import (
     evaluate_classifier,
 )
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.records.writer import write_records
 
 SIZE = 32
 SHORT = EvaluationSettings(rounds=0)
@@ -261,6 +262,23 @@ def test_what_does_not_belong_together_is_one_line(
     refused("copy has no examples in split 'test'", second, [phantom_records, copy])
     with pytest.raises(MelanomaError, match="expected purification by none or classical"):
         EvaluationSettings(purify="magic")
+
+
+def test_patients_of_two_sources_who_share_a_number_are_two(trained_run, phantom_records, tmp_path):
+    folders = []
+    first, other = list(read_examples(phantom_records, "test"))[:2]
+    for source, one in (("ph2", first), ("dermofit", other)):
+        made = dataclasses.replace(one, source=source, patient_id="7")
+        write_records(
+            [made], tmp_path / source, taxonomy="isic2017",
+            class_names=training.read_config(trained_run, "classifier")["class_names"],
+            settings={}, sources={source: {"licence": "none", "attribution": "made"}},
+        )  # fmt: skip
+        folders.append(tmp_path / source)
+    evaluate_classifier(trained_run, folders, SHORT, output=tmp_path / "both")
+    assert [row["patient_id"] for row in read_rows(tmp_path / "both")] == ["ph2/7", "dermofit/7"]
+    evaluate_classifier(trained_run, folders[0], SHORT, output=tmp_path / "one")
+    assert [row["patient_id"] for row in read_rows(tmp_path / "one")] == ["7"]
 
 
 def test_the_commands_say_what_they_did(second, phantom_records, tmp_path):

@@ -86,6 +86,25 @@ def test_a_copy_of_a_held_out_image_is_no_training_image(write):
         RecordFolders.read([first, second]).check_mixture()
 
 
+def test_a_held_out_picture_is_known_under_another_source_and_name(write):
+    first = write("first", example("ISIC_0000001", source="isic2017", split="validation"))
+    second = write("second", example("ISIC_0000001_downsampled", source="isic2019"))
+    again = r"ISIC_0000001 stands in .*first and in .*second as ISIC_0000001_downsampled"
+    with pytest.raises(MelanomaError, match=again):
+        RecordFolders.read([first, second]).check_mixture()
+
+
+@pytest.mark.parametrize("kind", ["lesion", "patient"])
+def test_a_held_out_lesion_or_patient_is_not_trained_on(write, kind):
+    shared = {f"{kind}_id": "7", "source": "isic2018"}
+    first = write("first", example("a", split="test", **shared), example("b", **shared))
+    second = write("second", example("c", **{**shared, "source": "isic2019"}))
+    with pytest.raises(MelanomaError, match=f"all images of {kind} isic/7 to be trained on or"):
+        RecordFolders.read([first, second]).check_mixture()
+    elsewhere = write("elsewhere", example("c", **{**shared, "source": "ph2"}))
+    RecordFolders.read([first, elsewhere]).check_mixture()
+
+
 def test_generated_images_are_never_held_out(write, tmp_path):
     for split in ("validation", "test"):
         with pytest.raises(MelanomaError, match=f"generated images in train only; found {split}"):

@@ -83,3 +83,15 @@ def test_the_default_is_the_first_percentile_of_real_to_other_real():
     assert default_min_mse(real) == pytest.approx(expected, rel=1e-5)
     with pytest.raises(MelanomaError, match="two real images or more to compare with; found 1"):
         default_min_mse(lambda: iter([REAL[:1]]))
+
+
+def test_a_picture_that_stands_there_twice_does_not_open_the_gate():
+    twice = np.concatenate([REAL, REAL[:1], REAL[1:2, :, ::-1]])
+    least = default_min_mse(lambda: iter([twice]))
+    errors = [
+        min(mse(a, b) for j, b in enumerate(REAL) for b in (b, b[:, ::-1]) if j != i)
+        for i, a in enumerate(REAL)
+    ]
+    assert least == pytest.approx(np.percentile(errors[2:], 1.0), rel=1e-5)
+    with pytest.raises(MelanomaError, match="different real images or more; 3 show one picture"):
+        default_min_mse(lambda: iter([np.concatenate([REAL[:1]] * 3)]))

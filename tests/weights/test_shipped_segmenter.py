@@ -71,10 +71,10 @@ def test_it_finds_the_lesions_of_photographs_of_both_sources(find_lesion, real_d
 
 def test_written_and_read_a_network_answers_the_same(tmp_path):
     options = {"base_filters": 2, "padding": "same", "normalization": "batch", "dropout": 0.1,
-               "colour_constancy": True}  # fmt: skip
+               "colour_constancy": True, "skin_reference": False, "chroma": True}  # fmt: skip
     keras.utils.set_random_seed(0)  # A random map near the threshold may round to either side.
     model = build_segmenter(64, **options)
-    use = {"threshold": 0.5, "flips": False, "refine": True, "largest_only": False}
+    use = {"threshold": 0.5, "adapt": False, "flips": False, "refine": True, "largest_only": False}
     shipped.write_segmenter(model, tmp_path, {"image_size_px": 64, **options, **use, "seed": 3})
     loaded = shipped.read_segmenter(tmp_path)
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
