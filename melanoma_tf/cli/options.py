@@ -50,6 +50,37 @@ def classifier_predictions(command: Command) -> Command:
     return command
 
 
+def epochs(default: int) -> Callable[[Command], Command]:
+    """`--epochs`, of a training."""
+    return click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Passes over the training split.",
+    )
+
+
+def batch_size(default: int) -> Callable[[Command], Command]:
+    """`--batch-size`, of a training."""
+    return click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Images a step, over all replicas.",
+    )
+
+
+average_momentum = click.option(
+    "--average-momentum",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
+)
+
+
 def training_machine(command: Command) -> Command:
     """What every training has: where it computes, and what becomes of a run that is there."""
     stack = (

@@ -60,7 +60,7 @@ def predict(
     good = [result for result in results if result.probabilities is not None]
     if output and good:
         write_atomically(output, predictions_csv(good))
-        click.echo(f"wrote {len(good)} rows to {output}")
+        click.echo(f"wrote {len(good)} row{'s' * (len(good) != 1)} to {output}")
     elif good:
         rows = [(result.path.name, *result.shown(), result.best) for result in good]
         table(f"{len(good)} images", ("image", *good[0].class_names, "highest"), rows)

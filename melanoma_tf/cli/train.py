@@ -54,22 +54,10 @@ def train() -> None:
     default=0,
     help="Short side to which images are scaled before the square is cut.  [default: 8/7 of it]",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Images a step, over all replicas.",
-)
+@options.epochs(30)
+@options.batch_size(32)
 @fitting_options
-@click.option(
-    "--average-momentum",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
-)
+@options.average_momentum
 @click.option(
     "--patience",
     type=click.IntRange(min=0),

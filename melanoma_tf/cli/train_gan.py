@@ -23,7 +23,7 @@ _TRAINING = (
         show_default=True,
         help="Side of the images in pixels; 64 suits a CPU.",
     ),
-    click.option("--epochs", type=click.IntRange(min=1), default=300, show_default=True),
+    options.epochs(300),
     click.option(
         "--steps-per-epoch",
         type=click.IntRange(min=0),

@@ -84,7 +84,7 @@ def _weight(name: str, default: float, text: str) -> Any:
 @_weight("perceptual", 0.05, "on features")
 @_weight("style", 120.0, "on Gram matrices of features")
 @_weight("variation", 0.1, "on the holes' roughness")
-@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True)
+@options.epochs(100)
 @click.option(
     "--frozen-epochs",
     type=click.IntRange(min=0),
@@ -109,14 +109,8 @@ def _weight(name: str, default: float, text: str) -> Any:
     show_default=True,
     help="Of gradient descent.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option(
-    "--average-momentum",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
-)
+@options.batch_size(8)
+@options.average_momentum
 @options.training_machine
 def inpainter(
     records: tuple[Path, ...], run_dir: Path, resume: bool, overwrite: bool, **settings: Any

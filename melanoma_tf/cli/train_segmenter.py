@@ -50,14 +50,8 @@ from melanoma_tf.cli.train import train
 @click.option(
     "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="Images a step, over all replicas.",
-)
+@options.epochs(100)
+@options.batch_size(8)
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -89,13 +83,7 @@ from melanoma_tf.cli.train import train
     "colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, stickers; "
     "skin: and red, blotched, freckled skin, pale lesions, gel.",
 )
-@click.option(
-    "--average-momentum",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
-)
+@options.average_momentum
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, max_open=True),

@@ -149,7 +149,11 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MelanomaError(f"expected the file {path}; it does not exist") from None
-    except (UnicodeDecodeError, OSError) as error:
+    except IsADirectoryError:
+        raise MelanomaError(f"{path}: expected a CSV file, found a folder") from None
+    except UnicodeDecodeError:
+        raise MelanomaError(f"{path}: expected a CSV file, found bytes that are no text") from None
+    except OSError as error:
         raise MelanomaError(f"{path}: expected a CSV file, found {error}") from None
     try:
         lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
