@@ -251,8 +251,11 @@ def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
 
 
 def test_a_rate_that_falls_until_the_last_epoch_cannot_get_more_of_them(tmp_path):
-    for config in ({"fitting": {"schedule": "cosine"}}, {"schedule": "cosine"}):
-        folder = tmp_path / str(len(config["fitting"]) if "fitting" in config else 0)
+    for name, config in (
+        ("classifier", {"fitting": {"schedule": "cosine"}}),
+        ("segmenter", {"schedule": "cosine"}),
+    ):
+        folder = tmp_path / name
         training.Run(folder, {"epochs": 3, **config}).begin()
         with pytest.raises(MelanomaError, match="epochs was 3, is 5 now"):
             training.Run(folder, {"epochs": 5, **config}, resume=True).check()

@@ -80,7 +80,7 @@ class ClassificationLoss(keras.losses.Loss):
 def class_shares(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
     """Labels, whichever form they have, as float32 `(batch, classes)`."""
     labels = tf.convert_to_tensor(labels)
-    if labels.shape.rank == 2 and labels.shape[-1] == num_classes:
+    if _are_shares(labels, num_classes):
         return tf.cast(labels, tf.float32)
     return tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), num_classes)
 
@@ -232,6 +232,11 @@ def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric
 
 def _class_numbers(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Labels, whichever form they have, as int64 `(batch,)`."""
-    if labels.shape.rank == 2 and labels.shape[-1] == logits.shape[-1]:
+    if _are_shares(labels, logits.shape[-1]):
         return tf.argmax(labels, -1)
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)
+
+
+def _are_shares(labels: tf.Tensor, num_classes: int) -> bool:
+    """Whether labels are shares of the classes, not class numbers."""
+    return labels.shape.rank == 2 and labels.shape[-1] == num_classes
