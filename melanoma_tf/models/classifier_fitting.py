@@ -16,13 +16,12 @@ from melanoma_tf.models.classifier_losses import (
     balanced_weights,
     classification_metrics,
 )
+from melanoma_tf.models.schedules import cosine
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
 _DECAY_PER_STEP = 10.0
-# Where a warm-up begins, as a share of the learning rate.
-_FIRST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -155,15 +154,7 @@ def _learning_rate(
         return schedules.PiecewiseConstantDecay([e * steps_per_epoch - 1 for e in falls], rates)
     if fitting.schedule == "cosine":
         rise = fitting.warm_up_epochs * steps_per_epoch
-        fall = epochs * steps_per_epoch - rise
-        if not rise:
-            return schedules.CosineDecay(fitting.learning_rate, fall)
-        return schedules.CosineDecay(
-            _FIRST_SHARE * fitting.learning_rate,
-            fall,
-            warmup_target=fitting.learning_rate,
-            warmup_steps=rise,
-        )
+        return cosine(fitting.learning_rate, epochs * steps_per_epoch, rise)
     return fitting.learning_rate
 
 

@@ -21,7 +21,7 @@ from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.pipeline.folds import FoldSettings
 from melanoma_tf.recipes.calibration import calibrate_trained, read_calibration
-from melanoma_tf.recipes.cross_validation import fold_config, training_view, validation_folders
+from melanoma_tf.recipes.cross_validation import chooser_of_epochs, fold_config, training_view
 from melanoma_tf.recipes.purification import SHIPPED, purified_inputs
 from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.records.folders import Folders, RecordFolders
@@ -226,9 +226,8 @@ def _validation(
     inputs: pipeline.ClassifierInputs,
     report: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    chosen = validation_folders(held)
+    chosen = chooser_of_epochs(held, report)
     if chosen is None:
-        report("warning: no validation split; the last epoch is taken for the best")
         return None
     batches = pipeline.evaluation_batches(chosen, "validation", inputs)
     return batches.map(lambda batch: (batch["image"], batch["label"]))

@@ -43,6 +43,14 @@ def validation_folders(held: RecordFolders) -> RecordFolders | None:
     return None
 
 
+def chooser_of_epochs(held: RecordFolders, report: Callable[[str], None]) -> RecordFolders | None:
+    """As `validation_folders`; where there is none, a line says what that means."""
+    chosen = validation_folders(held)
+    if chosen is None:
+        report("warning: no validation split; the last epoch is taken for the best")
+    return chosen
+
+
 def fold_config(held: RecordFolders) -> dict[str, str]:
     """What `config.json` says of the division, so that no other is taken for it."""
     return {ASSIGNMENT: held.fingerprint} if isinstance(held, FoldFolders) else {}

@@ -18,16 +18,17 @@ from melanoma_tf.models import perceptual
 from melanoma_tf.models.freezable import freeze
 from melanoma_tf.models.inpainter import build_inpainter
 from melanoma_tf.models.inpainter_losses import HolePSNR, LossWeights, compile_inpainter
+from melanoma_tf.models.schedules import SCHEDULES
 from melanoma_tf.models.two_phases import AdamThenSGD, TwoRates
 from melanoma_tf.pipeline import inpainter as pipeline
 from melanoma_tf.recipes import classifier
+from melanoma_tf.recipes.cross_validation import chooser_of_epochs
 from melanoma_tf.recipes.inpainter_sheets import Sheets
 from melanoma_tf.recipes.purification import KIND
 from melanoma_tf.recipes.run_config import further_folders, run_config
 from melanoma_tf.recipes.starting import start_from
 from melanoma_tf.records.folders import Folders, RecordFolders
 
-SCHEDULES = ("constant", "cosine")
 NO_FEATURES = "none"
 
 
@@ -260,13 +261,12 @@ def _schedule(settings: InpainterSettings, steps_per_epoch: int) -> training.Tra
 def _validation(
     held: RecordFolders, inputs: pipeline.InpainterInputs, report: Callable[[str], None]
 ) -> tf.data.Dataset | None:
-    for folder, manifest in zip(held.folders, held.manifests):
-        if "validation" in manifest.splits():
-            batches = pipeline.evaluation_batches(folder, "validation", inputs)
-            report(f"the classical filling: val_hole_psnr {filling_psnr(batches):.4g}")
-            return batches
-    report("warning: no validation split; the last epoch is taken for the best")
-    return None
+    chosen = chooser_of_epochs(held, report)
+    if chosen is None:
+        return None
+    batches = pipeline.evaluation_batches(chosen.folders[0], "validation", inputs)
+    report(f"the classical filling: val_hole_psnr {filling_psnr(batches):.4g}")
+    return batches
 
 
 def filling_psnr(batches: tf.data.Dataset) -> float:

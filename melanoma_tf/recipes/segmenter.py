@@ -16,18 +16,19 @@ from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import write_json
 from melanoma_tf.images.appearance import Appearance
 from melanoma_tf.images.augment import Movement
+from melanoma_tf.models.schedules import rate_by_name
 from melanoma_tf.models.segmenter import build_segmenter
 from melanoma_tf.models.segmenter_losses import compile_segmenter
 from melanoma_tf.pipeline import segmenter as pipeline
+from melanoma_tf.recipes.cross_validation import chooser_of_epochs
 from melanoma_tf.recipes.run_config import run_config
 from melanoma_tf.recipes.segmenter_overlays import Overlays
 from melanoma_tf.recipes.starting import start_from
+from melanoma_tf.records.folders import RecordFolders
 from melanoma_tf.records.manifest import Manifest, read_manifest
 
 KIND = "segmenter"
 THRESHOLD_FILE = "threshold.json"
-SCHEDULES = ("constant", "cosine")
-_WARM_UP_SHARE = 0.03
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
 
 # From nothing to all; `mild` is what segmentation networks are commonly trained with.
@@ -73,7 +74,7 @@ class SegmenterSettings:
         epochs: passes over the training split.
         batch_size: global, over all replicas.
         learning_rate: of Adam; the highest, where a schedule changes it.
-        schedule: `constant` as in the paper, or `cosine`: a short rise, then down to 0.
+        schedule: `constant` as in the paper, or `cosine`, see `models.schedules.rate_by_name`.
         overlap, label_smoothing: see `models.segmenter_losses.SegmentationLoss`.
         augment: one of `AUGMENTATIONS`.
         average_momentum: see `training.TrainingSettings`.
@@ -177,7 +178,7 @@ def _schedule(settings: SegmenterSettings, steps_per_epoch: int) -> training.Tra
 def _compile(model: keras.Model, settings: SegmenterSettings, steps: int) -> keras.Model:
     return compile_segmenter(
         model,
-        learning_rate=_learning_rate(settings, steps),
+        learning_rate=rate_by_name(settings.schedule, settings.learning_rate, steps),
         overlap=settings.overlap,
         label_smoothing=settings.label_smoothing,
         threshold=settings.threshold or 0.5,
@@ -220,32 +221,13 @@ def _build(settings: SegmenterSettings) -> keras.Model:
     return model
 
 
-def _learning_rate(
-    settings: SegmenterSettings, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if settings.schedule not in SCHEDULES:
-        raise MelanomaError(
-            f"expected a schedule out of {', '.join(SCHEDULES)}; found {settings.schedule}"
-        )
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    rise = max(1, round(_WARM_UP_SHARE * steps))
-    return keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20.0,
-        max(1, steps - rise),
-        warmup_target=settings.learning_rate,
-        warmup_steps=rise,
-    )
-
-
 def _validation(
     records: Path,
     manifest: Manifest,
     inputs: pipeline.SegmenterInputs,
     report: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    if "validation" not in manifest.splits():
-        report("warning: no validation split; the last epoch is taken for the best")
+    if chooser_of_epochs(RecordFolders((records,), (manifest,)), report) is None:
         return None
     pipeline.count_masks(records, "validation")
     return pipeline.evaluation_batches(records, "validation", inputs)
