@@ -44,6 +44,13 @@ _TRAINING = (
         show_default=True,
         help="Of both networks' Adam.",
     ),
+    click.option(
+        "--schedule",
+        type=click.Choice(["constant", "cosine"]),
+        default="constant",
+        show_default=True,
+        help="constant as in the paper; cosine: a short rise, then down to 0, for finer images.",
+    ),
 )
 _STABILISERS = (
     click.option(

@@ -16,6 +16,7 @@ from tensorflow import keras
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.models import coupled_dcgan, dcgan
 from melanoma_tf.models.differentiable_augmentation import augment
+from melanoma_tf.models.schedules import Rate
 
 # "Two rounds of additional generator training after every 10th round" (Section 3.3.2).
 ROUNDS, EXTRA_UPDATES = 10, 2
@@ -126,11 +127,19 @@ class Gan(keras.Model):
         images = self.generator(latents, training=training)
         return images if self.architecture.coupled else images[:, tf.newaxis]
 
-    def compile(self, learning_rate: float = 2e-4, **options: Any) -> None:
-        """Give both networks Adam with betas of 0.5 and 0.999, and what is watched."""
+    def compile(
+        self, learning_rate: Rate = 2e-4, discriminator_rate: Rate | None = None, **options: Any
+    ) -> None:
+        """Give both networks Adam with betas of 0.5 and 0.999, and what is watched.
+
+        Args:
+            learning_rate: of the generator; a schedule counts its updates, see `updates`.
+            discriminator_rate: of the discriminator; None takes the generator's.
+            options: of `keras.Model.compile`.
+        """
         super().compile(optimizer=_adam(learning_rate), **options)
         # The generator's is the model's own, which has been wrapped for mixed precision.
-        self.discriminator_optimizer = _adam(learning_rate)
+        self.discriminator_optimizer = _adam(discriminator_rate or learning_rate)
         if isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer):
             self.discriminator_optimizer = keras.mixed_precision.LossScaleOptimizer(
                 self.discriminator_optimizer
@@ -295,7 +304,12 @@ def _networks(architecture: GanArchitecture) -> tuple[keras.Model, keras.Model]:
     return dcgan.build_generator(size, latent), dcgan.build_discriminator(size, discrimination)
 
 
-def _adam(learning_rate: float) -> keras.optimizers.Optimizer:
+def updates(rounds: int) -> int:
+    """How often a number of rounds updates the generator."""
+    return rounds + rounds // ROUNDS * EXTRA_UPDATES
+
+
+def _adam(learning_rate: Rate) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999)
 
 

@@ -15,7 +15,8 @@ from tensorflow import keras
 from melanoma_tf import training
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.models.gan import Gan
+from melanoma_tf.models.gan import Gan, updates
+from melanoma_tf.models.schedules import cosine
 from melanoma_tf.pipeline.gan import GanInputs, training_batches
 from melanoma_tf.recipes.features import Extractor
 from melanoma_tf.recipes.gan import GanSettings, load_sampler, train_gan
@@ -133,13 +134,25 @@ def test_two_replicas_train_like_one(trained, records, tmp_path, run_command):
 
 def test_the_generator_has_two_more_updates_after_every_tenth_round(records):
     model = Gan({"image_size_px": SIZE_PX, "latent_size": 4})
-    model.compile()
+    rounds, generator_updates = 21, 25
+    assert updates(rounds) == generator_updates
+    model.compile(cosine(1e-3, generator_updates, 0), cosine(1e-3, rounds, 0))
     batches = training_batches(
         records, GanInputs(("melanoma",), SIZE_PX, batch_size=4, latent_size=4, latents=3)
     )
-    model.fit(batches, epochs=1, steps_per_epoch=21, verbose=0)
-    assert int(model.discriminator_optimizer.iterations.numpy()) == 21
-    assert int(model.optimizer.iterations.numpy()) == 21 + 2 * 2
+    model.fit(batches, epochs=1, steps_per_epoch=rounds, verbose=0)
+    for optimizer, steps in (
+        (model.discriminator_optimizer, rounds),
+        (model.optimizer, generator_updates),
+    ):
+        assert int(optimizer.iterations.numpy()) == steps
+        # The rate of the last update: each network's schedule ends with the training.
+        assert float(optimizer.learning_rate) == pytest.approx(0.0, abs=2e-5)
+
+
+def test_a_schedule_ends_with_the_run(records, tmp_path):
+    history = train(records, tmp_path / "run", schedule="cosine", learning_rate=1e-3)
+    assert history["learning_rate"][-1] == pytest.approx(0.0, abs=2e-5)
 
 
 def test_every_stabiliser_trains(records, tmp_path):
