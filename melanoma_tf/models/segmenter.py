@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.images.colour import rgb_to_lightness
 
 SMALLEST_INPUT_PX = 228  # The bottom is then a single pixel.
 _SMALLEST_PADDED_PX = 64
@@ -233,7 +234,7 @@ class SevenChannels(keras.layers.Layer):
         elif self.colour_constancy:
             rgb = shades_of_grey(rgb)
         hsv = tf.image.rgb_to_hsv(rgb)
-        channels = [rgb, _on_circle(hsv) if self.chroma else hsv, _lightness(rgb)]
+        channels = [rgb, _on_circle(hsv) if self.chroma else hsv, rgb_to_lightness(rgb) / 100.0]
         return tf.cast(2.0 * tf.concat(channels, -1) - 1.0, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -300,12 +301,3 @@ def skin_as_white(rgb: tf.Tensor) -> tf.Tensor:
     colour = tf.reduce_sum(cells * weight, 1) / tf.maximum(tf.reduce_sum(weight, 1), 1.0)
     gains = _WHITE_LEVEL / tf.maximum(colour, _DARKEST_SKIN)
     return tf.minimum(rgb * gains[:, tf.newaxis, tf.newaxis], 1.0)
-
-
-def _lightness(rgb: tf.Tensor) -> tf.Tensor:
-    """CIE lightness of sRGB (D65) in [0, 1], `(..., 1)`; 1 is L* = 100."""
-    linear = tf.where(rgb <= 0.04045, rgb / 12.92, tf.pow((rgb + 0.055) / 1.055, 2.4))
-    luminance = tf.reduce_sum(linear * tf.constant([0.2126, 0.7152, 0.0722]), -1, keepdims=True)
-    # Both branches are finite everywhere, since no gradient flows to an image.
-    root = 1.16 * tf.pow(tf.maximum(luminance, 1e-6), 1.0 / 3.0) - 0.16
-    return tf.where(luminance > (6 / 29) ** 3, root, luminance * (29 / 3) ** 3 / 100.0)
