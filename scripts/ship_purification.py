@@ -1,8 +1,9 @@
-"""Make a finished run the inpainter that ships: weights as float16 and settings, in the package.
+"""Make a finished run a network of the purification that ships: in the package, as float16.
 
-    python scripts/ship_inpainter.py runs/filler
+    python scripts/ship_purification.py runs/filler
+    python scripts/ship_purification.py runs/finder --threshold 0.5
 
-The model card beside them, `melanoma_tf/weights/inpainter.md`, is written by hand.
+The model card beside the weights, `melanoma_tf/weights/NAME.md`, is written by hand.
 """
 
 from __future__ import annotations
@@ -14,21 +15,30 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from melanoma_tf import training, weights
-from melanoma_tf.recipes.purification import KIND, load_filler
+from melanoma_tf.recipes.purification import DETECTOR_KIND, load_filler, load_occlusion_finder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("run_dir", type=Path, help="of `train inpainter` or `occlusion-detector`")
+    parser.add_argument("--threshold", type=float, default=0.5, help="of a detector")
     parser.add_argument("--output", type=Path, default=Path(weights.__file__).parent)
     given = parser.parse_args()
-    config = training.read_config(given.run_dir, KIND)
+    kind = training.run_kind(given.run_dir)
+    config = training.read_config(given.run_dir, kind)
     for name in ("records", "weights", "features"):  # Paths of one machine.
-        config.pop(name)
+        config.pop(name, None)
     further = config.pop("further_records", [])
     config["shards"] = [config["shards"], *(each["shards"] for each in further)]
-    weights.write_inpainter(load_filler(given.run_dir).model, given.output, config)
-    print((given.output / f"{weights.INPAINTER}.npz").stat().st_size, "bytes")
+    if kind == DETECTOR_KIND:
+        finder = load_occlusion_finder(str(given.run_dir))
+        settings = {**config, "threshold": given.threshold}
+        weights.write_detector(finder.model, given.output, settings)
+        name = weights.DETECTOR
+    else:
+        weights.write_inpainter(load_filler(given.run_dir).model, given.output, config)
+        name = weights.INPAINTER
+    print((given.output / f"{name}.npz").stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

@@ -24,9 +24,16 @@ _OPTIONS = {"occlusion_masks": "--mask"}
     type=click.Choice(["classical", "network", "bisla2019"]),
     default="classical",
     show_default=True,
-    help="network: what is found as by classical is filled by a network.",
+    help="network: occlusions are found and filled by networks.",
 )
 @options.run_dir(required=False)
+@click.option(
+    "--detector",
+    default="shipped",
+    show_default=True,
+    metavar="shipped|classical|RUN",
+    help="With network: what finds the occlusions that it fills.",
+)
 @click.option(
     "--mask",
     "occlusion_masks",
@@ -62,6 +69,7 @@ def purify(
     output: Path,
     method: str,
     run_dir: Path | None,
+    detector: str,
     segmenter: str,
     workers: int | None,
     overwrite: bool,
@@ -71,8 +79,9 @@ def purify(
 
     Images keep their names, sizes and file types. Records come out as a new record folder with the
     originals and a purified copy of each image that needed it, in the split of its original.
-    `--method network` fills by the network that ships, or by that of --run-dir, and leaves every
-    pixel outside its mask as it is (JPEG output is compressed again; PNG is exact).
+    `--method network` finds and fills by the networks that ship, or by those of --detector and
+    --run-dir, and leaves every pixel outside its mask as it is (JPEG output is compressed again;
+    PNG is exact).
 
     \b
     Example:
@@ -84,9 +93,11 @@ def purify(
     from melanoma_tf.records.prepare import available_cores
 
     given = kind["occlusion_masks"] is not None
+    # A network tells a mark from a lesion by itself.
+    needs_lesions = not given and (method != "network" or detector == "classical")
     shared = {
-        "fill_holes": _filler(method, run_dir, given),
-        "find_lesion": None if given else _lesion_finder(segmenter),
+        "networks": _networks(method, run_dir, detector, given),
+        "find_lesion": _lesion_finder(segmenter) if needs_lesions else None,
         "workers": available_cores() if workers is None else workers,
         "overwrite": overwrite,
         "progress": functools.partial(_bar, "purifying"),
@@ -99,7 +110,8 @@ def purify(
         _refuse(kind, images, "images", f"{source} is a record folder")
         chosen = {"segmenter": segmenter, **{name: kind[name] for name in records}}
         if method == "network":
-            chosen["network"] = "shipped" if run_dir is None else str(run_dir)
+            chosen |= {"network": "shipped" if run_dir is None else str(run_dir)}
+            chosen |= {"detector": detector}
         _purify_records(source, output, method, chosen, shared)
     else:
         _refuse(kind, records, "record folders", f"{source} is none")
@@ -152,15 +164,20 @@ def _lesion_finder(segmenter: str) -> Callable[[Any], Any] | None:
     return lambda image: finder.mask(image).numpy()
 
 
-def _filler(method: str, run_dir: Path | None, masks_given: bool) -> Any:
+def _networks(method: str, run_dir: Path | None, detector: str, masks_given: bool) -> Any:
     if method != "network":
-        for option, found in (("--run-dir", run_dir is not None), ("--mask", masks_given)):
+        given = {
+            "--run-dir": run_dir is not None,
+            "--detector": detector != "shipped",
+            "--mask": masks_given,
+        }
+        for option, found in given.items():
             if found:
                 raise MelanomaError(f"expected {option} with --method network only; found {method}")
         return None
-    from melanoma_tf.recipes.purification import load_filler
+    from melanoma_tf.recipes.purification import load_networks
 
-    return load_filler(run_dir)
+    return load_networks(run_dir, "classical" if masks_given else detector)
 
 
 def _refuse(given: dict[str, Any], names: tuple[str, ...], what: str, found: str) -> None:

@@ -18,11 +18,10 @@ from melanoma_tf.images.occluders import turned
 
 Coverage = Callable[[int, tf.Tensor], tf.Tensor]
 
-_HAIRS, _STROKES, _RINGS, _DOTS = 16, 3, 5, 10
+_HAIRS, _STUBBLE, _STROKES, _RINGS, _DOTS = 16, 24, 3, 5, 10
 _GRAIN_PX = 12
 
 
-@tf.function  # Its graph takes long to build, and stands in several places of a pipeline.
 def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Draw random occlusions over an image, and a mask of them as a detector would find it.
 
@@ -35,6 +34,22 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 
     Returns:
         The image, drawn over, and the holes, float32 `(size, size, 1)`, 0 or 1.
+    """
+    image, covered = paint_occlusions(image, seed)
+    return image, _detected(covered, seed + [0, 40])
+
+
+@tf.function  # Its graph takes long to build, and stands in several places of a pipeline.
+def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draw random occlusions over an image.
+
+    Args:
+        image: float32 RGB `(size, size, 3)` in [0, 1].
+        seed: int64 `(2,)`.
+
+    Returns:
+        The image, drawn over, and the share of each pixel that is covered, float32
+        `(size, size, 1)` in [0, 1].
     """
     size_px = image.shape[0]
     nothing = tf.zeros([size_px, size_px, 1])
@@ -49,7 +64,7 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
         )
         image = _painted(image, coverage, shape, key + [0, 3])
         covered = tf.maximum(covered, coverage)
-    return image, _detected(covered, seed + [0, 40])
+    return image, covered
 
 
 def _drawing(coverage: Coverage, size_px: int, key: tf.Tensor) -> Callable[[], tf.Tensor]:
@@ -69,6 +84,17 @@ def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     distance = _from_parabola(along, across, bow)
     within = (tf.abs(along) < half_length) & (drawn[5] < 0.15 + 0.85 * common[3])
     return _covered(distance - 0.5 * width, within)
+
+
+def stubble(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """Up to 24 short straight pieces in all directions, as of shaven hairs or printed digits."""
+    drawn = tf.random.stateless_uniform([6, _STUBBLE], seed)
+    common = tf.random.stateless_uniform([3, 1], seed + [0, 1])
+    # All over, or crowded in one place.
+    places = common[:2] + (drawn[:2] - common[:2]) * tf.where(common[2] < 0.5, 1.0, 0.3)
+    along, across = turned(*_around(size_px, places, 1.0), 2.0 * math.pi * drawn[2])
+    within = (tf.abs(along) < 2.0 + 13.0 * drawn[3]) & (drawn[5] < 0.2 + 0.8 * common[2])
+    return _covered(tf.abs(across) - 0.5 * (0.8 + 2.4 * drawn[4]), within)
 
 
 def ticks(size_px: int, seed: tf.Tensor) -> tf.Tensor:
@@ -123,7 +149,7 @@ class Shape(NamedTuple):
         coverage: draws it.
         share: of the images that show it.
         darkest, lightest: between which its colour lies, RGB in [0, 1].
-        bright: share of those that are nearly white instead.
+        bright: share of those that are blond to nearly white instead.
     """
 
     coverage: Coverage
@@ -135,6 +161,8 @@ class Shape(NamedTuple):
 
 SHAPES = {
     "hairs": Shape(hairs, 0.85, (0.03, 0.02, 0.01), (0.55, 0.45, 0.4), 0.12),
+    "light_hairs": Shape(hairs, 0.35, (0.45, 0.35, 0.25), (0.7, 0.6, 0.5), 0.7),
+    "stubble": Shape(stubble, 0.25, (0.03, 0.02, 0.01), (0.5, 0.4, 0.35), 0.1),
     "ticks": Shape(ticks, 0.25, (0.0, 0.0, 0.0), (0.2, 0.2, 0.2), 0.15),
     "strokes": Shape(strokes, 0.25, (0.1, 0.1, 0.15), (0.3, 0.45, 0.75), 0.0),
     "rings": Shape(rings, 0.2, (0.2, 0.2, 0.2), (0.5, 0.5, 0.5), 0.6),
@@ -173,9 +201,11 @@ def _painted(image: tf.Tensor, coverage: tf.Tensor, shape: Shape, seed: tf.Tenso
     colour = tf.constant(shape.darkest) + share * (
         tf.constant(shape.lightest) - tf.constant(shape.darkest)
     )
-    colour = tf.where(drawn[4] < shape.bright, 0.85 + 0.13 * drawn[1:4], colour)
+    # From blond to white; blue is what they have least of.
+    light = (0.65 + 0.33 * drawn[0]) * (1.0 - drawn[1] * drawn[2] * tf.constant([0.0, 0.15, 0.4]))
+    colour = tf.where(drawn[4] < shape.bright, light, colour)
     soft = tf.nn.avg_pool2d(coverage[tf.newaxis], 3, 1, "SAME")[0]
-    opacity = (0.55 + 0.43 * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
+    opacity = (0.5 + 0.48 * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
     return image + opacity * (colour - image)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -26,6 +27,21 @@ from melanoma_tf.images.occlusion_settings import (
 # (RGB `(batch, height, width, 3)` in [0, 1], holes `(batch, height, width, 1)`, 0 or 1) -> the
 # same images with something else in the holes; all float32, any size.
 FillHoles = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# RGB `(batch, height, width, 3)` in [0, 1], of working size -> what lies over the skin,
+# `(batch, height, width, 1)`, 0 or 1; all float32.
+FindOcclusions = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Networks(NamedTuple):
+    """What `purify_by` works with, for whatever passes it on.
+
+    Attributes:
+        fill: fills holes.
+        find: finds what lies over the skin; None leaves it to the classical detector.
+    """
+
+    fill: FillHoles
+    find: FindOcclusions | None = None
 
 
 def purify(
@@ -81,21 +97,24 @@ def purify_by(
     lesion_masks: tf.Tensor | None = None,
     *,
     occlusion_masks: tf.Tensor | None = None,
+    find: FindOcclusions | None = None,
     settings: OcclusionSettings | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Purify with a filling of one's own, as a network's: see `models.hole_filler`.
 
-    What lies over the skin is found as `classical` does, one pixel wider on each side, or given.
+    What lies over the skin is found as `classical` does or by a function of one's own, as in
+    `models.occlusion_finder`, and made one pixel wider on each side; or it is given.
     An image of more than the working size is filled at that size; where nothing is occluded, no
     filling is computed.
 
     Args:
         fill_holes: fills holes.
         images: as for `purify`.
-        lesion_masks: as for `purify`; of no use beside `occlusion_masks`.
+        lesion_masks: as for `purify`; of no use beside `occlusion_masks` or `find`.
         occlusion_masks: not 0 on what to replace; of the images' shape with one channel or
             without one. None has it found.
-        settings: thresholds of what is found.
+        find: finds it, in images of working size; None leaves it to the classical detector.
+        settings: thresholds of the classical detector.
 
     Returns:
         The purified images, of the shape and dtype of `images`, and masks of all pixels that were
@@ -117,7 +136,8 @@ def purify_by(
     if images.shape[0] == 0:
         return images, tf.zeros([*images.shape[:-1], 1], tf.uint8)
     if given is None:
-        purified, holes = _purify_found(batch, lesions, fill_holes, settings)
+        find = find or _classical_detector(batch, lesions, settings)
+        purified, holes = _purify_found(batch, find, fill_holes)
     else:
         purified, holes = _purify_given(batch, given, fill_holes)
     if images.shape.rank == 3:
@@ -130,14 +150,11 @@ def purify_by(
 
 
 def _purify_found(
-    images: tf.Tensor,
-    lesions: tf.Tensor | None,
-    fill_holes: FillHoles,
-    settings: OcclusionSettings | None,
+    images: tf.Tensor, find: FindOcclusions, fill_holes: FillHoles
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Images with what was found filled, and bool masks of what was replaced."""
     own_size = height_width(images)
-    small, holes, _ = _found(images, lesions, settings or OcclusionSettings())
+    small, holes, _ = _found(images, find)
     opacity = resize(holes, *own_size)
     filled = resize(_filled(small, holes, fill_holes), *own_size)
     return images + opacity * (filled - images), opacity > 0.0
@@ -187,13 +204,19 @@ def _fill_size(images: tf.Tensor, working: tuple[tf.Tensor, tf.Tensor]) -> list[
     return [tf.where(is_large, one, other) for one, other in zip(working, own_size)]
 
 
-def _found(
-    images: tf.Tensor, lesions: tf.Tensor | None, settings: OcclusionSettings
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Images of the size to fill at, their holes, and of these what is no margin."""
+def _classical_detector(
+    images: tf.Tensor, lesions: tf.Tensor | None, settings: OcclusionSettings | None
+) -> FindOcclusions:
     working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
     small_lesions = None if lesions is None else resize(lesions, *working)
-    occlusions = find_occlusions(resize(images, *working), small_lesions, settings)
+    return lambda small: find_occlusions(small, small_lesions, settings or OcclusionSettings())
+
+
+def _found(images: tf.Tensor, find: FindOcclusions) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Images of the size to fill at, their holes, and of these what is no margin."""
+    working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
+    small = resize(images, *working)
+    occlusions = tf.ensure_shape(find(small), [*small.shape[:-1], 1])
     size = _fill_size(images, working)
     occlusions = tf.cast(resize(occlusions, *size) >= 0.5, tf.float32)
     # One pixel more on each side: the blurred edge of a hair would bleed into the filling.
@@ -206,7 +229,8 @@ def _purify_classical(
     images: tf.Tensor, lesions: tf.Tensor | None, settings: OcclusionSettings
 ) -> tuple[tf.Tensor, tf.Tensor]:
     own_size = height_width(images)
-    small, holes, occlusions = _found(images, lesions, settings)
+    find = _classical_detector(images, lesions, settings)
+    small, holes, occlusions = _found(images, find)
     filled = fill(small, holes)
 
     def blended() -> tf.Tensor:

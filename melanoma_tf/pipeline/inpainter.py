@@ -8,24 +8,16 @@ from pathlib import Path
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.images import appearance as looks
 from melanoma_tf.images.drawn_occlusions import draw_occlusions
 from melanoma_tf.images.filling import fill
-from melanoma_tf.images.geometry import fit_long_side, resize
 from melanoma_tf.images.morphology import dilate
-from melanoma_tf.images.occlusion_graph import find_occlusions
-from melanoma_tf.images.occlusion_settings import WORKING_SIZE_PX, OcclusionSettings
+from melanoma_tf.images.occlusion_settings import WORKING_SIZE_PX
 from melanoma_tf.models.inpainter_losses import pack
 from melanoma_tf.pipeline import stream
-from melanoma_tf.records import schema
+from melanoma_tf.pipeline.squares import DOUBTED_PX, cut, decoded, middle, own_occlusions
 from melanoma_tf.records.folders import Folders, RecordFolders
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 
-# How far from what the detector found the truth is doubted.
-_DOUBTED_PX = 7
-_COLOURS = looks.Appearance(
-    colour=0.4, illumination=0.2, blur=0.2, dark_corners=0, hairs=0, ruler=0, ink=0, sticker=0
-)
 # ((images, known), packed truth)
 Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -92,7 +84,8 @@ def training_batches(
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Pairs:
         seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
-        square = _cut(_decoded(serialized, inputs.image_size_px), inputs, seed)
+        image, size_px = decoded(serialized, inputs.image_size_px), inputs.image_size_px
+        square = cut(image, size_px, seed, augment=inputs.augment)
         return _pair(square, inputs, seed)
 
     records = stream.shuffled_stream(
@@ -118,40 +111,17 @@ def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Pairs:
         seed = tf.stack([tf.constant(0, tf.int64), number * 128])
-        image, size_px = _decoded(serialized, inputs.image_size_px), inputs.image_size_px
-        corner = (tf.shape(image)[:2] - size_px) // 2
-        square = tf.slice(image, tf.concat([corner, [0]], 0), [size_px, size_px, 3])
-        return _drawn_pair(square, _own_occlusions(square), inputs, seed)
+        image, size_px = decoded(serialized, inputs.image_size_px), inputs.image_size_px
+        square = middle(image, size_px)
+        return _drawn_pair(square, own_occlusions(square), inputs, seed)
 
     records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
     pairs = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(pairs.batch(inputs.batch_size))
 
 
-def _decoded(serialized: tf.Tensor, size_px: int) -> tf.Tensor:
-    """An image of working size, float32 `(height, width, 3)` in [0, 1], no side below `size_px`."""
-    encoded = schema.parse(serialized, ("image/encoded",))["image/encoded"]
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    image = tf.cast(tf.ensure_shape(image, [None, None, 3]), tf.float32)[tf.newaxis] / 255.0
-    return resize(image, *fit_long_side(image, WORKING_SIZE_PX, size_px))[0]
-
-
-def _cut(image: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> tf.Tensor:
-    """A random square; mirrored, turned and coloured by chance."""
-    size_px = inputs.image_size_px
-    square = tf.image.stateless_random_crop(image, [size_px, size_px, 3], seed + [0, 1])
-    if not inputs.augment:
-        return square
-    flips = tf.random.stateless_uniform([3], seed + [0, 2]) < 0.5
-    square = tf.where(flips[0], square[::-1], square)
-    square = tf.where(flips[1], square[:, ::-1], square)
-    square = tf.where(flips[2], tf.transpose(square, [1, 0, 2]), square)
-    square = tf.ensure_shape(square, [size_px, size_px, 3])
-    return looks.vary(square, tf.ones_like(square[..., :1]), _COLOURS, seed + [0, 16])[0]
-
-
 def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
-    own = _own_occlusions(square)
+    own = own_occlusions(square)
     if not inputs.classical_share:
         return _drawn_pair(square, own, inputs, seed)
     wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_share
@@ -160,11 +130,6 @@ def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
         lambda: _classical_pair(square, own),
         lambda: _drawn_pair(square, own, inputs, seed),
     )
-
-
-@tf.function  # Its graph takes seconds to build, and stands in several places of the pipeline.
-def _own_occlusions(square: tf.Tensor) -> tf.Tensor:
-    return find_occlusions(square[tf.newaxis], None, OcclusionSettings())[0]
 
 
 def _classical_pair(square: tf.Tensor, own: tf.Tensor) -> Pairs:
@@ -186,13 +151,13 @@ def _drawn_pair(
             lambda: _found(drawn, holes, chance[1]),
             lambda: holes,
         )
-    doubted = dilate(own[tf.newaxis], _DOUBTED_PX)[0]
+    doubted = dilate(own[tf.newaxis], DOUBTED_PX)[0]
     return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)
 
 
 def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
     """What the detector finds of a drawing, one or two pixels wider; else the drawing's mask."""
-    found = _own_occlusions(drawn)[tf.newaxis]
+    found = own_occlusions(drawn)[tf.newaxis]
     found = tf.where(chance < 0.5, dilate(found, 3), dilate(found, 5))[0]
     return tf.where(tf.reduce_any(found > 0.5), found, holes)
 

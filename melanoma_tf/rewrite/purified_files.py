@@ -59,7 +59,7 @@ def purify_files(
     lesion_masks: Path | None = None,
     occlusion_masks: Path | None = None,
     method: str = "classical",
-    fill_holes: Any = None,
+    networks: Any = None,
     find_lesion: FindLesion | None = None,
     workers: int = 1,
     overwrite: bool = False,
@@ -79,7 +79,7 @@ def purify_files(
         occlusion_masks: what to replace, instead of what is found: a mask file for one image, or a
             folder with `NAME_occlusion.png` or `NAME.png` for every image; for `network` alone.
         method: out of `images.occlusion_settings.METHODS`, or `network`.
-        fill_holes: fills holes, of type `images.occlusion.FillHoles`; for `network` alone.
+        networks: an `images.occlusion.Networks`; for the method `network` alone.
         find_lesion: outlines the lesion where no mask is given.
         workers: number of threads.
         overwrite: replace files that are there.
@@ -92,7 +92,7 @@ def purify_files(
         MelanomaError: no image at `source`, an existing output file, an output that is the
             source, or an unknown method.
     """
-    apply = _way(method, fill_holes, find_lesion, occlusion_masks)
+    apply = _way(method, networks, find_lesion, occlusion_masks)
     tasks = _tasks(Path(source), Path(output), mask_output, lesion_masks, occlusion_masks)
     if not overwrite:
         _refuse_existing(tasks)
@@ -159,14 +159,14 @@ class _Way:
 
 
 def _way(
-    method: str, fill_holes: Any, find_lesion: FindLesion | None, occlusion_masks: Path | None
+    method: str, networks: Any, find_lesion: FindLesion | None, occlusion_masks: Path | None
 ) -> _Way:
-    check_method(method, fill_holes)
+    check_method(method, networks)
     if occlusion_masks is None:
-        return _Way(purifier(method, find_lesion, fill_holes), None, fill_holes is not None)
-    if fill_holes is None:
+        return _Way(purifier(method, find_lesion, networks), None, networks is not None)
+    if networks is None:
         raise MelanomaError(f"expected occlusion masks with the method network; found {method}")
-    return _Way(None, masked_purifier(fill_holes), copies_untouched=True)
+    return _Way(None, masked_purifier(networks), copies_untouched=True)
 
 
 def _targets(task: _Task) -> list[Path]:

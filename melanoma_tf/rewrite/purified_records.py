@@ -43,6 +43,7 @@ class PurifySettings:
         quality: JPEG quality of purified images, 1 to 100; PNG records stay PNG.
         segmenter: what outlines lesions in examples without a mask, by name; for the manifest.
         network: what fills holes with the method `network`, by name; for the manifest.
+        detector: what finds these holes, likewise.
 
     Raises:
         MelanomaError: the share is out of [0, 1], or the quality out of its range.
@@ -54,6 +55,7 @@ class PurifySettings:
     quality: int = 95
     segmenter: str = "none"
     network: str = "none"
+    detector: str = "none"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_occlusion <= 1:
@@ -69,7 +71,7 @@ def purify_records(
     settings: PurifySettings | None = None,
     *,
     find_lesion: FindLesion | None = None,
-    fill_holes: Any = None,
+    networks: Any = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -86,7 +88,7 @@ def purify_records(
         output: the record folder to appear, whole or not at all.
         settings: method and threshold.
         find_lesion: outlines the lesion in an example that has no mask; name it in `settings`.
-        fill_holes: fills holes with the method `network`; name it in `settings`.
+        networks: an `images.occlusion.Networks`, of the method `network`; name them in `settings`.
         workers: number of threads.
         overwrite: replace an existing folder.
         progress: wraps the stream of examples read, given their number.
@@ -106,7 +108,7 @@ def purify_records(
     manifest = read_manifest(source)
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")
-    apply = purifier(settings.method, find_lesion, fill_holes)
+    apply = purifier(settings.method, find_lesion, networks)
     pairs: Iterable[tuple[Example, Example | None]] = in_threads(
         lambda example: (example, _purified(example, apply, settings)),
         read_examples(source),

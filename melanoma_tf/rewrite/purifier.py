@@ -30,25 +30,25 @@ Result = TypeVar("Result")
 def purifier(
     method: str = "classical",
     find_lesion: FindLesion | None = None,
-    fill_holes: Any = None,
+    networks: Any = None,
 ) -> Purifier:
     """The fastest way to purify single images by a method.
 
     Args:
         method: out of `images.occlusion_settings.METHODS`, or `network`.
         find_lesion: outlines the lesion of an image that comes without a mask.
-        fill_holes: fills holes, of type `images.occlusion.FillHoles`; for `network` alone.
+        networks: an `images.occlusion.Networks`; for `network` alone.
 
     Raises:
-        MelanomaError: there is no such method, or `network` without, another with a filling.
+        MelanomaError: there is no such method, or `network` without, another with networks.
     """
-    check_method(method, fill_holes)
+    check_method(method, networks)
     if find_lesion is not None:
-        return _with_lesions(purifier(method, None, fill_holes), find_lesion)
+        return _with_lesions(purifier(method, None, networks), find_lesion)
     if method == "classical":
         return purify_image
     if method == NETWORK:
-        return _network_purifier(fill_holes)
+        return _network_purifier(networks)
     # Here, not above: TensorFlow takes seconds to load, and the classical way does without it.
     from melanoma_tf.images.occlusion import purify
 
@@ -59,10 +59,12 @@ def purifier(
     return run
 
 
-def _network_purifier(fill_holes: Any) -> Purifier:
+def _network_purifier(networks: Any) -> Purifier:
     from melanoma_tf.images.occlusion import purify_by
 
-    apply = _traced(lambda image, lesion: purify_by(fill_holes, image, lesion))
+    apply = _traced(
+        lambda image, lesion: purify_by(networks.fill, image, lesion, find=networks.find)
+    )
 
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
         # No mask says the same as an empty one: marks are sought everywhere.
@@ -73,11 +75,11 @@ def _network_purifier(fill_holes: Any) -> Purifier:
     return run
 
 
-def masked_purifier(fill_holes: Any) -> MaskedPurifier:
+def masked_purifier(networks: Any) -> MaskedPurifier:
     """How an image is purified whose occlusions are given.
 
     Args:
-        fill_holes: fills holes, of type `images.occlusion.FillHoles`.
+        networks: an `images.occlusion.Networks`.
 
     Returns:
         A function that raises `MelanomaError` at a mask of another size than its image, or one
@@ -85,7 +87,7 @@ def masked_purifier(fill_holes: Any) -> MaskedPurifier:
     """
     from melanoma_tf.images.occlusion import purify_by
 
-    apply = _traced(lambda image, mask: purify_by(fill_holes, image, occlusion_masks=mask))
+    apply = _traced(lambda image, mask: purify_by(networks.fill, image, occlusion_masks=mask))
 
     def run(image: Pixels, occlusions: Pixels) -> tuple[Pixels, Pixels]:
         purified, replaced = apply(image, occlusions)
@@ -122,15 +124,14 @@ def _traced(purify: Callable[[Any, Any], tuple[Any, Any]]) -> MaskedPurifier:
     return run
 
 
-def check_method(method: str, fill_holes: Any = None) -> None:
+def check_method(method: str, networks: Any = None) -> None:
     """Raise `MelanomaError` where there is no such method, or a network is wanting or too much."""
     known = (*METHODS, NETWORK)
     if method not in known:
         raise MelanomaError(f"expected a method out of {', '.join(known)}; found {method!r}")
-    if (method == NETWORK) != (fill_holes is not None):
+    if (method == NETWORK) != (networks is not None):
         raise MelanomaError(
-            f"expected a network to fill holes with the method {NETWORK}, and with no other; "
-            f"found {method}"
+            f"expected networks with the method {NETWORK}, and with no other; found {method}"
         )
 
 

@@ -3,7 +3,9 @@
 find_lesion = load_segmenter()
 probability = find_lesion(image)   # float32 (height, width)
 mask = find_lesion.mask(image)     # uint8 (height, width), 0 or 255
-purified, replaced = melanoma_tf.images.occlusion.purify_by(load_inpainter(), images)
+purified, replaced = melanoma_tf.images.occlusion.purify_by(
+    load_inpainter(), images, find=load_detector()
+)
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from melanoma_tf.files import write_atomically, write_json
 from melanoma_tf.models.hole_filler import HoleFiller
 from melanoma_tf.models.inpainter import build_inpainter
 from melanoma_tf.models.lesion_finder import LesionFinder, Use
+from melanoma_tf.models.occlusion_detector import build_detector
+from melanoma_tf.models.occlusion_finder import OcclusionFinder
 from melanoma_tf.models.segmenter import build_segmenter
 
-SEGMENTER, INPAINTER = "segmenter", "inpainter"
+SEGMENTER, INPAINTER, DETECTOR = "segmenter", "inpainter", "occlusion_detector"
 _SEGMENTER_NETWORK = (
     "base_filters",
     "padding",
@@ -34,6 +38,7 @@ _SEGMENTER_NETWORK = (
     "chroma",
 )
 _USE = ("threshold", "adapt", "flips", "refine", "largest_only")
+_DETECTOR_NETWORK = ("base_filters", "levels")
 _INPAINTER_NETWORK = ("base_filters", "levels", "normalization", "start", "full_size")
 
 
@@ -56,6 +61,15 @@ def load_inpainter() -> HoleFiller:
     return read_inpainter(_here())
 
 
+def load_detector() -> OcclusionFinder:
+    """The occlusion detector that ships, see `occlusion_detector.md` beside this file.
+
+    Returns:
+        What `images.occlusion.purify_by` takes for `find`.
+    """
+    return read_detector(_here())
+
+
 def read_segmenter(folder: Path) -> LesionFinder:
     """Read what `write_segmenter` wrote."""
     settings = _read_settings(folder, SEGMENTER)
@@ -71,6 +85,14 @@ def read_inpainter(folder: Path) -> HoleFiller:
     model = build_inpainter(**{name: settings[name] for name in _INPAINTER_NETWORK})
     _read_weights(model, folder, INPAINTER)
     return HoleFiller(model)
+
+
+def read_detector(folder: Path) -> OcclusionFinder:
+    """Read what `write_detector` wrote."""
+    settings = _read_settings(folder, DETECTOR)
+    model = build_detector(**{name: settings[name] for name in _DETECTOR_NETWORK})
+    _read_weights(model, folder, DETECTOR)
+    return OcclusionFinder(model, settings["threshold"])
 
 
 def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
@@ -94,6 +116,17 @@ def write_inpainter(model: keras.Model, folder: Path, settings: dict[str, Any]) 
         settings: the arguments of `build_inpainter`, by name; what else is there is kept.
     """
     _write(model, folder, INPAINTER, settings)
+
+
+def write_detector(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
+    """Write an occlusion detector's weights as float16 and its settings, as they ship.
+
+    Args:
+        model: what `build_detector` returns.
+        folder: gets `occlusion_detector.npz` and `occlusion_detector.json`.
+        settings: the arguments of `build_detector`, and `threshold`; what else is there is kept.
+    """
+    _write(model, folder, DETECTOR, settings)
 
 
 def _here() -> Path:

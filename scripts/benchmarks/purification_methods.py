@@ -35,13 +35,13 @@ def opencv_twin(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.n
     return purified, mask > 0
 
 
-def graph(method: str, with_lesion: bool) -> Method:
+def graph(method: str, with_lesion: bool, **options: str) -> Method:
     """A method as a graph op, one traced function for images of every size."""
     import tensorflow as tf
 
     from melanoma_tf.recipes.purification import GraphPurifier
 
-    purify = GraphPurifier(method)
+    purify = GraphPurifier(method, **options)
 
     colour, grey = (tf.TensorSpec([None, None, n], tf.uint8) for n in (3, 1))
 
@@ -65,6 +65,6 @@ def methods() -> dict[str, Method]:
         "classical, graph": graph("classical", with_lesion=False),
         "classical, graph, lesion mask": graph("classical", with_lesion=True),
         "classical, OpenCV": opencv_twin,
+        "network, classical detector": graph("network", with_lesion=True, detector="classical"),
         "network": graph("network", with_lesion=False),
-        "network, lesion mask": graph("network", with_lesion=True),
     }

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.images.occlusion import purify, purify_by
+from melanoma_tf.images.occlusion import Networks, purify, purify_by
 from melanoma_tf.rewrite.purifier import masked_purifier
 
 GREEN = (0.0, 1.0, 0.0)
@@ -86,7 +86,7 @@ def test_a_mask_that_leaves_no_whole_pixel_at_the_working_size_leaves_the_image(
     np.testing.assert_array_equal(purified, image)
     assert not replaced.numpy().any()
     with pytest.raises(MelanomaError, match="nearly all of the image"):
-        masked_purifier(in_green)(image, mask)
+        masked_purifier(Networks(in_green))(image, mask)
 
 
 def test_a_full_mask_is_an_error_and_in_a_graph_leaves_the_image():
@@ -113,3 +113,26 @@ def test_in_a_pipeline_it_does_what_it_does_eagerly():
     nothing, masks = purify_by(never, images[:0])
     assert nothing.shape == (0, 96, 128, 3)
     assert masks.shape == (0, 96, 128, 1)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (700, 900)])
+def test_what_is_replaced_is_what_a_detector_of_ones_own_finds_and_a_pixel_around(size):
+    sizes = []
+
+    def four_rows(images):
+        sizes.append(tuple(images.shape[1:3]))
+        rows = tf.range(tf.shape(images)[1])[tf.newaxis, :, tf.newaxis, tf.newaxis]
+        return tf.cast((rows >= 48) & (rows < 52), tf.float32) * tf.ones_like(images[..., :1])
+
+    image = np.random.default_rng(3).integers(0, 256, (*size, 3), dtype=np.uint8)
+    purified, mask = (part.numpy() for part in purify_by(in_green, image, find=four_rows))
+    assert max(sizes[0]) == 512
+    replaced = mask[..., 0] > 0
+    np.testing.assert_array_equal(purified[~replaced], image[~replaced])
+    scale = max(size) / 512
+    rows = np.flatnonzero(replaced.all(1))
+    assert replaced.any(1).sum() == len(rows)
+    # Those of the working size, and one of the size that is filled at on both sides.
+    margin = max(1.0, scale)
+    assert rows[0] == pytest.approx(48 * scale - margin, abs=margin)
+    assert rows[-1] + 1 == pytest.approx(52 * scale + margin, abs=margin)

@@ -23,7 +23,7 @@ from melanoma_tf.recipes.classifier import classifier_inputs, export_run
 from melanoma_tf.recipes.evaluation import purified_by
 from melanoma_tf.recipes.inpainter import InpainterSettings, feature_source, train_inpainter
 from melanoma_tf.recipes.prediction import purification
-from melanoma_tf.recipes.purification import GraphPurifier, load_filler
+from melanoma_tf.recipes.purification import GraphPurifier, load_networks
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 
@@ -52,7 +52,7 @@ def quick_detector():
     strip = np.zeros((32, 32, 1), np.float32)
     strip[3:6] = 1.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "_own_occlusions", lambda _: tf.constant(strip))
+        patch.setattr(pipeline, "own_occlusions", lambda _: tf.constant(strip))
         yield
 
 
@@ -239,7 +239,8 @@ def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
 def test_records_say_which_network_purified_them(run_dir, phantom_records, tmp_path):
     out = tmp_path / "purified"
     done = invoke("purify", phantom_records, "--method", "network", "--run-dir", run_dir,
-                  "--segmenter", "none", "--min-occlusion", 0.02, "--output", out)  # fmt: skip
+                  "--segmenter", "none", "--detector", "classical", "--min-occlusion", 0.02,
+                  "--output", out)  # fmt: skip
     assert done.exit_code == 0, done.output
     manifest = read_manifest(out)
     assert manifest.count(origin="purified") > 0
@@ -259,7 +260,8 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
     assert purification(inputs) == "network"
     encoded = (photos[0] / "hairy.png").read_bytes()
     loaded = loading.load_image(tf.constant(encoded), inputs.short_side_px)
-    by_hand, replaced = purify_by(load_filler(run_dir), loaded)
+    networks = load_networks(run_dir)
+    by_hand, replaced = purify_by(networks.fill, loaded, find=networks.find)
     assert replaced.numpy().any()
     seen = central_view(tf.constant(encoded), inputs)
     np.testing.assert_array_equal(seen, loading.centre_crop(by_hand, inputs.image_size_px))
