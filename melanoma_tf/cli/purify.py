@@ -95,9 +95,13 @@ def purify(
     given = kind["occlusion_masks"] is not None
     # A network tells a mark from a lesion by itself.
     needs_lesions = not given and (method != "network" or detector == "classical")
+    if not needs_lesions:
+        if kind["lesion_masks"] is not None or segmenter not in ("shipped", "none"):
+            warn("lesions are not looked at: only the classical detector does that")
+        segmenter = "none"
     shared = {
         "networks": _networks(method, run_dir, detector, given),
-        "find_lesion": _lesion_finder(segmenter) if needs_lesions else None,
+        "find_lesion": _lesion_finder(segmenter),
         "workers": available_cores() if workers is None else workers,
         "overwrite": overwrite,
         "progress": functools.partial(_bar, "purifying"),
@@ -175,6 +179,10 @@ def _networks(method: str, run_dir: Path | None, detector: str, masks_given: boo
             if found:
                 raise MelanomaError(f"expected {option} with --method network only; found {method}")
         return None
+    if masks_given and detector != "shipped":
+        raise MelanomaError(
+            f"expected --mask or --detector: a mask is replaced as it is; found both, {detector}"
+        )
     from melanoma_tf.recipes.purification import load_networks
 
     return load_networks(run_dir, "classical" if masks_given else detector)

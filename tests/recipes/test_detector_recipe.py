@@ -132,8 +132,10 @@ def test_a_trained_detector_finds_hairs_and_the_image_outside_stays(run_dir, hai
     source = tmp_path / "hairy.png"
     cv2.imwrite(str(source), image)
     done = invoke("purify", source, "--method", "network", "--detector", run_dir,
-                  "--output", tmp_path / "out", "--mask-output", tmp_path / "masks")  # fmt: skip
+                  "--lesion-masks", tmp_path, "--output", tmp_path / "out",
+                  "--mask-output", tmp_path / "masks")  # fmt: skip
     assert done.exit_code == 0, done.output
+    assert "lesions are not looked at" in done.output
     mask = cv2.imread(str(tmp_path / "masks" / "hairy.png"), 0) > 0
     purified = cv2.imread(str(tmp_path / "out" / "hairy.png"))
     assert (mask & truth).sum() > 0.9 * truth.sum()
@@ -147,7 +149,9 @@ def test_records_say_which_detector_purified_them(run_dir, phantom_records, tmp_
     done = invoke("purify", phantom_records, "--method", "network", "--detector", run_dir,
                   "--min-occlusion", 0.0, "--output", out)  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert read_manifest(out).settings["purify"]["detector"] == str(run_dir)
+    settings = read_manifest(out).settings["purify"]
+    assert settings["detector"] == str(run_dir)
+    assert settings["segmenter"] == "none"
 
 
 def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
@@ -172,6 +176,9 @@ def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
     done = invoke(*common, "--method", "network", "--detector", tmp_path / "nowhere")
     assert done.exit_code != 0
     assert "nowhere" in done.output
+    done = invoke(*common, "--method", "network", "--mask", source, "--detector", run_dir)
+    assert done.exit_code != 0
+    assert "expected --mask or --detector" in done.output
     done = invoke(*common, "--method", "network", "--run-dir", run_dir)
     assert done.exit_code != 0
     assert "occlusion-detector" in done.output
