@@ -72,6 +72,11 @@ def load_occlusion_finder(detector: str = SHIPPED) -> OcclusionFinder | None:
         return None
     if detector == SHIPPED:
         return load_detector()
+    if not Path(detector).is_dir():
+        raise MelanomaError(
+            f"expected a detector out of {SHIPPED}, {CLASSICAL}, or a finished run; "
+            f"found {detector}"
+        )
     return OcclusionFinder(_run_model(Path(detector), DETECTOR_KIND))
 
 

@@ -175,6 +175,7 @@ def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
     assert "--detector with --method network only; found classical" in done.output
     done = invoke(*common, "--method", "network", "--detector", tmp_path / "nowhere")
     assert done.exit_code != 0
+    assert "a detector out of shipped, classical, or a finished run" in done.output
     assert "nowhere" in done.output
     done = invoke(*common, "--method", "network", "--mask", source, "--detector", run_dir)
     assert done.exit_code != 0
