@@ -114,8 +114,8 @@ def purify(
         _refuse(kind, images, "images", f"{source} is a record folder")
         chosen = {"segmenter": segmenter, **{name: kind[name] for name in records}}
         if method == "network":
-            chosen |= {"network": "shipped" if run_dir is None else str(run_dir)}
-            chosen |= {"detector": detector}
+            chosen["network"] = "shipped" if run_dir is None else str(run_dir)
+            chosen["detector"] = detector
         _purify_records(source, output, method, chosen, shared)
     else:
         _refuse(kind, records, "record folders", f"{source} is none")

@@ -12,22 +12,9 @@ from melanoma_tf.cli.train import train
 
 
 @train.command("occlusion-detector")
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    required=True,
-    multiple=True,
-    help="A folder that build-records made; repeat for several.",
-)
+@options.record_folders()
 @options.run_dir()
-@click.option(
-    "--image-size",
-    "image_size_px",
-    type=click.IntRange(32, 512),
-    default=256,
-    show_default=True,
-    help="Side of the squares, cut out of images with a long side of 512 pixels.",
-)
+@options.squares_size()
 @click.option("--base-filters", type=click.IntRange(min=1), default=12, show_default=True)
 @click.option(
     "--levels",
@@ -36,9 +23,7 @@ from melanoma_tf.cli.train import train
     show_default=True,
     help="How often the size is halved.",
 )
-@click.option(
-    "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
-)
+@options.start_weights
 @click.option(
     "--clean-share",
     type=click.FloatRange(0, 1),

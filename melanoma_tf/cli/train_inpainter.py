@@ -19,22 +19,9 @@ def _weight(name: str, default: float, text: str) -> Any:
 
 
 @train.command()
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    required=True,
-    multiple=True,
-    help="A folder that build-records made; repeat for several.",
-)
+@options.record_folders()
 @options.run_dir()
-@click.option(
-    "--image-size",
-    "image_size_px",
-    type=click.IntRange(32, 512),
-    default=256,
-    show_default=True,
-    help="Side of the squares, cut out of images with a long side of 512 pixels.",
-)
+@options.squares_size()
 @click.option("--base-filters", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option(
     "--levels",
@@ -54,9 +41,7 @@ def _weight(name: str, default: float, text: str) -> Any:
     help="filling: the network refines the classical filling of the holes.",
 )
 @click.option("--full-size", is_flag=True, help="One more layer on either side, at full size.")
-@click.option(
-    "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
-)
+@options.start_weights
 @click.option(
     "--features",
     default="imagenet",

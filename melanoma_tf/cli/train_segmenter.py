@@ -47,9 +47,7 @@ from melanoma_tf.cli.train import train
 @click.option("--colour-constancy", is_flag=True, help="Divide out the light's colour first.")
 @click.option("--skin-reference", is_flag=True, help="Divide out the skin's colour first.")
 @click.option("--chroma", is_flag=True, help="Hue and saturation as a point, with no jump at red.")
-@click.option(
-    "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
-)
+@options.start_weights
 @options.epochs(100)
 @options.batch_size(8)
 @click.option(

@@ -7,60 +7,48 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.drawn_occlusions import draw_occlusions
 from melanoma_tf.images.filling import fill
 from melanoma_tf.images.morphology import dilate
-from melanoma_tf.images.occlusion_settings import WORKING_SIZE_PX
 from melanoma_tf.models.inpainter_losses import pack
-from melanoma_tf.pipeline import stream
-from melanoma_tf.pipeline.squares import DOUBTED_PX, cut, decoded, middle, own_occlusions
-from melanoma_tf.records.folders import Folders, RecordFolders
-from melanoma_tf.records.manifest import read_manifest, shard_paths
+from melanoma_tf.pipeline.squares import (
+    DOUBTED_PX,
+    SquareInputs,
+    evaluation_squares,
+    own_occlusions,
+    training_squares,
+)
+from melanoma_tf.records.folders import Folders
 
 # ((images, known), packed truth)
 Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
-class InpainterInputs:
+class InpainterInputs(SquareInputs):
     """How records become pairs.
 
     Images are brought to the working size of the purification (a long side of 512 pixels), and
     squares are cut out of them, whose own occlusions the classical detector finds.
 
     Attributes:
-        image_size_px: side of the squares.
-        batch_size: pairs in a batch, over all replicas.
         classical_share: share of the pairs that are made by the classical method: its mask of an
             image's own occlusions, and its filling for truth (Bisla et al. 2019, Section 6.1).
             The others get random occlusions drawn, and the image for truth but for its own.
         detected_share: share of the drawn pairs whose mask is what the classical detector finds
             of the drawing, with its gaps and faint edges; the others' follows the drawing.
-        augment: mirror, transpose, and change colours.
-        shuffle_window: examples that are shuffled among each other.
-        seed: of everything.
+        image_size_px, batch_size, augment, shuffle_window, seed: see `SquareInputs`.
 
     Raises:
         MelanomaError: a size below 32, or a share out of [0, 1].
     """
 
-    image_size_px: int = 256
-    batch_size: int = 8
     classical_share: float = 0.25
     detected_share: float = 0.5
-    augment: bool = True
-    shuffle_window: int = 4096
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 32 <= self.image_size_px <= WORKING_SIZE_PX:
-            raise MelanomaError(
-                f"expected squares of 32 to {WORKING_SIZE_PX} px; found {self.image_size_px}"
-            )
-        for share in (self.classical_share, self.detected_share):
-            if not 0 <= share <= 1:
-                raise MelanomaError(f"expected a share in [0, 1]; found {share}")
+        super().__post_init__()
+        self.check_shares(self.classical_share, self.detected_share)
 
 
 def training_batches(
@@ -80,23 +68,12 @@ def training_batches(
         of them `(batch, size, size, 1)`, 1 or 0, and the truth as `models.inpainter_losses.pack`
         makes it; all float32.
     """
-    held = RecordFolders.read(folders)
-
-    def example(number: tf.Tensor, serialized: tf.Tensor) -> Pairs:
-        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
-        image, size_px = decoded(serialized, inputs.image_size_px), inputs.image_size_px
-        square = cut(image, size_px, seed, augment=inputs.augment)
-        return _pair(square, inputs, seed)
-
-    records = stream.shuffled_stream(
-        held.shard_paths("train"),
-        held.count(split="train"),
-        seed=inputs.seed,
-        window=inputs.shuffle_window,
-        first_example=first_example,
+    return training_squares(
+        folders,
+        inputs,
+        lambda square, seed: _pair(square, inputs, seed),
+        first_example,
     )
-    pairs = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(pairs.batch(inputs.batch_size, drop_remainder=True))
 
 
 def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.data.Dataset:
@@ -107,17 +84,12 @@ def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.
     Returns:
         Batches as `training_batches`; the last may be smaller.
     """
-    paths = shard_paths(folder, read_manifest(folder), split)
-
-    def example(number: tf.Tensor, serialized: tf.Tensor) -> Pairs:
-        seed = tf.stack([tf.constant(0, tf.int64), number * 128])
-        image, size_px = decoded(serialized, inputs.image_size_px), inputs.image_size_px
-        square = middle(image, size_px)
-        return _drawn_pair(square, own_occlusions(square), inputs, seed)
-
-    records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
-    pairs = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(pairs.batch(inputs.batch_size))
+    return evaluation_squares(
+        folder,
+        split,
+        inputs,
+        lambda square, seed: _drawn_pair(square, own_occlusions(square), inputs, seed),
+    )
 
 
 def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:

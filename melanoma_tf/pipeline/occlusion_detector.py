@@ -8,16 +8,18 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images.drawn_occlusions import paint_occlusions
 from melanoma_tf.images.geometry import resize
 from melanoma_tf.images.morphology import dilate
-from melanoma_tf.images.occlusion_settings import WORKING_SIZE_PX
 from melanoma_tf.models.occlusion_losses import pack
-from melanoma_tf.pipeline import stream
-from melanoma_tf.pipeline.squares import DOUBTED_PX, cut, decoded, middle, own_occlusions
-from melanoma_tf.records.folders import Folders, RecordFolders
-from melanoma_tf.records.manifest import read_manifest, shard_paths
+from melanoma_tf.pipeline.squares import (
+    DOUBTED_PX,
+    SquareInputs,
+    evaluation_squares,
+    own_occlusions,
+    training_squares,
+)
+from melanoma_tf.records.folders import Folders
 
 # A pixel counts as occluded from this coverage on, where the drawing changed it by as much.
 _LEAST_COVERAGE = 0.2
@@ -28,7 +30,7 @@ Examples = tuple[tf.Tensor, tf.Tensor]
 
 
 @dataclass(frozen=True)
-class DetectorInputs:
+class DetectorInputs(SquareInputs):
     """How records become examples.
 
     Images are brought to the working size of the purification (a long side of 512 pixels), squares
@@ -37,35 +39,21 @@ class DetectorInputs:
     it has been drawn over.
 
     Attributes:
-        image_size_px: side of the squares.
-        batch_size: squares in a batch, over all replicas.
         clean_share: share of the squares that nothing is drawn on.
         coarse_share: share of the squares that are shown as if they came from a smaller image, of
             down to a sixth of the working size, and had been brought to it.
-        augment: mirror, transpose, and change colours.
-        shuffle_window: examples that are shuffled among each other.
-        seed: of everything.
+        image_size_px, batch_size, augment, shuffle_window, seed: see `SquareInputs`.
 
     Raises:
         MelanomaError: a size below 32, or a share out of [0, 1].
     """
 
-    image_size_px: int = 256
-    batch_size: int = 8
     clean_share: float = 0.1
     coarse_share: float = 0.4
-    augment: bool = True
-    shuffle_window: int = 4096
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 32 <= self.image_size_px <= WORKING_SIZE_PX:
-            raise MelanomaError(
-                f"expected squares of 32 to {WORKING_SIZE_PX} px; found {self.image_size_px}"
-            )
-        for share in (self.clean_share, self.coarse_share):
-            if not 0 <= share <= 1:
-                raise MelanomaError(f"expected a share in [0, 1]; found {share}")
+        super().__post_init__()
+        self.check_shares(self.clean_share, self.coarse_share)
 
 
 def training_batches(
@@ -84,23 +72,12 @@ def training_batches(
         Batches `(images, truth)`: RGB `(batch, size, size, 3)` in [0, 255], and where they are
         occluded as `models.occlusion_losses.pack` makes it; all float32.
     """
-    held = RecordFolders.read(folders)
-
-    def example(number: tf.Tensor, serialized: tf.Tensor) -> Examples:
-        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
-        image = decoded(serialized, inputs.image_size_px)
-        square = cut(image, inputs.image_size_px, seed, augment=inputs.augment)
-        return _example(square, inputs.clean_share, inputs.coarse_share, seed)
-
-    records = stream.shuffled_stream(
-        held.shard_paths("train"),
-        held.count(split="train"),
-        seed=inputs.seed,
-        window=inputs.shuffle_window,
-        first_example=first_example,
+    return training_squares(
+        folders,
+        inputs,
+        lambda square, seed: _example(square, inputs.clean_share, inputs.coarse_share, seed),
+        first_example,
     )
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
 
 
 def evaluation_batches(folder: Path, split: str, inputs: DetectorInputs) -> tf.data.Dataset:
@@ -111,16 +88,9 @@ def evaluation_batches(folder: Path, split: str, inputs: DetectorInputs) -> tf.d
     Returns:
         Batches as `training_batches`; the last may be smaller.
     """
-    paths = shard_paths(folder, read_manifest(folder), split)
-
-    def example(number: tf.Tensor, serialized: tf.Tensor) -> Examples:
-        seed = tf.stack([tf.constant(0, tf.int64), number * 128])
-        square = middle(decoded(serialized, inputs.image_size_px), inputs.image_size_px)
-        return _example(square, 0.0, inputs.coarse_share, seed)
-
-    records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(inputs.batch_size))
+    return evaluation_squares(
+        folder, split, inputs, lambda square, seed: _example(square, 0.0, inputs.coarse_share, seed)
+    )
 
 
 def _example(

@@ -5,19 +5,109 @@ All are graph ops on float32 RGB `(height, width, 3)` in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import tensorflow as tf
 
+from melanoma_tf.errors import MelanomaError
 from melanoma_tf.images import appearance as looks
 from melanoma_tf.images.geometry import fit_long_side, resize
 from melanoma_tf.images.occlusion_graph import find_occlusions
 from melanoma_tf.images.occlusion_settings import WORKING_SIZE_PX, OcclusionSettings
+from melanoma_tf.pipeline import stream
 from melanoma_tf.records import schema
+from melanoma_tf.records.folders import Folders, RecordFolders
+from melanoma_tf.records.manifest import read_manifest, shard_paths
 
 # How far from what the detector found on an image itself the truth is doubted.
 DOUBTED_PX = 7
 _COLOURS = looks.Appearance(
     colour=0.8, illumination=0.2, blur=0.2, dark_corners=0, hairs=0, ruler=0, ink=0, sticker=0
 )
+
+# (square, seed) -> what is learned from it, a nest of tensors; the seed is int64 `(2,)`.
+Make = Callable[[tf.Tensor, tf.Tensor], Any]
+
+
+@dataclass(frozen=True)
+class SquareInputs:
+    """How records become batches of squares.
+
+    Attributes:
+        image_size_px: side of the squares.
+        batch_size: squares in a batch, over all replicas.
+        augment: mirror, transpose, and change colours.
+        shuffle_window: examples that are shuffled among each other.
+        seed: of everything.
+
+    Raises:
+        MelanomaError: a size below 32 or above the working size.
+    """
+
+    image_size_px: int = 256
+    batch_size: int = 8
+    augment: bool = True
+    shuffle_window: int = 4096
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 32 <= self.image_size_px <= WORKING_SIZE_PX:
+            raise MelanomaError(
+                f"expected squares of 32 to {WORKING_SIZE_PX} px; found {self.image_size_px}"
+            )
+
+    def check_shares(self, *shares: float) -> None:
+        """Raise `MelanomaError` at a share out of [0, 1]."""
+        for share in shares:
+            if not 0 <= share <= 1:
+                raise MelanomaError(f"expected a share in [0, 1]; found {share}")
+
+
+def training_squares(
+    folders: Folders, inputs: SquareInputs, make: Make, first_example: int
+) -> tf.data.Dataset:
+    """The endless stream of batches of what is made of random squares of the `train` split.
+
+    It is a pure function of the records, the settings and `first_example`, the number of examples
+    that are left out.
+    """
+    held = RecordFolders.read(folders)
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> Any:
+        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
+        image, size_px = decoded(serialized, inputs.image_size_px), inputs.image_size_px
+        return make(cut(image, size_px, seed, augment=inputs.augment), seed)
+
+    records = stream.shuffled_stream(
+        held.shard_paths("train"),
+        held.count(split="train"),
+        seed=inputs.seed,
+        window=inputs.shuffle_window,
+        first_example=first_example,
+    )
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+
+
+def evaluation_squares(
+    folder: Path, split: str, inputs: SquareInputs, make: Make
+) -> tf.data.Dataset:
+    """One pass over a split: what is made of the middle of every image, always by the same seeds.
+
+    A purified copy that stands beside its original is left out.
+    """
+    paths = shard_paths(folder, read_manifest(folder), split)
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> Any:
+        seed = tf.stack([tf.constant(0, tf.int64), number * 128])
+        return make(middle(decoded(serialized, inputs.image_size_px), inputs.image_size_px), seed)
+
+    records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size))
 
 
 def decoded(serialized: tf.Tensor, size_px: int) -> tf.Tensor:

@@ -1,0 +1,40 @@
+"""Pictures of a fixed set of validation images, drawn into TensorBoard after every epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow import keras
+
+SHOWN = 6
+
+
+class ValidationPictures(keras.callbacks.Callback):
+    """Draws what `pictures` makes, as TensorBoard's `validation`.
+
+    Args:
+        title: of the pictures.
+        logs: TensorBoard's folder.
+    """
+
+    def __init__(self, title: str, logs: Path):
+        super().__init__()
+        self._title, self._logs = title, logs
+
+    def pictures(self) -> tf.Tensor:
+        """What the model makes of the images now, uint8 RGB `(up to 6, height, width, 3)`."""
+        raise NotImplementedError
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Open the folder."""
+        self._writer = tf.summary.create_file_writer(str(self._logs / "validation"))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Draw."""
+        with self._writer.as_default():
+            tf.summary.image(self._title, self.pictures(), step=epoch, max_outputs=SHOWN)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Close the file."""
+        self._writer.close()
