@@ -74,12 +74,13 @@ from melanoma_tf.cli.train import train
 @click.option("--label-smoothing", type=click.FloatRange(0, 0.5), default=0.0, show_default=True)
 @click.option(
     "--augment",
-    type=click.Choice(["none", "mild", "movement", "colour", "full", "skin"]),
+    type=click.Choice(["none", "mild", "movement", "colour", "full", "skin", "devices"]),
     default="full",
     show_default=True,
     help="mild: small moves and colour changes; movement: flips, rotation, scale, elastic warp; "
     "colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, stickers; "
-    "skin: and red, blotched, freckled skin, pale lesions, gel.",
+    "skin: and red, blotched, freckled skin, pale lesions, gel; "
+    "devices: and, of most images, colours and textures changed at random, for other devices.",
 )
 @options.average_momentum
 @click.option(

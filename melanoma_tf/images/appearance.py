@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from melanoma_tf.images import occluders, skin
+from melanoma_tf.images import occluders, random_looks, skin
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Appearance:
         mottled_skin, pale_lesion: share of the images whose skin or lesion is changed, see
             `images.skin`.
         gel: share of the images with edges of a plate, drops and glare.
+        random_looks: share of the images shown otherwise, see `images.random_looks`.
     """
 
     colour: float = 1.0
@@ -40,6 +41,7 @@ class Appearance:
     mottled_skin: float = 0.0
     pale_lesion: float = 0.0
     gel: float = 0.0
+    random_looks: float = 0.0
 
 
 def vary(
@@ -56,7 +58,7 @@ def vary(
     Returns:
         Image and mask, of the same shapes, ranges and types.
     """
-    shares = tf.random.stateless_uniform([9], seed)
+    shares = tf.random.stateless_uniform([12], seed)
     image = tf.clip_by_value(image, 0.0, 1.0)
 
     def sometimes(index: int, share: float, drawer: occluders.Drawer) -> None:
@@ -72,6 +74,7 @@ def vary(
 
     sometimes(6, appearance.pale_lesion, skin.pale)
     sometimes(7, appearance.mottled_skin, skin.mottle)
+    sometimes(9, appearance.random_looks, random_looks.show_otherwise)
     sometimes(0, appearance.hairs, occluders.draw_hairs)
     sometimes(1, appearance.ruler, occluders.draw_ruler)
     sometimes(2, appearance.ink, occluders.draw_ink)

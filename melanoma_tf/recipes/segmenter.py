@@ -60,6 +60,10 @@ AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
     ),
     "full": (Movement(), Appearance()),
     "skin": (Movement(), Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)),
+    "devices": (
+        Movement(),
+        Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4, random_looks=0.7),
+    ),
 }
 
 

@@ -1,0 +1,77 @@
+"""Showing one image as no camera would: its colours and textures through a random small network.
+
+What lies where stays, and what it looks like changes, so that a network cannot learn the looks of
+the devices that it was trained on. After Ouyang et al. 2022, "Causality-inspired single-source
+domain generalization for medical image segmentation": their global intensity non-linear
+augmentation, and their mixing of two such versions by a smooth random field.
+
+Graph ops for training; every draw is a pure function of a seed.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+_WIDTHS = (3, 4, 4, 3)
+_POINTWISE = 0.6  # Share of the layers that see one pixel at a time.
+_SLOPE = 0.2
+_MOST_DEVIATIONS = 4.0
+_FLATTEST = 1e-3  # Added to deviations, which may be 0.
+_FIELD_GRID = 4
+_FIELD_STEEPNESS = 3.0
+_MIXED = 0.5  # Share of the images made of two versions.
+
+
+def show_otherwise(
+    image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Average an image with what a random network makes of it, or with two, each in its places.
+
+    The network's output has the mean and the deviation of the image, colour by colour; the share
+    that it gets is drawn between none and all.
+
+    Args:
+        image: float32 `(size, size, 3)` RGB in [0, 1].
+        mask: float32 `(size, size, 1)`; comes back as it is.
+        seed: int `(2,)`; the same seed shows the same.
+
+    Returns:
+        float32 `(size, size, 3)` in [0, 1], and the mask.
+    """
+    first = _version(image, seed)
+    second = _version(image, seed + [1_000_003, 0])
+    field = tf.random.stateless_normal([_FIELD_GRID, _FIELD_GRID, 1], seed + [0, 10])
+    field = tf.image.resize(field, image.shape[:2], method="bicubic")
+    share = tf.sigmoid(_FIELD_STEEPNESS * field)
+    mixed = tf.random.stateless_uniform([], seed + [0, 11]) < _MIXED
+    shown = tf.where(mixed, share * first + (1.0 - share) * second, first)
+    return tf.clip_by_value(shown, 0.0, 1.0), mask
+
+
+def _version(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    standard, mean, deviation = _standardised(image)
+    changed, _, _ = _standardised(_random_network(standard, seed))
+    changed = tf.clip_by_value(changed, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
+    share = tf.random.stateless_uniform([], seed + [0, 9])
+    return image + share * (mean + changed * deviation - image)
+
+
+def _standardised(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    mean = tf.reduce_mean(image, [0, 1])
+    deviation = tf.math.reduce_std(image, [0, 1])
+    return (image - mean) / (deviation + _FLATTEST), mean, deviation
+
+
+def _random_network(features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Three convolutions with normal weights, each of 3x3 or of single pixels."""
+    drawn = tf.random.stateless_uniform([len(_WIDTHS) - 1], seed)
+    centre = tf.reshape(tf.one_hot(4, 9), [3, 3, 1, 1])
+    features = features[tf.newaxis]
+    for index, (inputs, outputs) in enumerate(zip(_WIDTHS, _WIDTHS[1:])):
+        kernel = tf.random.stateless_normal([3, 3, inputs, outputs], seed + [0, 1 + 2 * index])
+        kernel = tf.where(drawn[index] < _POINTWISE, kernel * centre, kernel / 3.0)
+        bias = tf.random.stateless_normal([outputs], seed + [0, 2 + 2 * index])
+        features = tf.nn.conv2d(features, kernel, 1, "SAME") + bias
+        if index < len(_WIDTHS) - 2:
+            features = tf.nn.leaky_relu(features, _SLOPE)
+    return features[0]
