@@ -80,7 +80,7 @@ from melanoma_tf.cli.train import train
     help="mild: small moves and colour changes; movement: flips, rotation, scale, elastic warp; "
     "colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, stickers; "
     "skin: and red, blotched, freckled skin, pale lesions, gel; "
-    "devices: and, of most images, colours and textures changed at random, for other devices.",
+    "devices: and colours and textures changed at random, for images of other devices.",
 )
 @options.average_momentum
 @click.option(

@@ -62,7 +62,7 @@ AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
     "skin": (Movement(), Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)),
     "devices": (
         Movement(),
-        Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4, random_looks=0.7),
+        Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4, random_looks=1.0),
     ),
 }
 
