@@ -58,7 +58,7 @@ def vary(
     Returns:
         Image and mask, of the same shapes, ranges and types.
     """
-    shares = tf.random.stateless_uniform([12], seed)
+    shares = tf.random.stateless_uniform([10], seed)
     image = tf.clip_by_value(image, 0.0, 1.0)
 
     def sometimes(index: int, share: float, drawer: occluders.Drawer) -> None:

@@ -11,6 +11,8 @@ from typing import Callable
 
 import tensorflow as tf
 
+from melanoma_tf.images.noise import smooth_noise
+
 Drawer = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 _HAIRS = 14
@@ -121,8 +123,7 @@ def draw_gel(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Ten
     step = tf.sigmoid(outside / width) * 0.3 * (drawn[2] - 0.6)
     image *= 1.0 + tf.reduce_sum(present * step, -1, keepdims=True)
     shine = tf.reduce_sum(present * line, -1, keepdims=True)
-    grain = tf.random.stateless_normal([14, 14, 1], seed + [0, 2])
-    grain = tf.image.resize(grain, image.shape[:2], method="bicubic")
+    grain = smooth_noise(image.shape[0], 14, seed + [0, 2])
     level = tf.random.stateless_uniform([], seed + [0, 3], 0.9, 3.0)
     shine += tf.clip_by_value(grain - level, 0.0, 0.5)
     return tf.where(shine > 0.0, _over(image, shine, tf.ones([3])), image * (1.0 + shine)), mask

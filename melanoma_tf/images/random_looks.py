@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from melanoma_tf.images.noise import smooth_noise
+
 _WIDTHS = (3, 4, 4, 3)
 _POINTWISE = 0.6  # Share of the layers that see one pixel at a time.
 _SLOPE = 0.2
@@ -38,22 +40,24 @@ def show_otherwise(
     Returns:
         float32 `(size, size, 3)` in [0, 1], and the mask.
     """
-    first = _version(image, seed)
-    second = _version(image, seed + [1_000_003, 0])
-    field = tf.random.stateless_normal([_FIELD_GRID, _FIELD_GRID, 1], seed + [0, 10])
-    field = tf.image.resize(field, image.shape[:2], method="bicubic")
-    share = tf.sigmoid(_FIELD_STEEPNESS * field)
-    mixed = tf.random.stateless_uniform([], seed + [0, 11]) < _MIXED
-    shown = tf.where(mixed, share * first + (1.0 - share) * second, first)
-    return tf.clip_by_value(shown, 0.0, 1.0), mask
-
-
-def _version(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     standard, mean, deviation = _standardised(image)
-    changed, _, _ = _standardised(_random_network(standard, seed))
-    changed = tf.clip_by_value(changed, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
-    share = tf.random.stateless_uniform([], seed + [0, 9])
-    return image + share * (mean + changed * deviation - image)
+
+    def version(seed: tf.Tensor) -> tf.Tensor:
+        changed, _, _ = _standardised(_random_network(standard, seed))
+        changed = tf.clip_by_value(changed, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
+        share = tf.random.stateless_uniform([], seed + [0, 9])
+        return image + share * (mean + changed * deviation - image)
+
+    first = version(seed)
+
+    def with_another() -> tf.Tensor:
+        field = smooth_noise(image.shape[0], _FIELD_GRID, seed + [0, 10])
+        share = tf.sigmoid(_FIELD_STEEPNESS * field)
+        return share * first + (1.0 - share) * version(seed + [1_000_003, 0])
+
+    mixed = tf.random.stateless_uniform([], seed + [0, 11]) < _MIXED
+    shown = tf.cond(mixed, with_another, lambda: first)
+    return tf.clip_by_value(shown, 0.0, 1.0), mask
 
 
 def _standardised(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

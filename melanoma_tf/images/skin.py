@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from melanoma_tf.images.noise import smooth_noise
+
 # Absorption of red, green and blue by one unit of pigment, as in `datasets.phantom_skin`.
 _BLOOD = (0.2, 1.15, 0.95)
 _MELANIN = (0.76, 1.14, 1.65)
@@ -63,8 +65,7 @@ def surrounding_skin(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
 def _noise(size_px: int, cells: int, seed: tf.Tensor) -> tf.Tensor:
     """A smooth field `(size, size, 1)` of mean 0 and deviation of about 1."""
-    grid = tf.random.stateless_normal([cells, cells, 1], seed)
-    return 1.4 * tf.image.resize(grid, [size_px, size_px], method="bicubic")
+    return 1.4 * smooth_noise(size_px, cells, seed)
 
 
 def _patches(size_px: int, seed: tf.Tensor) -> tf.Tensor:

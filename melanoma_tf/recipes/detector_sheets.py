@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.recipes.validation_pictures import SHOWN, ValidationPictures
+from melanoma_tf.recipes.validation_pictures import ValidationPictures
 
 
 class DetectorSheets(ValidationPictures):
@@ -18,8 +18,8 @@ class DetectorSheets(ValidationPictures):
     """
 
     def __init__(self, batches: tf.data.Dataset, logs: Path):
-        super().__init__("image, found, truth", logs)
-        self._images, packed = next(iter(batches.unbatch().batch(SHOWN)))
+        super().__init__("image, found, truth", batches, logs)
+        self._images, packed = self._examples
         self._truth = packed[..., :1] * packed[..., 1:] + 0.5 * (1.0 - packed[..., 1:])
 
     def pictures(self) -> tf.Tensor:

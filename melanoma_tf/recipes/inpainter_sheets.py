@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.recipes.validation_pictures import SHOWN, ValidationPictures
+from melanoma_tf.recipes.validation_pictures import ValidationPictures
 
 
 class Sheets(ValidationPictures):
@@ -18,8 +18,8 @@ class Sheets(ValidationPictures):
     """
 
     def __init__(self, batches: tf.data.Dataset, logs: Path):
-        super().__init__("holes, mask, filled, truth", logs)
-        self._inputs, packed = next(iter(batches.unbatch().batch(SHOWN)))
+        super().__init__("holes, mask, filled, truth", batches, logs)
+        self._inputs, packed = self._examples
         self._truth = packed[..., :3]
 
     def pictures(self) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ KIND = "segmenter"
 THRESHOLD_FILE = "threshold.json"
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
 
+_SKIN = Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)
+
 # From nothing to all; `mild` is what segmentation networks are commonly trained with.
 AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
     "none": (None, None),
@@ -59,11 +62,8 @@ AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
         Appearance(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
     ),
     "full": (Movement(), Appearance()),
-    "skin": (Movement(), Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)),
-    "devices": (
-        Movement(),
-        Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4, random_looks=1.0),
-    ),
+    "skin": (Movement(), _SKIN),
+    "devices": (Movement(), dataclasses.replace(_SKIN, random_looks=1.0)),
 }
 
 

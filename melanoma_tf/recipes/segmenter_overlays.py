@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from melanoma_tf.images.masks import draw_outline
-from melanoma_tf.recipes.validation_pictures import SHOWN, ValidationPictures
+from melanoma_tf.recipes.validation_pictures import ValidationPictures
 
 _TRUTH, _FOUND = (0, 255, 0), (255, 255, 0)
 
@@ -22,9 +22,8 @@ class Overlays(ValidationPictures):
     """
 
     def __init__(self, batches: tf.data.Dataset, logs: Path, threshold: float = 0.4):
-        super().__init__("outlines", logs)
-        examples = next(iter(batches.unbatch().batch(SHOWN)))
-        self._images, self._masks = examples
+        super().__init__("outlines", batches, logs)
+        self._images, self._masks = self._examples
         self._threshold = threshold
 
     def pictures(self) -> tf.Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow import keras
 
-SHOWN = 6
+_SHOWN = 6
 
 
 class ValidationPictures(keras.callbacks.Callback):
@@ -15,12 +15,14 @@ class ValidationPictures(keras.callbacks.Callback):
 
     Args:
         title: of the pictures.
+        batches: validation batches; their first 6 examples are shown.
         logs: TensorBoard's folder.
     """
 
-    def __init__(self, title: str, logs: Path):
+    def __init__(self, title: str, batches: tf.data.Dataset, logs: Path):
         super().__init__()
         self._title, self._logs = title, logs
+        self._examples = next(iter(batches.unbatch().batch(_SHOWN)))
 
     def pictures(self) -> tf.Tensor:
         """What the model makes of the images now, uint8 RGB `(up to 6, height, width, 3)`."""
@@ -33,7 +35,7 @@ class ValidationPictures(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Draw."""
         with self._writer.as_default():
-            tf.summary.image(self._title, self.pictures(), step=epoch, max_outputs=SHOWN)
+            tf.summary.image(self._title, self.pictures(), step=epoch, max_outputs=_SHOWN)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Close the file."""

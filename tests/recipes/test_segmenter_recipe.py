@@ -11,9 +11,15 @@ from click.testing import CliRunner
 
 from melanoma_tf.cli import main
 from melanoma_tf.errors import MelanomaError
+from melanoma_tf.pipeline.segmenter import training_batches
 from melanoma_tf.recipes.exporting import export_run
 from melanoma_tf.recipes.segmentation import load_finder, segment_files
-from melanoma_tf.recipes.segmenter import SegmenterSettings, best_threshold, train_segmenter
+from melanoma_tf.recipes.segmenter import (
+    SegmenterSettings,
+    best_threshold,
+    segmenter_inputs,
+    train_segmenter,
+)
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.schema import deserialize
 from melanoma_tf.records.writer import write_records
@@ -106,6 +112,22 @@ def test_unknown_settings_are_refused(phantom_records, tmp_path, field, value):
     wrong = SegmenterSettings(**{**SMALL.__dict__, field: value})
     with pytest.raises(MelanomaError, match=f"found {value}"):
         train_segmenter(phantom_records, tmp_path / "run", wrong, report=quiet)
+
+
+def test_devices_shows_what_skin_shows_with_other_looks(phantom_records):
+    """And the lesions stay where they were."""
+    manifest = read_manifest(phantom_records)
+
+    def batch(augment):
+        settings = SegmenterSettings(**{**SMALL.__dict__, "augment": augment})
+        count = manifest.count(split="train")
+        inputs = segmenter_inputs(settings)
+        return next(iter(training_batches(phantom_records, inputs, count)))
+
+    (skin, skin_masks), (devices, devices_masks) = batch("skin"), batch("devices")
+    np.testing.assert_array_equal(devices_masks, skin_masks)
+    changed = np.abs(devices - skin).mean(axis=(1, 2, 3))
+    assert (changed > 1.0).mean() > 0.7
 
 
 def test_the_best_threshold_is_found():
