@@ -3,7 +3,9 @@ import json
 import pytest
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import published_folder, read_json, write_atomically, write_json
+from melanoma_tf.files import read_json, write_atomically, write_json
+from melanoma_tf.outputs import published_folder
+from melanoma_tf.ownership import MARKER
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
@@ -18,8 +20,8 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_an_old_folder_stays_until_the_new_one_is_whole(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old").write_text("x")
+    with published_folder(tmp_path / "out") as folder:
+        (folder / "old").write_text("x")
     with pytest.raises(MelanomaError, match="exists"), published_folder(tmp_path / "out"):
         pass
     with pytest.raises(OSError), published_folder(tmp_path / "out", overwrite=True):  # noqa: PT011
@@ -27,7 +29,7 @@ def test_an_old_folder_stays_until_the_new_one_is_whole(tmp_path):
     assert (tmp_path / "out" / "old").exists()
     with published_folder(tmp_path / "out", overwrite=True) as folder:
         (folder / "new").write_text("x")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"new", MARKER}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

@@ -83,7 +83,7 @@ def straight(phantom_records, tmp_path_factory):
 def test_the_run_folder_is_as_designed(straight):
     run_dir, history = straight
     assert {path.name for path in run_dir.iterdir()} == {
-        "config.json", "history.json", "logs", "checkpoints", "model.keras",
+        ".melanoma-tf.json", "config.json", "history.json", "logs", "checkpoints", "model.keras",
     }  # fmt: skip
     assert json.loads((run_dir / "config.json").read_text())["learning_rate"] == 1e-2
     assert json.loads((run_dir / "history.json").read_text()) == history

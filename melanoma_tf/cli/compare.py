@@ -61,10 +61,11 @@ def compare(
     from melanoma_tf.evaluation.predictions import read_predictions
     from melanoma_tf.evaluation.score import with_softmax
     from melanoma_tf.evaluation.truth import read_truth
-    from melanoma_tf.files import refuse_existing, write_json
+    from melanoma_tf.files import write_json
+    from melanoma_tf.outputs import refuse_existing_file
 
     if json_path is not None:
-        refuse_existing(json_path, overwrite)
+        refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])
     names = None if taxonomy is None else taxonomy_named(taxonomy).classes
     baseline, candidate = (read_predictions(path, names) for path in (first, second))
     if use_softmax:

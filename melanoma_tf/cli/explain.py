@@ -76,10 +76,11 @@ def explain(
 
     Research software. Not a medical device.
     """
-    from melanoma_tf.files import refuse_existing
+    from melanoma_tf.outputs import refuse_existing
 
     _check(images, run_dir, model, settings)
-    refuse_existing(output, settings["overwrite"])
+    inputs = [*images, run_dir, model, settings["masks"], *settings["records"]]
+    refuse_existing(output, settings["overwrite"], [path for path in inputs if path])
     explainer = _load(run_dir, model, settings)
     if settings["errors"]:
         _explain_errors(explainer, output, settings)

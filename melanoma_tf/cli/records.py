@@ -10,7 +10,8 @@ import click
 
 from melanoma_tf.cli.console import progress, table, warn
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import refuse_existing, write_atomically
+from melanoma_tf.files import write_atomically
+from melanoma_tf.outputs import refuse_existing, refuse_existing_file
 
 if TYPE_CHECKING:
     from melanoma_tf.records.manifest import Manifest
@@ -93,7 +94,7 @@ def build_records(
     if unfinished_folder(output).exists() and not resume:
         warn(f"an interrupted build of {output} is thrown away; --resume would go on with it")
     requests = [parse_source(text) for text in sources]
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, [request.folder for request in requests])
     manifest = build.build_records(
         [list_source(request.name, request.folder, request.options) for request in requests],
         build.BuildSettings(**settings),
@@ -127,7 +128,7 @@ def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
     from melanoma_tf.records.manifest import read_manifest
 
     if contact_sheet is not None:
-        refuse_existing(contact_sheet, overwrite)
+        refuse_existing_file(contact_sheet, overwrite)
     manifest = read_manifest(folder)
     _print_counts(folder, manifest)
     table(

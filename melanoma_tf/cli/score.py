@@ -67,10 +67,11 @@ def classifier(
     from melanoma_tf.evaluation.predictions import read_predictions
     from melanoma_tf.evaluation.score import judge, score_predictions, with_softmax
     from melanoma_tf.evaluation.truth import read_truth
-    from melanoma_tf.files import refuse_existing, write_json
+    from melanoma_tf.files import write_json
+    from melanoma_tf.outputs import refuse_existing_file
 
     if json_path is not None:
-        refuse_existing(json_path, overwrite)
+        refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
     names = None if taxonomy is None else taxonomy_named(taxonomy).classes
     read = read_predictions(predictions, names)
     judged = judge(

@@ -38,11 +38,12 @@ def generator(
 
     Beside each figure stands its floor: that of real training images in the generated ones' place.
     """
-    from melanoma_tf.files import refuse_existing, write_json
+    from melanoma_tf.files import write_json
+    from melanoma_tf.outputs import refuse_existing_file
     from melanoma_tf.recipes.generator_scores import score_generator
 
     if json_path is not None:
-        refuse_existing(json_path, overwrite)
+        refuse_existing_file(json_path, overwrite)
     scores = score_generator(run_dir, records, features=features, seed=seed)
     rows = [
         (name, figure, f"{value['value']:.4g}", f"{value['floor']:.4g}")

@@ -56,10 +56,11 @@ def segmenter(
       melanoma-tf score segmenter masks ISIC-2017_Test_v2_Part1_GroundTruth --json scores.json
     """
     from melanoma_tf.evaluation.segmentation import score_folders, summarize
-    from melanoma_tf.files import refuse_existing, write_json
+    from melanoma_tf.files import write_json
+    from melanoma_tf.outputs import refuse_existing_file
 
     if json_path is not None:
-        refuse_existing(json_path, overwrite)
+        refuse_existing_file(json_path, overwrite)
     scores = list(progress(score_folders(predicted, truth), label="score"))
     summary = summarize(scores, rounds=rounds, seed=seed)
     rows = [

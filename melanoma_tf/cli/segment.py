@@ -67,10 +67,10 @@ def segment(
 
     An image without a lesion may give an empty mask. Research software. Not a medical device.
     """
-    from melanoma_tf.files import refuse_existing
+    from melanoma_tf.outputs import refuse_existing
     from melanoma_tf.recipes.segmentation import load_finder, segment_records
 
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, [source, *([run_dir] if run_dir else [])])
     finder = load_finder(
         run_dir, adapt=adapt, flips=flips, refine=refine, largest_only=largest_only
     )
@@ -97,7 +97,7 @@ def _segment_images(
     overwrite: bool,
 ) -> None:
     from melanoma_tf.errors import MelanomaError
-    from melanoma_tf.files import published_folder
+    from melanoma_tf.outputs import published_folder
     from melanoma_tf.recipes.segmentation import image_files, segment_files
 
     paths = image_files(source)

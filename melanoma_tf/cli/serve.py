@@ -48,12 +48,13 @@ def predict(
     Research software. Not a medical device.
     """
     from melanoma_tf.errors import MelanomaError
-    from melanoma_tf.files import refuse_existing, write_atomically
+    from melanoma_tf.files import write_atomically
+    from melanoma_tf.outputs import refuse_existing_file
     from melanoma_tf.serving.client import ServedClassifier, find_images, predictions_csv
     from melanoma_tf.serving.export import DISCLAIMER
 
     if output:
-        refuse_existing(output, overwrite)
+        refuse_existing_file(output, overwrite, images)
     paths = find_images(images)
     predictions = ServedClassifier(model).predict(paths, batch_size=batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))

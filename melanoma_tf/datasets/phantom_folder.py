@@ -15,7 +15,7 @@ import numpy.typing as npt
 from melanoma_tf.datasets.lesion import Taxonomy, taxonomy_named
 from melanoma_tf.datasets.phantom_image import Phantom, PhantomSettings, draw_phantom
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import published_folder
+from melanoma_tf.outputs import published_folder
 
 CLEAN_FOLDER = "Phantom_Clean"
 OCCLUSION_MASK_FOLDER = "Phantom_Occlusion_Masks"

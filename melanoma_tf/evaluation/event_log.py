@@ -15,7 +15,7 @@ from melanoma_tf.evaluation.report_charts import Chart, one_against_rest, scored
 from melanoma_tf.evaluation.report_content import ReportContent
 from melanoma_tf.evaluation.report_figures import as_pixels
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
-from melanoma_tf.files import published_folder
+from melanoma_tf.outputs import published_folder
 
 # Of config.json: where the data lie and what they are, which is no choice of the training.
 _NO_SETTINGS = (

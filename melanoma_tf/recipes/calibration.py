@@ -19,7 +19,8 @@ from melanoma_tf.evaluation.calibration import (
 )
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.operating_points import choose_thresholds
-from melanoma_tf.files import read_json, refuse_existing, write_json
+from melanoma_tf.files import read_json, write_json
+from melanoma_tf.outputs import refuse_existing_file
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.recipes.cross_validation import validation_folders
 from melanoma_tf.recipes.prediction import (
@@ -66,7 +67,7 @@ def calibrate(
     Raises:
         MelanomaError: no images in the split, or a calibration that is there.
     """
-    refuse_existing(run_dir / FILE, overwrite)
+    refuse_existing_file(run_dir / FILE, overwrite)
     held = RecordFolders.read(records)
     batches = pipeline.evaluation_batches(held, split, inputs)
     seen = view_logits(training.load_model(run_dir), batches, views)

@@ -14,9 +14,10 @@ from tensorflow import keras
 
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import read_json, refuse_existing
+from melanoma_tf.files import read_json
 from melanoma_tf.models.classifier import build_classifier
 from melanoma_tf.models.classifier_fitting import Fitting, compile_classifier
+from melanoma_tf.outputs import refuse_existing
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.pipeline.batches import BatchSettings
 from melanoma_tf.pipeline.folds import FoldSettings
@@ -132,19 +133,18 @@ def train_classifier(
             epochs=schedule.epochs,
         )
 
-    history = training.fit(
+    return training.fit(
         lambda: _build(settings, len(held.class_names)),
         compile_model,
         training=lambda done: pipeline.training_batches(held, inputs, first_example=done),
         validation=_validation(held, inputs, report),
         strategy=strategy,
         settings=schedule,
-        run=training.Run(run_dir, _config(held, settings), resume, overwrite),
+        run=training.Run(run_dir, _config(held, settings), resume, overwrite, held.folders),
         examples_per_step=settings.batch_size,
+        finish=lambda folder: calibrate_trained(folder, held, inputs, report),
         report=report,
     )
-    calibrate_trained(run_dir, held, inputs, report)
-    return history
 
 
 def _build(settings: ClassifierSettings, num_classes: int) -> keras.Model:
@@ -250,7 +250,7 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
         MelanomaError: the run has not finished, or `output` exists.
     """
     config = training.read_config(run_dir, KIND)
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, [run_dir])
     evaluated = run_dir / "metrics.json"
     inputs = classifier_inputs(config, batch_size=1)
     export_classifier(

@@ -12,7 +12,8 @@ from typing import Any
 
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
-from melanoma_tf.files import refuse_existing, write_json
+from melanoma_tf.files import write_json
+from melanoma_tf.outputs import refuse_existing
 from melanoma_tf.recipes.classifier import (
     ClassifierSettings,
     export_run,

@@ -14,7 +14,9 @@ from melanoma_tf.evaluation.calibration import probabilities
 from melanoma_tf.evaluation.combine import combine
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.evaluation.score import Judged, judge, score_predictions
-from melanoma_tf.files import refuse_existing, write_json
+from melanoma_tf.files import write_json
+from melanoma_tf.outputs import refuse_existing_file
+from melanoma_tf.ownership import refuse_inputs
 from melanoma_tf.pipeline import classifier as pipeline
 from melanoma_tf.pipeline.folds import DIVIDED
 from melanoma_tf.recipes.calibration import FILE, calibrate, read_calibration, reliability
@@ -134,10 +136,11 @@ def evaluate_classifier(
     run_dirs = [run_dirs] if isinstance(run_dirs, (str, Path)) else list(run_dirs)
     output = _output(run_dirs, output)
     for name in ("predictions.csv", "metrics.json"):
-        refuse_existing(output / name, overwrite)
+        refuse_existing_file(output / name, overwrite)
     refuse_existing_report(output, settings.split, overwrite)
     members = _members(run_dirs, settings)
     held = _records(records, members, settings.split)
+    refuse_inputs(output, held.folders)
     seen = [_seen(member, held, settings) for member in members]
     apply = _applies_temperature(members, settings.calibrated)
     predictions = _combined(members, seen, settings, apply)

@@ -14,7 +14,8 @@ import numpy as np
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.attention import Attention, attention, mean_attention
-from melanoma_tf.files import published_folder, write_atomically, write_json
+from melanoma_tf.files import write_atomically, write_json
+from melanoma_tf.outputs import published_folder
 from melanoma_tf.pipeline.explanation import encoded_records
 from melanoma_tf.recipes.explained_files import Failure, Result
 from melanoma_tf.recipes.explanation import (

@@ -141,10 +141,12 @@ def train_gan(
     counts = pipeline.require_batches(records, inputs)
     steps = settings.steps_per_epoch or math.ceil(max(counts.values()) / settings.batch_size)
     kind = COUPLED_KIND if settings.coupled else KIND
+    config = _config(kind, records, manifest, settings)
+    run = training.Run(run_dir, config, resume, overwrite, (records,))
     watch = Watch(
         _held_out(records, manifest, inputs, report),
         settings.latent_size,
-        run_dir / "logs",
+        run.working / "logs",
         collapse_share=settings.collapse_share,
         seed=settings.seed,
         report=report,
@@ -156,7 +158,7 @@ def train_gan(
         validation=None,
         strategy=strategy,
         settings=_schedule(settings, steps),
-        run=training.Run(run_dir, _config(kind, records, manifest, settings), resume, overwrite),
+        run=run,
         examples_per_step=settings.batch_size,
         measures=[watch],
         report=report,

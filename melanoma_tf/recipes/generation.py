@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import refuse_existing
+from melanoma_tf.outputs import refuse_existing
 from melanoma_tf.pipeline.gan import RealBlocks, real_blocks
 from melanoma_tf.recipes.features import load_extractor
 from melanoma_tf.recipes.gan import Sampler, load_sampler, sampler_config
@@ -73,11 +73,11 @@ def generate_records(
         MelanomaError: no such run or class, another latent size, `output` exists, or too few
             candidates pass.
     """
-    refuse_existing(output, overwrite)
     sampler = load_sampler(run_dir)
     config = sampler_config(run_dir)
     names = _checked(sampler, settings, run_dir)
     folder = Path(config["records"]) if records is None else records
+    refuse_existing(output, overwrite, [run_dir, folder])
     manifest, size = read_manifest(folder), sampler.image_size_px
     blocks = real_blocks(folder, size)
     real = _without_keys(blocks)

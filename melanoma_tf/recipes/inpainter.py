@@ -144,6 +144,8 @@ def train_inpainter(
     validation = _validation(held, inputs, report)
     steps = math.ceil(held.count(split="train") / settings.batch_size)
     source = feature_source(settings)
+    config = _config(held, settings, source)
+    run = training.Run(run_dir, config, resume, overwrite, held.folders)
     return training.fit(
         lambda: _build(settings),
         lambda model: _compile(model, settings, source, steps),
@@ -151,11 +153,11 @@ def train_inpainter(
         validation=validation,
         strategy=strategy,
         settings=_schedule(settings, steps),
-        run=training.Run(run_dir, _config(held, settings, source), resume, overwrite),
+        run=run,
         examples_per_step=settings.batch_size,
         callbacks=[
             _SecondPhase(settings.epochs - settings.frozen_epochs),
-            *([] if validation is None else [Sheets(validation, run_dir / "logs")]),
+            *([] if validation is None else [Sheets(validation, run.working / "logs")]),
         ],
         report=report,
     )

@@ -96,6 +96,7 @@ def train_detector(
         **run_config(DETECTOR_KIND, held.folders[0], held.manifests[0], settings),
         **further_folders(held),
     }
+    run = training.Run(run_dir, config, resume, overwrite, held.folders)
     return training.fit(
         lambda: _build(settings),
         lambda model: compile_detector(model, rate),
@@ -110,9 +111,9 @@ def train_detector(
             seed=settings.seed,
             average_momentum=settings.average_momentum,
         ),
-        run=training.Run(run_dir, config, resume, overwrite),
+        run=run,
         examples_per_step=settings.batch_size,
-        callbacks=[] if validation is None else [DetectorSheets(validation, run_dir / "logs")],
+        callbacks=[] if validation is None else [DetectorSheets(validation, run.working / "logs")],
         report=report,
     )
 

@@ -18,7 +18,8 @@ from melanoma_tf.evaluation.report import render_report
 from melanoma_tf.evaluation.report_charts import charts
 from melanoma_tf.evaluation.report_content import DataFolder, ReportContent, TrainedRun
 from melanoma_tf.evaluation.score import judge, prepared
-from melanoma_tf.files import read_json, refuse_existing, write_atomically
+from melanoma_tf.files import read_json, write_atomically
+from melanoma_tf.outputs import refuse_existing, refuse_existing_file
 from melanoma_tf.recipes.classifier import KIND
 from melanoma_tf.recipes.report_mistakes import find_mistakes
 from melanoma_tf.recipes.report_stages import growth_stages
@@ -136,8 +137,8 @@ def report_run(
 
 def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
     """Raise `MelanomaError` where a report, or the log of this split, is there already."""
-    for path in (output / REPORT, log_folder(output, split)):
-        refuse_existing(path, overwrite)
+    refuse_existing_file(output / REPORT, overwrite)
+    refuse_existing(log_folder(output, split), overwrite)
 
 
 def _gathered(

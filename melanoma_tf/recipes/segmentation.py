@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from melanoma_tf import training
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import read_json, refuse_existing
+from melanoma_tf.files import read_json
 from melanoma_tf.images import masks
 from melanoma_tf.models.lesion_finder import LesionFinder, Use
+from melanoma_tf.outputs import refuse_existing
 from melanoma_tf.recipes.segmenter import KIND, THRESHOLD_FILE
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.schema import Example, deserialize
@@ -83,7 +84,7 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
         MelanomaError: the run has not finished, or `output` exists.
     """
     config = training.read_config(run_dir, KIND)
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, [run_dir])
     export_segmenter(load_finder(run_dir), output, config=config, overwrite=overwrite)
 
 
@@ -236,6 +237,7 @@ def segment_records(
     Raises:
         MelanomaError: unfinished records, an example that is no image, or `output` exists.
     """
+    refuse_existing(output, overwrite, [records])
     manifest = read_manifest(records)
     filled: list[str] = []
     examples = _with_masks(_examples(records, manifest), finder, batch_size, filled)

@@ -144,20 +144,21 @@ def train_segmenter(
     inputs = segmenter_inputs(settings)
     validation = _validation(records, manifest, inputs, report)
     steps = math.ceil(count / settings.batch_size)
-    history = training.fit(
+    config = run_config(KIND, records, manifest, settings)
+    run = training.Run(run_dir, config, resume, overwrite, (records,))
+    return training.fit(
         lambda: _build(settings),
         lambda model: _compile(model, settings, steps * settings.epochs),
         training=lambda done: pipeline.training_batches(records, inputs, count, first_example=done),
         validation=validation,
         strategy=strategy,
         settings=_schedule(settings, steps),
-        run=training.Run(run_dir, run_config(KIND, records, manifest, settings), resume, overwrite),
+        run=run,
         examples_per_step=settings.batch_size,
-        callbacks=[] if validation is None else [Overlays(validation, run_dir / "logs")],
+        callbacks=[] if validation is None else [Overlays(validation, run.working / "logs")],
+        finish=lambda folder: _write_threshold(folder, settings, validation, report),
         report=report,
     )
-    _write_threshold(run_dir, settings, validation, report)
-    return history
 
 
 def _count_masks(records: Path, manifest: Manifest, report: Callable[[str], None]) -> int:

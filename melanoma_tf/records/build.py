@@ -13,7 +13,7 @@ from melanoma_tf import __version__
 from melanoma_tf.datasets.catalogue import known_links
 from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import refuse_existing
+from melanoma_tf.outputs import refuse_existing
 from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
 from melanoma_tf.records.duplicates import find_clusters, treat
 from melanoma_tf.records.encode import Encoding
@@ -105,7 +105,7 @@ def build_records(
     output = Path(output)
     encoding = settings.encoding()
     taxonomy = taxonomy_named(settings.taxonomy)
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, _folders(listings))
     plan = _plan(settings, taxonomy, listings, workers, comparing)
     header = _header(settings, plan)
     with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:
@@ -121,6 +121,11 @@ def build_records(
         items = _items(rows, results, taxonomy.classes, encoding)
         description = _description(settings, taxonomy, listings, plan)
         return fill_folder(unfinished.folder, writer, items, description, name=output.name)
+
+
+def _folders(listings: Sequence[Listing]) -> set[Path]:
+    """Where the images lie."""
+    return {lesion.image_path.parent for listing in listings for lesion in listing.lesions}
 
 
 def _plan(

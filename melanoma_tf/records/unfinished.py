@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import refuse_existing, replace_folder
+from melanoma_tf.outputs import refuse_existing, replace_folder
+from melanoma_tf.ownership import MARKER, check_replaceable, mark
 from melanoma_tf.records.manifest import Count, Shard
 from melanoma_tf.records.shards import Finished, Skipped, restore_names
 
@@ -35,8 +36,11 @@ class UnfinishedBuild:
         if resume and self._path.is_file():
             self._read(header)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                check_replaceable(folder)
+                shutil.rmtree(folder)
             folder.mkdir()
+            mark(folder, ("*",))
             self._append(dict(header))
 
     def append(self, entry: Finished) -> None:
@@ -47,6 +51,7 @@ class UnfinishedBuild:
     def publish(self, output: Path) -> None:
         """Make the folder appear at `output`."""
         self._path.unlink()
+        mark(self.folder)
         replace_folder(self.folder, output)
 
     def _append(self, row: dict[str, Any]) -> None:
@@ -64,7 +69,7 @@ class UnfinishedBuild:
         _refuse_other(whole[0], json.loads(json.dumps(header)))
         restore_names(self.folder)
         self.finished = [_from_json(row) for row in whole[1:]]
-        known = {_JOURNAL} | {entry.shard.name for entry in self.finished}
+        known = {_JOURNAL, MARKER} | {entry.shard.name for entry in self.finished}
         for path in self.folder.iterdir():
             if path.name not in known:
                 path.unlink()

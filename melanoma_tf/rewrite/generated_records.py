@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.files import published_folder
+from melanoma_tf.outputs import published_folder
 from melanoma_tf.records.encode import Encoding, encode_image
 from melanoma_tf.records.manifest import Manifest
 from melanoma_tf.records.schema import Example

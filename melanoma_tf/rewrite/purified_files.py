@@ -12,6 +12,7 @@ import numpy as np
 
 from melanoma_tf.errors import MelanomaError
 from melanoma_tf.files import write_atomically
+from melanoma_tf.ownership import refuse_inputs
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
 from melanoma_tf.rewrite.purifier import (
     FindLesion,
@@ -93,6 +94,10 @@ def purify_files(
             source, or an unknown method.
     """
     apply = _way(method, networks, find_lesion, occlusion_masks)
+    inputs = [path for path in (source, lesion_masks, occlusion_masks) if path is not None]
+    for folder in (output, mask_output):
+        if folder is not None:
+            refuse_inputs(Path(folder), map(Path, inputs))
     tasks = _tasks(Path(source), Path(output), mask_output, lesion_masks, occlusion_masks)
     if not overwrite:
         _refuse_existing(tasks)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import refuse_existing
+from melanoma_tf.outputs import refuse_existing
 from melanoma_tf.records.decode import UnreadableImageError, decode_image, decode_stored_mask
 from melanoma_tf.records.encode import Encoding, encode_image
 from melanoma_tf.records.manifest import Manifest, read_manifest
@@ -102,9 +102,7 @@ def purify_records(
     """
     settings = settings or PurifySettings()
     source, output = Path(source), Path(output)
-    if source.resolve() == output.resolve():
-        raise MelanomaError(f"expected an output beside the records; {output} holds them")
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, [source])
     manifest = read_manifest(source)
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")

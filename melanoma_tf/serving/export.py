@@ -11,8 +11,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf import __version__
-from melanoma_tf.files import published_folder, write_atomically, write_json
+from melanoma_tf.files import write_atomically, write_json
 from melanoma_tf.models.saliency import visual_backprop
+from melanoma_tf.outputs import published_folder
 from melanoma_tf.serving.warmup import write_warmup
 
 VERSION = "1"

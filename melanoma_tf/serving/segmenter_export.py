@@ -9,9 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf import __version__
-from melanoma_tf.files import published_folder, write_atomically, write_json
+from melanoma_tf.files import write_atomically, write_json
 from melanoma_tf.images import masks
 from melanoma_tf.models.lesion_finder import LesionFinder
+from melanoma_tf.outputs import published_folder
 from melanoma_tf.serving.export import DISCLAIMER, INPUT, VERSION, grey_image
 from melanoma_tf.serving.warmup import write_warmup
 

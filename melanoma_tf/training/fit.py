@@ -30,13 +30,14 @@ def fit(
     examples_per_step: int,
     measures: Sequence[keras.callbacks.Callback] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    finish: Callable[[Path], object] | None = None,
     report: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train a model, from the start or from the last finished epoch of a run to resume.
 
     Args:
-        build: makes the model; called under the strategy, and once more without it at the end.
-        compile_model: gives it losses, optimisers and metrics; called under the strategy.
+        build: makes the model; called under the strategy, and once more at the end.
+        compile_model: gives it losses, optimisers and metrics.
         training: endless batches, given how many examples were trained on already.
         validation: batches, seen whole after every epoch.
         strategy: see `make_strategy`.
@@ -45,14 +46,13 @@ def fit(
         examples_per_step: the global batch size.
         measures: callbacks that add to an epoch's logs before it is judged by them and kept.
         callbacks: called after those that keep the state.
+        finish: see `Run.publish`.
         report: takes one line per epoch.
 
-    Returns:
-        The history: for each metric its value by epoch.
+    Returns: the history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: the run cannot be begun, see `Run.check`; the replicas cannot share a batch
-            equally; or the loss is not finite, and the state of the epoch before stays.
+        MelanomaError: see `Run.check`; unequal shares of a batch; or the loss is not finite.
     """
     _check_shares(examples_per_step, strategy)
     run.check()
@@ -60,8 +60,7 @@ def fit(
     with _precision(settings.mixed_precision), strategy.scope():
         model = compile_model(build())
         run.begin()
-        averages = WeightAverages(model, settings.average_momentum)
-        state = RunState(model, run.folder, settings, averages)
+        state, averages = _state(model, run, settings)
         keepers = [averages, *measures, Epochs(state, report, examples_per_step)]
         first_epoch = state.restore()
         if first_epoch < settings.epochs and not state.out_of_patience():
@@ -72,12 +71,20 @@ def fit(
                     initial_epoch=first_epoch,
                     epochs=settings.epochs,
                     steps_per_epoch=settings.steps_per_epoch,
-                    callbacks=[*keepers, _tensorboard(run.folder), *callbacks],
+                    callbacks=[*keepers, _tensorboard(run.working), *callbacks],
                     verbose=0,
                 )
     with _precision(settings.mixed_precision):
         state.publish_best(build)
+    run.publish(finish)
     return state.history
+
+
+def _state(
+    model: keras.Model, run: Run, settings: TrainingSettings
+) -> tuple[RunState, WeightAverages]:
+    averages = WeightAverages(model, settings.average_momentum)
+    return RunState(model, run.working, settings, averages), averages
 
 
 def _check_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from tensorflow import keras
 
 from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import read_json, refuse_existing, write_json
+from melanoma_tf.files import read_json, write_json
+from melanoma_tf.outputs import refuse_existing, replace_folder
+from melanoma_tf.ownership import mark, refuse_inputs
 
 CONFIG, HISTORY, MODEL = "config.json", "history.json", "model.keras"
+
+
+# What this tool may write into a run folder; nothing else in it is ever removed.
+_CONTENTS = (
+    "*.json",
+    "model.keras",
+    "predictions.csv",
+    "report.html",
+    "checkpoints/*",
+    "logs/*",
+)
 
 
 @dataclass(frozen=True)
@@ -23,14 +37,25 @@ class Run:
     Attributes:
         folder: `runs/NAME`.
         config: the resolved settings, for `config.json`; JSON values only.
-        resume: go on with the run in the folder.
-        overwrite: replace it.
+        resume: go on with the run in the folder; with `overwrite`, with the unfinished
+            replacement beside it where there is one.
+        overwrite: replace it. The new run is made in `NAME.new` and takes the old one's place when
+            it has finished.
+        inputs: what the training reads: the run folder may not be, hold or lie in any of them.
     """
 
     folder: Path
     config: dict[str, Any]
     resume: bool = False
     overwrite: bool = False
+    inputs: tuple[Path, ...] = ()
+
+    @functools.cached_property
+    def working(self) -> Path:
+        """The folder in which the run is made: `folder`, or `NAME.new` beside it."""
+        aside = replacement_of(self.folder)
+        replaces = aside.exists() if self.resume else (self.folder / HISTORY).exists()
+        return aside if self.overwrite and replaces else self.folder
 
     def check(self) -> None:
         """Raise `MelanomaError` where the run cannot be begun; nothing is written.
@@ -40,31 +65,61 @@ class Run:
         `epochs` only where the learning rate or the phases of a training depend on them) or has
         been trained for more epochs already.
         """
-        if not self.resume:
-            started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
-            unfinished = (self.folder / HISTORY).exists() and not (self.folder / MODEL).exists()
-            if unfinished and not self.overwrite:
-                raise MelanomaError(
-                    f"{self.folder} holds a run that has not finished; expected --resume to go on "
-                    "with it, or --overwrite to replace it"
-                )
-            refuse_existing(self.folder, self.overwrite or started_only)
+        refuse_inputs(self.folder, self.inputs)
+        if self.resume:
+            self._check_resumable()
             return
-        if not (self.folder / CONFIG).is_file():
-            raise MelanomaError(f"--resume expected a run in {self.folder}; it has no {CONFIG}")
+        started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
+        unfinished = (self.folder / HISTORY).exists() and not (self.folder / MODEL).exists()
+        if unfinished and not self.overwrite:
+            raise MelanomaError(
+                f"{self.folder} holds a run that has not finished; expected --resume to go on "
+                "with it, or --overwrite to replace it"
+            )
+        refuse_existing(self.folder, self.overwrite or started_only)
+        refuse_existing(self.working, True)
+
+    def begin(self) -> None:
+        """Make the working folder, emptied unless the run is resumed, and write `config.json`."""
+        self.check()
+        if not self.resume and self.working.exists():
+            shutil.rmtree(self.working)
+        self.working.mkdir(parents=True, exist_ok=True)
+        if not self.resume:
+            mark(self.working, _CONTENTS)
+        write_json(self.working / CONFIG, self.config)
+
+    def publish(self, finish: Callable[[Path], object] | None = None) -> None:
+        """Put a finished replacement in the place of the run that it replaces.
+
+        Args:
+            finish: called with the folder of the trained run first.
+        """
+        if finish is not None:
+            finish(self.working)
+        if self.working != self.folder:
+            replace_folder(self.working, self.folder)
+
+    def _check_resumable(self) -> None:
+        aside = replacement_of(self.folder)
+        if aside.exists() and not self.overwrite:
+            raise MelanomaError(
+                f"{aside} holds an unfinished replacement of {self.folder}; expected --resume "
+                "--overwrite to go on with it, or its removal to go on with the run itself"
+            )
+        folder = self.working
+        if not (folder / CONFIG).is_file():
+            raise MelanomaError(f"--resume expected a run in {folder}; it has no {CONFIG}")
         # As it would be read back: JSON knows no tuples.
         now = json.loads(json.dumps(self.config))
         free = ("versions",) if _planned_by_epochs(now) else ("versions", "epochs")
-        _require_same_settings(read_json(self.folder / CONFIG), now, self.folder, free)
-        _require_epochs(self.folder, now.get("epochs"))
+        _require_same_settings(read_json(folder / CONFIG), now, folder, free)
+        _require_epochs(folder, now.get("epochs"))
 
-    def begin(self) -> None:
-        """Make the folder, emptied unless the run is resumed, and write `config.json`."""
-        self.check()
-        if not self.resume and self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / CONFIG, self.config)
+
+def replacement_of(run_dir: Path) -> Path:
+    """Where the run that is to replace a finished one is made."""
+    return run_dir.with_name(f"{run_dir.name}.new")
 
 
 def _require_same_settings(

@@ -204,7 +204,9 @@ def test_the_folder_has_the_layout_of_isic_2017(tmp_path, real_data):
     folder = write_phantoms(tmp_path / "isic", 7, settings=settings(32), seed=4)
     official = real_data / "isic2017"
     labels = "ISIC-2017_Training_Part3_GroundTruth.csv"
-    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in official.iterdir())
+    assert sorted(p.name for p in folder.glob("[!.]*")) == sorted(
+        p.name for p in official.iterdir()
+    )
     written = (folder / labels).read_bytes().splitlines(keepends=True)
     real = (official / labels).read_bytes().splitlines(keepends=True)
     assert written[0] == real[0]
@@ -253,7 +255,7 @@ def test_the_same_seed_writes_the_same_files_and_the_truth_where_asked(tmp_path)
         write_phantoms(tmp_path / name, 3, settings=everything(32), seed=9, truth=True)
         for name in ("a", "b")
     )
-    files = sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
+    files = sorted(p.relative_to(first) for p in first.rglob("[!.]*") if p.is_file())
     assert len(files) == 3 * 4 + 1
     for file in files:
         assert (first / file).read_bytes() == (again / file).read_bytes()

@@ -129,10 +129,11 @@ def test_impossible_inputs_are_refused():
 
 def test_a_trained_detector_finds_hairs_and_the_image_outside_stays(run_dir, hairy, tmp_path):
     image, truth = hairy
-    source = tmp_path / "hairy.png"
+    source = tmp_path / "images" / "hairy.png"
+    source.parent.mkdir()
     cv2.imwrite(str(source), image)
     done = invoke("purify", source, "--method", "network", "--detector", run_dir,
-                  "--lesion-masks", tmp_path, "--output", tmp_path / "out",
+                  "--lesion-masks", source.parent, "--output", tmp_path / "out",
                   "--mask-output", tmp_path / "masks")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "lesions are not looked at" in done.output
@@ -167,7 +168,8 @@ def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
 
 
 def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
-    source = tmp_path / "hairy.png"
+    source = tmp_path / "images" / "hairy.png"
+    source.parent.mkdir()
     cv2.imwrite(str(source), hairy[0])
     common = ("purify", source, "--output", tmp_path / "out")
     done = invoke(*common, "--detector", run_dir)

@@ -41,7 +41,8 @@ def source(tmp_path):
     def make(name, rows):
         lesions = []
         for key, split, image in rows:
-            path = tmp_path / f"{name}-{key}.jpg"
+            path = tmp_path / "images" / f"{name}-{key}.jpg"
+            path.parent.mkdir(exist_ok=True)
             cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 80])
             lesions.append(Lesion(key, path, None, "nevus", name, split))
         return Listing(name, tuple(lesions), (), "CC0-1.0", name)

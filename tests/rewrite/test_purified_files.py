@@ -101,7 +101,7 @@ def test_nothing_is_overwritten_without_being_told(photos, tmp_path):
 
 def test_the_originals_cannot_be_the_output(photos):
     folder, _ = photos
-    with pytest.raises(MelanomaError, match="beside the images"):
+    with pytest.raises(MelanomaError, match="apart from the input"):
         purify_files(folder, folder, overwrite=True)
 
 

@@ -136,7 +136,7 @@ def test_records_are_purified_once_and_never_in_place(records, tmp_path):
     purify_records(records, tmp_path / "out")
     with pytest.raises(MelanomaError, match="not purified yet"):
         purify_records(tmp_path / "out", tmp_path / "again")
-    with pytest.raises(MelanomaError, match="beside the records"):
+    with pytest.raises(MelanomaError, match="apart from the input"):
         purify_records(records, records, overwrite=True)
     with pytest.raises(MelanomaError, match="--overwrite"):
         purify_records(records, tmp_path / "out")
