@@ -3,7 +3,7 @@
     python scripts/ship_purification.py runs/filler
     python scripts/ship_purification.py runs/finder --threshold 0.5
 
-The model card beside the weights, `melanoma_tf/weights/NAME.md`, is written by hand.
+The model card beside the weights, `melanoma_tf/pretrained/NAME.md`, is written by hand.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from melanoma_tf import training, weights
-from melanoma_tf.recipes.purification import DETECTOR_KIND, load_filler, load_occlusion_finder
+from melanoma_tf import pretrained as weights
+from melanoma_tf import training
+from melanoma_tf.purification.networks import DETECTOR_KIND, load_filler, load_occlusion_finder
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python scripts/ship_segmenter.py runs/outlines
 
-The model card beside them, `melanoma_tf/weights/segmenter.md`, is written by hand.
+The model card beside them, `melanoma_tf/pretrained/segmenter.md`, is written by hand.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from melanoma_tf import training, weights
-from melanoma_tf.recipes.segmentation import load_finder
-from melanoma_tf.recipes.segmenter import KIND
+from melanoma_tf import pretrained as weights
+from melanoma_tf import training
+from melanoma_tf.segmentation.predict import load_finder
+from melanoma_tf.segmentation.train import KIND
 
 
 def main() -> None:

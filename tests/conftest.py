@@ -55,7 +55,7 @@ def pytest_configure():
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory) -> Path:
     """60 phantoms of 48 px in the official layout of ISIC 2017."""
-    from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
+    from melanoma_tf.phantoms import PhantomSettings, write_phantoms
 
     folder = tmp_path_factory.mktemp("phantoms") / "isic2017"
     return write_phantoms(folder, 60, settings=PhantomSettings(48), seed=1)
@@ -65,7 +65,7 @@ def phantom_folder(tmp_path_factory) -> Path:
 def phantom_records(tmp_path_factory, phantom_folder) -> Path:
     """A record folder of those phantoms, with the three splits and two shards in each."""
     from melanoma_tf.datasets.catalogue import list_source
-    from melanoma_tf.records.build import BuildSettings, build_records
+    from melanoma_tf.records.build.build import BuildSettings, build_records
 
     folder = tmp_path_factory.mktemp("records") / "phantoms"
     settings = BuildSettings("isic2017", image_size=48, shards=2, split="0.6/0.2/0.2")
@@ -78,7 +78,7 @@ def one_convolution_for_small() -> Iterator[None]:
     """Put one convolution in the place of the small backbone, which takes long to compile."""
     from tensorflow import keras
 
-    from melanoma_tf.models.classifier import BACKBONES
+    from melanoma_tf.backbones.networks import BACKBONES
 
     def build(size_px, weights):
         images = keras.Input((size_px, size_px, 3))
@@ -101,7 +101,7 @@ def tiny_backbone() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory, phantom_records) -> Path:
     """A classifier run of one epoch on those records, of a tiny network."""
-    from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
+    from melanoma_tf.classification.train import ClassifierSettings, train_classifier
 
     run_dir = tmp_path_factory.mktemp("runs") / "small"
     settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)

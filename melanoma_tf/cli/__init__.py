@@ -34,7 +34,7 @@ from melanoma_tf.cli import (
     train_inpainter,
     train_segmenter,
 )
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

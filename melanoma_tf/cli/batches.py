@@ -69,7 +69,7 @@ def batches_options(command: Command) -> Command:
         cutmix: float | None,
         **arguments: Any,
     ) -> Any:
-        from melanoma_tf.pipeline.batches import BatchSettings, augmentation_of
+        from melanoma_tf.classification.batches import BatchSettings, augmentation_of
 
         return command(
             batches=BatchSettings(

@@ -56,13 +56,13 @@ def compare(
       melanoma-tf compare runs/raw/predictions.csv runs/purified/predictions.csv
     """
     from melanoma_tf.cli.console import table
+    from melanoma_tf.core.files import write_json
+    from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.evaluation.compare import compare_predictions
     from melanoma_tf.evaluation.predictions import read_predictions
     from melanoma_tf.evaluation.score import with_softmax
     from melanoma_tf.evaluation.truth import read_truth
-    from melanoma_tf.files import write_json
-    from melanoma_tf.outputs import refuse_existing_file
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])

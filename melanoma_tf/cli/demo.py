@@ -29,7 +29,7 @@ def demo(work_dir: Path, images: int, epochs: int, seed: int, overwrite: bool) -
     Example:
       melanoma-tf demo --work-dir demo
     """
-    from melanoma_tf.recipes.demo import DemoSettings, run_demo
+    from melanoma_tf.workflows.demo import DemoSettings, run_demo
 
     settings = DemoSettings(images=images, epochs=epochs, seed=seed)
     result = run_demo(work_dir, settings, overwrite=overwrite, report=click.echo)

@@ -109,8 +109,8 @@ def evaluate(
           --purify classical --output runs/first/purified
       melanoma-tf compare runs/first/predictions.csv runs/first/purified/predictions.csv
     """
+    from melanoma_tf.classification.evaluate import EvaluationSettings, evaluate_classifier
     from melanoma_tf.cli.score import rounds_bar
-    from melanoma_tf.recipes.evaluation import EvaluationSettings, evaluate_classifier
 
     resolved = EvaluationSettings(**settings)
     metrics = evaluate_classifier(
@@ -153,8 +153,8 @@ def calibrate(run_dir: Path, records: tuple[Path, ...], **settings: Any) -> None
     Example:
       melanoma-tf calibrate --run-dir runs/first --records tfrecords/hospital --overwrite
     """
-    from melanoma_tf.recipes.calibration import summary
-    from melanoma_tf.recipes.evaluation import calibrate_classifier
+    from melanoma_tf.classification.calibrate import summary
+    from melanoma_tf.classification.evaluate import calibrate_classifier
 
     fitted = calibrate_classifier(run_dir, records, **settings)
     click.echo(summary(fitted))

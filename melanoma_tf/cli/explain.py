@@ -10,11 +10,11 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 if TYPE_CHECKING:
-    from melanoma_tf.recipes.explanation import Explainer
-    from melanoma_tf.recipes.explanation_output import Outcome
+    from melanoma_tf.classification.explain import Explainer
+    from melanoma_tf.classification.explain_output import Outcome
 
 _PICTURES_OF_RECORDS = 50
 
@@ -76,7 +76,7 @@ def explain(
 
     Research software. Not a medical device.
     """
-    from melanoma_tf.outputs import refuse_existing
+    from melanoma_tf.core.outputs import refuse_existing
 
     _check(images, run_dir, model, settings)
     inputs = [*images, run_dir, model, settings["masks"], *settings["records"]]
@@ -109,7 +109,8 @@ def _check(
 
 
 def _load(run_dir: Path | None, model: Path | None, settings: dict[str, Any]) -> Explainer:
-    from melanoma_tf.recipes.explanation import load_exported, load_run
+    from melanoma_tf.classification.explain import load_run
+    from melanoma_tf.serving.explainer import load_exported
 
     shown_px = settings["picture_size"]
     if run_dir is None:
@@ -127,7 +128,7 @@ def _load(run_dir: Path | None, model: Path | None, settings: dict[str, Any]) ->
 def _explain_files(
     images: tuple[Path, ...], explainer: Explainer, output: Path, settings: dict[str, Any]
 ) -> None:
-    from melanoma_tf.recipes.explained_files import explained_files, files_and_masks
+    from melanoma_tf.classification.explain_files import explained_files, files_and_masks
 
     paths, without = files_and_masks(images, settings["masks"])
     if without:
@@ -141,8 +142,8 @@ def _explain_files(
 
 
 def _explain_records(explainer: Explainer, output: Path, settings: dict[str, Any]) -> None:
-    from melanoma_tf.recipes.explanation import explained_records
-    from melanoma_tf.records.folders import RecordFolders
+    from melanoma_tf.classification.explain import explained_records
+    from melanoma_tf.records.record_set import RecordFolders
 
     records, split = settings["records"] or explainer.records, settings["split"]
     if settings["pictures"] is None:
@@ -161,7 +162,7 @@ def _write(
     settings: dict[str, Any],
     about: dict[str, Any],
 ) -> Outcome:
-    from melanoma_tf.recipes.explanation_output import write_explanations
+    from melanoma_tf.classification.explain_output import write_explanations
 
     outcome = write_explanations(
         progress(results, label="explain", total=total),
@@ -192,7 +193,7 @@ def _show(summary: dict[str, Any]) -> None:
 
 
 def _explain_errors(explainer: Explainer, output: Path, settings: dict[str, Any]) -> None:
-    from melanoma_tf.recipes.explanation_output import write_errors
+    from melanoma_tf.classification.explain_output import write_errors
 
     name = settings["class_name"] or "melanoma"
     found = write_errors(

@@ -116,11 +116,11 @@ _STACK = (
 
 
 def fitting_options(command: Command) -> Command:
-    """The options of `models.classifier_fitting.Fitting`, handed on as one `fitting`."""
+    """The options of `classification.optimization.Fitting`, handed on as one `fitting`."""
 
     @functools.wraps(command)
     def with_fitting(**given: Any) -> Any:
-        from melanoma_tf.models.classifier_fitting import Fitting
+        from melanoma_tf.classification.optimization import Fitting
 
         names = [field.name for field in dataclasses.fields(Fitting)]
         return command(fitting=Fitting(**{name: given.pop(name) for name in names}), **given)

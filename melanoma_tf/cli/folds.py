@@ -35,11 +35,11 @@ _STACK = (
 
 
 def fold_options(command: Command) -> Command:
-    """The options of `pipeline.folds.FoldSettings`, handed on as one `cross_validation`."""
+    """The options of `classification.folds.FoldSettings`, handed on as one `cross_validation`."""
 
     @functools.wraps(command)
     def with_folds(folds: int, fold: int, fold_seed: int, **given: Any) -> Any:
-        from melanoma_tf.pipeline.folds import FoldSettings
+        from melanoma_tf.classification.folds import FoldSettings
 
         return command(cross_validation=FoldSettings(folds, fold, fold_seed), **given)
 

@@ -59,7 +59,7 @@ def generate(
     Every image is compared with all real images of all splits and their mirror images. Beside the
     shards: nearest.csv, a histogram of the distances, and sheets of images above their nearest.
     """
-    from melanoma_tf.recipes.generation import GenerationSettings, generate_records
+    from melanoma_tf.generation.generate import GenerationSettings, generate_records
 
     settings = GenerationSettings(latent_size=latent_size or 0, **chosen)
     manifest = generate_records(

@@ -10,7 +10,7 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 
 @click.command()
@@ -38,7 +38,7 @@ def plan(records: tuple[Path, ...], counts: Path | None, recipe: str) -> None:
 
     Figure 7 of Bisla et al. 2019. A folder that `purify` made holds the originals too.
     """
-    from melanoma_tf.datasets.growth_plan import generated_share, grow, recipe_named
+    from melanoma_tf.classification.expansion_plan import generated_share, grow, recipe_named
 
     if records and counts:
         raise MelanomaError("expected --records or --counts; found both")
@@ -54,7 +54,7 @@ def plan(records: tuple[Path, ...], counts: Path | None, recipe: str) -> None:
 
 
 def _counts(records: tuple[Path, ...], counts: Path | None, recipe: str) -> Mapping[str, Any]:
-    from melanoma_tf.datasets.growth_plan import ORIGINS, PAPER_COUNTS, read_counts
+    from melanoma_tf.classification.expansion_plan import ORIGINS, PAPER_COUNTS, read_counts
 
     if counts is not None:
         return read_counts(counts)

@@ -11,7 +11,7 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 _OPTIONS = {"occlusion_masks": "--mask"}
 
@@ -89,8 +89,8 @@ def purify(
       melanoma-tf purify tfrecords/isic2017 --output tfrecords/isic2017-purified
       melanoma-tf purify photo.png --method network --mask hairs.png --output purified
     """
+    from melanoma_tf.records.build.prepare import available_cores
     from melanoma_tf.records.manifest import FILE_NAME
-    from melanoma_tf.records.prepare import available_cores
 
     given = kind["occlusion_masks"] is not None
     # A network tells a mark from a lesion by itself.
@@ -125,7 +125,7 @@ def purify(
 def _purify_files(
     source: Path, output: Path, method: str, places: dict[str, Any], shared: dict[str, Any]
 ) -> None:
-    from melanoma_tf.rewrite.purified_files import purify_files
+    from melanoma_tf.purification.on_files import purify_files
 
     outcomes = purify_files(source, output, method=method, **places, **shared)
     bad = [outcome for outcome in outcomes if outcome.reason]
@@ -145,7 +145,7 @@ def _purify_files(
 def _purify_records(
     source: Path, output: Path, method: str, chosen: dict[str, Any], shared: dict[str, Any]
 ) -> None:
-    from melanoma_tf.rewrite.purified_records import PurifySettings, purify_records
+    from melanoma_tf.purification.on_records import PurifySettings, purify_records
 
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = purify_records(source, output, PurifySettings(method=method, **given), **shared)
@@ -162,7 +162,7 @@ def _purify_records(
 def _lesion_finder(segmenter: str) -> Callable[[Any], Any] | None:
     if segmenter == "none":  # Without it, TensorFlow need not be loaded.
         return None
-    from melanoma_tf.recipes.segmentation import load_finder
+    from melanoma_tf.segmentation.predict import load_finder
 
     finder = load_finder(None if segmenter == "shipped" else Path(segmenter))
     return lambda image: finder.mask(image).numpy()
@@ -183,7 +183,7 @@ def _networks(method: str, run_dir: Path | None, detector: str, masks_given: boo
         raise MelanomaError(
             f"expected --mask or --detector: a mask is replaced as it is; found both, {detector}"
         )
-    from melanoma_tf.recipes.purification import load_networks
+    from melanoma_tf.purification.networks import load_networks
 
     return load_networks(run_dir, "classical" if masks_given else detector)
 

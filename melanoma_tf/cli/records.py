@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melanoma_tf.cli.console import progress, table, warn
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import write_atomically
-from melanoma_tf.outputs import refuse_existing, refuse_existing_file
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import write_atomically
+from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
 
 if TYPE_CHECKING:
     from melanoma_tf.records.manifest import Manifest
@@ -87,9 +87,9 @@ def build_records(
           --taxonomy isic2017 --output tfrecords/isic2017
     """
     from melanoma_tf.datasets.catalogue import list_source, parse_source
-    from melanoma_tf.records import build
-    from melanoma_tf.records.prepare import available_cores
-    from melanoma_tf.records.unfinished import unfinished_folder
+    from melanoma_tf.records.build import build
+    from melanoma_tf.records.build.prepare import available_cores
+    from melanoma_tf.records.build.unfinished import unfinished_folder
 
     if unfinished_folder(output).exists() and not resume:
         warn(f"an interrupted build of {output} is thrown away; --resume would go on with it")

@@ -52,7 +52,7 @@ def report(
     Example:
       melanoma-tf report --run-dir runs/first --examples 0 --overwrite
     """
-    from melanoma_tf.recipes.report import report_run
+    from melanoma_tf.classification.report import report_run
 
     path = report_run(run_dir, output=output, moved=records, examples=examples, overwrite=overwrite)
     click.echo(f"wrote {path}")

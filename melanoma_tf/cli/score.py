@@ -63,12 +63,12 @@ def classifier(
       melanoma-tf score classifier runs/first/predictions.csv --json scores.json
       melanoma-tf score classifier submission.csv --truth ISIC2018_Task3_Test_GroundTruth.csv
     """
+    from melanoma_tf.core.files import write_json
+    from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.evaluation.predictions import read_predictions
     from melanoma_tf.evaluation.score import judge, score_predictions, with_softmax
     from melanoma_tf.evaluation.truth import read_truth
-    from melanoma_tf.files import write_json
-    from melanoma_tf.outputs import refuse_existing_file
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])

@@ -38,9 +38,9 @@ def generator(
 
     Beside each figure stands its floor: that of real training images in the generated ones' place.
     """
-    from melanoma_tf.files import write_json
-    from melanoma_tf.outputs import refuse_existing_file
-    from melanoma_tf.recipes.generator_scores import score_generator
+    from melanoma_tf.core.files import write_json
+    from melanoma_tf.core.outputs import refuse_existing_file
+    from melanoma_tf.generation.scores import score_generator
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)

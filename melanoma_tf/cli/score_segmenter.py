@@ -55,9 +55,9 @@ def segmenter(
       melanoma-tf segment photos/ --output masks
       melanoma-tf score segmenter masks ISIC-2017_Test_v2_Part1_GroundTruth --json scores.json
     """
-    from melanoma_tf.evaluation.segmentation import score_folders, summarize
-    from melanoma_tf.files import write_json
-    from melanoma_tf.outputs import refuse_existing_file
+    from melanoma_tf.core.files import write_json
+    from melanoma_tf.core.outputs import refuse_existing_file
+    from melanoma_tf.evaluation.masks import score_folders, summarize
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)

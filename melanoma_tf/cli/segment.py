@@ -11,7 +11,7 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress
 
 if TYPE_CHECKING:
-    from melanoma_tf.models.lesion_finder import LesionFinder
+    from melanoma_tf.segmentation.lesion_segmenter import LesionFinder
 
 
 @click.command()
@@ -67,8 +67,8 @@ def segment(
 
     An image without a lesion may give an empty mask. Research software. Not a medical device.
     """
-    from melanoma_tf.outputs import refuse_existing
-    from melanoma_tf.recipes.segmentation import load_finder, segment_records
+    from melanoma_tf.core.outputs import refuse_existing
+    from melanoma_tf.segmentation.predict import load_finder, segment_records
 
     refuse_existing(output, overwrite, [source, *([run_dir] if run_dir else [])])
     finder = load_finder(
@@ -96,9 +96,9 @@ def _segment_images(
     batch_size: int,
     overwrite: bool,
 ) -> None:
-    from melanoma_tf.errors import MelanomaError
-    from melanoma_tf.outputs import published_folder
-    from melanoma_tf.recipes.segmentation import image_files, segment_files
+    from melanoma_tf.core.errors import MelanomaError
+    from melanoma_tf.core.outputs import published_folder
+    from melanoma_tf.segmentation.predict import image_files, segment_files
 
     paths = image_files(source)
     results = segment_files(paths, finder, overlay=overlay, batch_size=batch_size)

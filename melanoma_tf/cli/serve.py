@@ -24,7 +24,7 @@ def export(run_dir: Path, output: Path, overwrite: bool) -> None:
     The model takes encoded images (JPEG or PNG, any sizes). A classifier returns probabilities and
     classes, a segmenter masks (PNG) and probability maps.
     """
-    from melanoma_tf.recipes.exporting import export_run
+    from melanoma_tf.serving.export import export_run
 
     export_run(run_dir, output, overwrite=overwrite)
     click.echo(f"wrote {output}")
@@ -47,11 +47,12 @@ def predict(
 
     Research software. Not a medical device.
     """
-    from melanoma_tf.errors import MelanomaError
-    from melanoma_tf.files import write_atomically
-    from melanoma_tf.outputs import refuse_existing_file
-    from melanoma_tf.serving.client import ServedClassifier, find_images, predictions_csv
-    from melanoma_tf.serving.export import DISCLAIMER
+    from melanoma_tf.core.errors import MelanomaError
+    from melanoma_tf.core.files import write_atomically
+    from melanoma_tf.core.outputs import refuse_existing_file
+    from melanoma_tf.datasets.image_files import find_images
+    from melanoma_tf.serving.classifier_export import DISCLAIMER
+    from melanoma_tf.serving.client import ServedClassifier, predictions_csv
 
     if output:
         refuse_existing_file(output, overwrite, images)

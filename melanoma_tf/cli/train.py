@@ -111,7 +111,7 @@ def classifier(
     The best epoch is the one with the highest mean AUC on the validation split, or on the fold that
     is held out. At the end probabilities are calibrated on the same images.
     """
-    from melanoma_tf.recipes.classifier import ClassifierSettings, train_classifier
+    from melanoma_tf.classification.train import ClassifierSettings, train_classifier
 
     resolved = ClassifierSettings(image_size_px=image_size_px or 0, **settings)
     train_classifier(

@@ -71,7 +71,7 @@ def occlusion_detector(
     detector finds on them is left out of account. The best epoch is the one with the highest Dice
     coefficient on the validation split.
     """
-    from melanoma_tf.recipes.occlusion_detector import DetectorSettings, train_detector
+    from melanoma_tf.purification.detector.train import DetectorSettings, train_detector
 
     resolved = DetectorSettings(**settings)
     train_detector(

@@ -151,7 +151,7 @@ def _train(
     overwrite: bool,
     **settings: Any,
 ) -> None:
-    from melanoma_tf.recipes.gan import GanSettings, train_gan
+    from melanoma_tf.generation.train import GanSettings, train_gan
 
     resolved = GanSettings(class_names, coupled, int(image_size_px), **settings)
     train_gan(records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo)

@@ -112,7 +112,7 @@ def inpainter(
     The best epoch is the one with the highest PSNR inside the holes of the validation split. The
     defaults are those of Bisla et al. 2019, Section 6.1, and Liu et al. 2018.
     """
-    from melanoma_tf.recipes.inpainter import InpainterSettings, train_inpainter
+    from melanoma_tf.purification.inpainter.train import InpainterSettings, train_inpainter
 
     resolved = InpainterSettings(**settings)
     train_inpainter(

@@ -103,7 +103,7 @@ def segmenter(records: Path, run_dir: Path, resume: bool, overwrite: bool, **set
     The best epoch is the one with the highest mean Jaccard index on the validation split. The
     defaults are those of Bisla et al. 2019.
     """
-    from melanoma_tf.recipes.segmenter import SegmenterSettings, train_segmenter
+    from melanoma_tf.segmentation.train import SegmenterSettings, train_segmenter
 
     resolved = SegmenterSettings(**settings)
     train_segmenter(

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.challenge import join_images, listing
 from melanoma_tf.datasets.labels import UNKNOWN, LabelRow, archive_labels
 from melanoma_tf.datasets.layout import (
@@ -18,7 +19,6 @@ from melanoma_tf.datasets.layout import (
 )
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.tables import read_table
-from melanoma_tf.errors import MelanomaError
 
 _ISIC2024_TABLES = (
     "train-metadata.csv",

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.archive import list_isic2024, list_isic_archive
 from melanoma_tf.datasets.folder import FolderSettings, list_dermofit, list_folder
 from melanoma_tf.datasets.isic import (
@@ -23,7 +24,6 @@ from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.own_table import CsvColumns, list_csv
 from melanoma_tf.datasets.ph2 import list_ph2
 from melanoma_tf.datasets.splits import same_pictures
-from melanoma_tf.errors import MelanomaError
 
 SOURCES: dict[str, Callable[..., Listing]] = {
     "isic2016": list_isic2016,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.labels import UNKNOWN, LabelRow, metadata_rows
 from melanoma_tf.datasets.layout import (
     first_file,
@@ -17,7 +18,6 @@ from melanoma_tf.datasets.layout import (
 )
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.terms import TERMS
-from melanoma_tf.errors import MelanomaError
 
 LabelReader = Callable[[Path], Sequence[LabelRow]]
 

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from melanoma_tf.datasets.challenge import listing
 from melanoma_tf.datasets.diagnoses import diagnosis_of, slug
-from melanoma_tf.datasets.layout import (
-    files_by_stem,
-    layout_error,
-    require_folder,
-    split_named,
-)
+from melanoma_tf.datasets.layout import files_by_stem, layout_error, require_folder, split_named
 from melanoma_tf.datasets.lesion import Lesion, Listing
 
 _MASK_ENDINGS = ("_segmentation", "_mask", "mask")

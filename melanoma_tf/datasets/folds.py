@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.splits import order_hash
-from melanoma_tf.errors import MelanomaError
 
 
 def assign_folds(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import CODES, diagnosis_of, slug
 from melanoma_tf.datasets.tables import (
     Row,
@@ -16,7 +17,6 @@ from melanoma_tf.datasets.tables import (
     read_table,
     unique,
 )
-from melanoma_tf.errors import MelanomaError
 
 UNKNOWN = "unknown"
 _DUPLICATE_COLUMNS = ("image_name_1", "image_name_2")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import CLASSES, TARGETS, TAXONOMY_NAMES
-from melanoma_tf.errors import MelanomaError
 
 SPLITS = ("train", "validation", "test")
 

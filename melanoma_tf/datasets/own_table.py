@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import diagnosis_of, slug
 from melanoma_tf.datasets.layout import (
     IMAGE_SUFFIXES,
@@ -15,7 +16,6 @@ from melanoma_tf.datasets.layout import (
 )
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.tables import Row, checked_key, read_table
-from melanoma_tf.errors import MelanomaError
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.challenge import join_images, listing
 from melanoma_tf.datasets.diagnoses import diagnosis_of
 from melanoma_tf.datasets.labels import LabelRow, known_keys
 from melanoma_tf.datasets.layout import first_file, images_in, layout_error, require_folder
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.errors import MelanomaError
 
 _TABLES = ("PH2_dataset.txt", "PH2_dataset.xlsx")
 # Columns of the workbook that hold a cross, with the code that the text table has for them.

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.lesion import SPLITS, Lesion
-from melanoma_tf.errors import MelanomaError
 
 # These draw their images, lesions and patients from one archive: equal ids mean the same there.
 _ARCHIVE = "isic"

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 _NO_VALUE = frozenset({"", "nan", "na", "n/a", "null", "none"})
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import rankdata
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import Predictions, listed
 
 COMBINATIONS = ("mean", "ranks", "folds")

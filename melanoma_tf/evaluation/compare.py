@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import (
     bootstrap_p_value,
     percentile_interval,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.decisions import CALIBRATION_BINS
 from melanoma_tf.evaluation.metrics.intervals import LEVEL
 

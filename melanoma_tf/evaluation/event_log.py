@@ -11,11 +11,11 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.pr_curve import summary as pr_curve
 
-from melanoma_tf.evaluation.report_charts import Chart, one_against_rest, scored_classes
-from melanoma_tf.evaluation.report_content import ReportContent
-from melanoma_tf.evaluation.report_figures import as_pixels
+from melanoma_tf.core.outputs import published_folder
+from melanoma_tf.evaluation.report.charts import Chart, one_against_rest, scored_classes
+from melanoma_tf.evaluation.report.content import ReportContent
+from melanoma_tf.evaluation.report.figures import as_pixels
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
-from melanoma_tf.outputs import published_folder
 
 # Of config.json: where the data lie and what they are, which is no choice of the training.
 _NO_SETTINGS = (

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import write_atomically
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import write_atomically
 
 IMAGE_COLUMN, LABEL_COLUMN, GROUP_COLUMN = "image_id", "label", "patient_id"
 

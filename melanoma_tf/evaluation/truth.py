@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import (
     GROUP_COLUMN,
     IMAGE_COLUMN,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 VIEWS = (1, 2, 4, 8)
 

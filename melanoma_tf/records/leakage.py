@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import cv2
 
 from melanoma_tf.datasets.splits import namespace, picture_name
+from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
+from melanoma_tf.records.build.thumbnails import ThumbnailFile, make_thumbnail
 from melanoma_tf.records.decode import Pixels
-from melanoma_tf.records.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.thumbnails import ThumbnailFile, make_thumbnail
 
 
 class Leakage:

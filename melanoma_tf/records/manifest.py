@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import read_json, write_json
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json, write_json
 
 FILE_NAME = "manifest.json"
 SCHEMA_VERSION = 1

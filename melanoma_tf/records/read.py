@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.schema import Example, deserialize, parse
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.lesion import SPLITS
-from melanoma_tf.errors import MelanomaError
 from melanoma_tf.records.manifest import Count, Shard
 from melanoma_tf.records.schema import ORIGINS, Example, serialize
 

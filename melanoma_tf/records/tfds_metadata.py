@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from melanoma_tf.files import write_atomically, write_json
+from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.records.manifest import Manifest
 from melanoma_tf.records.schema import FEATURES
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.decode import decode_image, decode_stored_mask
 from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.records.leakage import Leakage

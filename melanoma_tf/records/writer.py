@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.outputs import published_folder
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.records.manifest import Manifest, write_manifest
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding, ShardWriter, Skipped

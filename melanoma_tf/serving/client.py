@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.serving.export import CLASSES, INPUT, PROBABILITIES, VERSION
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+from melanoma_tf.classification.module import CLASSES, INPUT, PROBABILITIES
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.serving.classifier_export import VERSION
 
 
 @dataclass(frozen=True)
@@ -61,28 +60,6 @@ def predictions_csv(predictions: Sequence[Prediction]) -> str:
             name = stem if unique else str(prediction.path)
             writer.writerow([name, *map(float, prediction.probabilities)])
     return rows.getvalue()
-
-
-def find_images(inputs: Iterable[Path]) -> list[Path]:
-    """The image files among files and folders (not their sub-folders), sorted within a folder.
-
-    Raises:
-        MelanomaError: a path does not exist, or a folder has no image.
-    """
-    found: list[Path] = []
-    for path in inputs:
-        if path.is_dir():
-            images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not images:
-                raise MelanomaError(
-                    f"{path}: expected {', '.join(IMAGE_SUFFIXES)} files, found none"
-                )
-            found.extend(images)
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise MelanomaError(f"expected an image or a folder of images; {path} does not exist")
-    return found
 
 
 class ServedClassifier:

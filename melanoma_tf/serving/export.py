@@ -1,239 +1,89 @@
-"""A trained classifier -> a folder that TensorFlow Serving loads."""
+"""Export of finished runs, whatever they trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
-from melanoma_tf import __version__
-from melanoma_tf.files import write_atomically, write_json
-from melanoma_tf.models.saliency import visual_backprop
-from melanoma_tf.outputs import published_folder
-from melanoma_tf.serving.warmup import write_warmup
-
-VERSION = "1"
-DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment."
-# Encoded image -> the pixels that the network sees.
-Prepare = Callable[[tf.Tensor], tf.Tensor]
-INPUT, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
-DEFAULT, SALIENCY = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY, "saliency"
-
-
-class ClassifierModule(tf.Module):
-    """Encoded images in, probabilities and class names out, and where they come from.
-
-    Args:
-        model: from RGB in [0, 255] to logits.
-        class_names: in the order of the logits.
-        image_size_px: side of the square that the model sees.
-        prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
-        temperature: logits are divided by it.
-        even: see `models.saliency.enlarge`.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        class_names: Sequence[str],
-        image_size_px: int,
-        prepare: Prepare,
-        temperature: float = 1.0,
-        *,
-        even: bool = False,
-    ):
-        super().__init__()
-        self.model = model
-        self._class_names = tf.constant(list(class_names))
-        self._image_size_px, self._prepare = image_size_px, prepare
-        # A function, so that what it shares with the model is not saved twice.
-        self._visual_backprop = visual_backprop(model, even=even)
-        self._temperature = temperature
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
-    def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classify string `(n,)` of encoded images of any sizes; `n` may be 0."""
-        none = tf.zeros([0, len(self._class_names)], tf.float32)
-        # Convolutions of an empty batch fail on some CPUs.
-        probabilities = tf.cond(tf.size(images) > 0, lambda: self._classify(images), lambda: none)
-        names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
-        return {PROBABILITIES: probabilities, CLASSES: names}
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
-    def explain(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`serve`, and what `models.saliency.visual_backprop` says of the squares seen."""
-        size = self._image_size_px
-        none = (tf.zeros([0, size, size]), tf.zeros([0, len(self._class_names)]))
-        saliency, logits = tf.cond(
-            tf.size(images) > 0,
-            lambda: self._visual_backprop(self._pixels(images)),
-            lambda: none,
-        )
-        names = tf.tile(self._class_names[tf.newaxis], [tf.size(images), 1])
-        return {
-            SALIENCY: saliency,
-            PROBABILITIES: tf.nn.softmax(logits / self._temperature),
-            CLASSES: names,
-        }
-
-    def _classify(self, images: tf.Tensor) -> tf.Tensor:
-        logits = self.model(self._pixels(images), training=False)
-        return tf.nn.softmax(logits / self._temperature)
-
-    def _pixels(self, images: tf.Tensor) -> tf.Tensor:
-        size = self._image_size_px
-        return tf.map_fn(
-            self._prepare, images, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8)
-        )
+from melanoma_tf import training
+from melanoma_tf.backbones.classifier import KIND as CLASSIFIER
+from melanoma_tf.classification import data as pipeline
+from melanoma_tf.classification.calibrate import read_calibration
+from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json
+from melanoma_tf.core.outputs import refuse_existing
+from melanoma_tf.segmentation.predict import load_finder
+from melanoma_tf.segmentation.train import KIND as SEGMENTER
+from melanoma_tf.serving.classifier_export import export_classifier
+from melanoma_tf.serving.segmenter_export import export_segmenter
 
 
-def export_classifier(
-    model: keras.Model,
-    output: Path,
-    *,
-    config: dict[str, Any],
-    prepare: Prepare,
-    preprocessing: dict[str, Any],
-    metrics: dict[str, Any] | None,
-    calibration: dict[str, Any] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write a SavedModel of stock TensorFlow ops, with warm-up requests, card and metadata.
+class _Prepare(tf.Module):
+    """What an exported model does with an encoded image; it holds the network that purifies."""
 
-    Its default signature takes `images`, string `(n,)`: JPEG or PNG bytes of any sizes. It returns
-    `probabilities`, float32 `(n, classes)`, and `classes`, string `(n, classes)`: the names in the
-    order of the probabilities. A second signature, `saliency`, returns these and `saliency`,
-    float32 `(n, size, size)` in [0, 1]: VisualBackProp of the square in the middle of each image.
+    def __init__(self, inputs: pipeline.ClassifierInputs):
+        super().__init__(name="prepare")
+        self._inputs, self._purifier = inputs, inputs.purify_image
 
-    Args:
-        model: from RGB in [0, 255] to logits.
-        output: `saved_models/NAME`; the model lands in its sub-folder `1`.
-        config: the run's `config.json`.
-        prepare: encoded image, string scalar -> uint8 `(size, size, 3)`; traced into the model.
-        preprocessing: what `prepare` does, for `metadata.json`.
-        metrics: the run's `metrics.json`, where it was evaluated.
-        calibration: the run's `calibration.json`, where it has one: its temperature becomes part
-            of the graph, so that served probabilities are those of `evaluate`; the whole of it,
-            thresholds included, stands in `metadata.json`.
-        overwrite: replace a model that is there.
+    def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
+        """See `classification.data.central_view`."""
+        return pipeline.central_view(encoded, self._inputs)
+
+
+def _export_classifier(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Export a finished run, see `serving.classifier_export.export_classifier`.
 
     Raises:
-        MelanomaError: `output` exists.
+        MelanomaError: the run has not finished, or `output` exists.
     """
-    temperature = float(calibration["temperature"]) if calibration else 1.0
-    served = ClassifierModule(
-        model, config["class_names"], config["image_size_px"], prepare, temperature
-    )
-    with published_folder(output, overwrite=overwrite) as folder:
-        version_dir = folder / VERSION
-        signatures = {DEFAULT: served.serve, SALIENCY: served.explain}
-        tf.saved_model.save(served, str(version_dir), signatures=signatures)
-        write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
-        metadata = _metadata(output.name, config, preprocessing, metrics)
-        write_json(folder / "metadata.json", {**metadata, "calibration": calibration})
-        card = _model_card(output.name, config, metrics, calibration)
-        write_atomically(folder / "model_card.md", card)
-
-
-def grey_image(size_px: int) -> bytes:
-    """A grey square as JPEG bytes: a request to warm a model up with."""
-    return tf.io.encode_jpeg(np.full((size_px, size_px, 3), 128, np.uint8)).numpy()
-
-
-def _metadata(
-    name: str,
-    config: dict[str, Any],
-    preprocessing: dict[str, Any],
-    metrics: dict[str, Any] | None,
-) -> dict[str, Any]:
-    size = config["image_size_px"]
-    return {
-        "name": name,
-        "version": VERSION,
-        "task": "classification",
-        "tool": f"melanoma_tf {__version__}",
-        "inputs": {INPUT: "string (n,): JPEG or PNG bytes"},
-        "outputs": {
-            PROBABILITIES: f"float32 (n, {len(config['class_names'])})",
-            CLASSES: f"string (n, {len(config['class_names'])})",
+    config = training.read_config(run_dir, CLASSIFIER)
+    refuse_existing(output, overwrite, [run_dir])
+    evaluated = run_dir / "metrics.json"
+    inputs = classifier_inputs(config, batch_size=1)
+    export_classifier(
+        training.load_model(run_dir),
+        output,
+        config=config,
+        prepare=_Prepare(inputs),
+        preprocessing={
+            "short_side_px": inputs.short_side_px,
+            "purified": inputs.purify_test and inputs.purify_method,
+            "centre_crop_px": inputs.image_size_px,
         },
-        "further_signatures": {
-            SALIENCY: f"as above, and {SALIENCY}: float32 (n, {size}, {size}), VisualBackProp",
-        },
-        "class_names": config["class_names"],
-        "preprocessing": preprocessing,
-        "training": config,
-        "metrics": metrics,
-        "intended_use": DISCLAIMER,
-    }
-
-
-def _model_card(
-    name: str,
-    config: dict[str, Any],
-    metrics: dict[str, Any] | None,
-    calibration: dict[str, Any] | None,
-) -> str:
-    sources = "\n".join(
-        f"- {source}: {entry['licence']}. {entry['attribution']}"
-        for source, entry in config["sources"].items()
-    )
-    return f"""# {name}
-
-{DISCLAIMER}
-
-## Intended use
-Research on dermoscopic images: ranking and comparing lesions by class probability. It was not
-validated on patients.
-
-## Input and output
-Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
-{", ".join(config["class_names"])}. The signature `{SALIENCY}` also returns where the network looks
-(VisualBackProp, one value for each pixel of the square that it sees).
-
-## Network
-{config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};
-{config["epochs"]} epochs, batch {config["batch_size"]}, {config["fitting"]["optimizer"]} at
-{config["fitting"]["learning_rate"]}, seed {config["seed"]}. `metadata.json` has every setting.
-
-## Training data
-{sources}
-
-## Calibration and thresholds
-{_calibration(calibration)}
-
-## Scores
-{_scores(metrics)}
-"""
-
-
-def _calibration(calibration: dict[str, Any] | None) -> str:
-    if calibration is None:
-        return "Probabilities are not calibrated."
-    fitted_on, thresholds = calibration["fitted_on"], calibration["thresholds"]
-    wanted = list(next(iter(thresholds.values())))
-    table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
-    for name, row in thresholds.items():
-        table.append([name, *("-" if value is None else f"{value:.4f}" for value in row.values())])
-    return "\n".join(
-        [
-            f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "
-            f"images of split `{fitted_on['split']}`. A probability of at least the threshold "
-            "reached this sensitivity on them; on other images it may not:",
-            "",
-            *(f"| {' | '.join(cells)} |" for cells in table),
-        ]
+        metrics=read_json(evaluated) if evaluated.is_file() else None,
+        calibration=read_calibration(run_dir),
+        overwrite=overwrite,
     )
 
 
-def _scores(metrics: dict[str, Any] | None) -> str:
-    if metrics is None:
-        return "Not evaluated before export."
-    figures = {key: value for key, value in metrics.items() if key != "min_tpr"}
-    rows = [f"- {key}: {value:.3f}" for key, value in figures.items() if isinstance(value, float)]
-    records = ", ".join(metrics["records"])
-    return "\n".join([f"Split `{metrics['split']}` of `{records}`:", *rows])
+def _export_segmenter(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Export a finished run for TensorFlow Serving, see `serving.segmenter_export`.
+
+    Raises:
+        MelanomaError: the run has not finished, or `output` exists.
+    """
+    config = training.read_config(run_dir, SEGMENTER)
+    refuse_existing(output, overwrite, [run_dir])
+    export_segmenter(load_finder(run_dir), output, config=config, overwrite=overwrite)
+
+
+_EXPORTS: dict[str, Callable[..., None]] = {
+    CLASSIFIER: _export_classifier,
+    SEGMENTER: _export_segmenter,
+}
+
+
+def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Write a finished run as a SavedModel, see the modules of `serving`.
+
+    Raises:
+        MelanomaError: no run, one that has not finished or of which no export is known, or
+            `output` exists.
+    """
+    kind = training.run_kind(run_dir)
+    if kind not in _EXPORTS:
+        raise MelanomaError(f"{run_dir}: expected a {' or '.join(_EXPORTS)} run; found {kind}")
+    _EXPORTS[kind](run_dir, output, overwrite=overwrite)

@@ -9,11 +9,11 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf import __version__
-from melanoma_tf.files import write_atomically, write_json
+from melanoma_tf.core.files import write_atomically, write_json
+from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.images import masks
-from melanoma_tf.models.lesion_finder import LesionFinder
-from melanoma_tf.outputs import published_folder
-from melanoma_tf.serving.export import DISCLAIMER, INPUT, VERSION, grey_image
+from melanoma_tf.segmentation.lesion_segmenter import LesionFinder
+from melanoma_tf.serving.classifier_export import DISCLAIMER, INPUT, VERSION, grey_image
 from melanoma_tf.serving.warmup import write_warmup
 
 MASKS, MAPS = "masks", "probabilities"

@@ -9,7 +9,7 @@ from typing import Callable
 import numpy as np
 from tensorflow import keras
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.training.state import RunState
 
 

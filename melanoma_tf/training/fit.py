@@ -10,8 +10,8 @@ from typing import Callable
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.models.averaging import WeightAverages
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.epochs import Epochs
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.settings import TrainingSettings

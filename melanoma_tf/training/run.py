@@ -11,10 +11,10 @@ from typing import Any, Callable
 
 from tensorflow import keras
 
-from melanoma_tf.errors import MelanomaError
-from melanoma_tf.files import read_json, write_json
-from melanoma_tf.outputs import refuse_existing, replace_folder
-from melanoma_tf.ownership import mark, refuse_inputs
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.outputs import refuse_existing, replace_folder
+from melanoma_tf.core.ownership import mark, refuse_inputs
 
 CONFIG, HISTORY, MODEL = "config.json", "history.json", "model.keras"
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.files import read_json, write_json
-from melanoma_tf.models.averaging import WeightAverages
+from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.run import HISTORY, MODEL, load_model
 from melanoma_tf.training.settings import TrainingSettings
 

@@ -6,7 +6,7 @@ import contextlib
 
 import tensorflow as tf
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 STRATEGIES = ("single", "mirrored")
 

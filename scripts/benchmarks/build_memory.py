@@ -32,7 +32,7 @@ def make_images(folder: Path, count: int) -> None:
 
 def build(images: Path, rows: int, output: Path) -> None:
     from melanoma_tf.datasets.lesion import Lesion, Listing
-    from melanoma_tf.records.build import BuildSettings, build_records
+    from melanoma_tf.records.build.build import BuildSettings, build_records
 
     lesions = tuple(
         Lesion(

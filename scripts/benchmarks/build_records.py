@@ -28,7 +28,7 @@ from melanoma_tf.datasets.catalogue import list_source, parse_source
 from melanoma_tf.datasets.lesion import Listing
 
 if TYPE_CHECKING:
-    from melanoma_tf.records.build import BuildSettings
+    from melanoma_tf.records.build.build import BuildSettings
 
 
 def plain_loop(listing: Listing, image_size: int, output: Path) -> None:
@@ -50,7 +50,7 @@ def plain_loop(listing: Listing, image_size: int, output: Path) -> None:
 def records_alone(listing: Listing, settings: BuildSettings, output: Path, workers: int) -> None:
     """The second half of a build: prepare and write, when the duplicates are known."""
     from melanoma_tf.datasets.lesion import taxonomy_named
-    from melanoma_tf.records.prepare import ImageFiles, prepare_all
+    from melanoma_tf.records.build.prepare import ImageFiles, prepare_all
     from melanoma_tf.records.schema import Example
     from melanoma_tf.records.writer import write_records
 
@@ -80,7 +80,7 @@ def records_alone(listing: Listing, settings: BuildSettings, output: Path, worke
 
 def main() -> None:
     # Not at the top: a spawned worker imports this file again, and shall not load TensorFlow.
-    from melanoma_tf.records.build import BuildSettings, build_records
+    from melanoma_tf.records.build.build import BuildSettings, build_records
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="+", metavar="NAME=DIR")

@@ -20,10 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from melanoma_tf.records.candidates import find_candidates, oriented
-from melanoma_tf.records.duplicates import SAME_PICTURE, find_pairs
-from melanoma_tf.records.same_picture import similarity
-from melanoma_tf.records.thumbnails import ThumbnailFile, fingerprint_all, make_thumbnail
+from melanoma_tf.records.build.candidates import find_candidates, oriented
+from melanoma_tf.records.build.duplicates import SAME_PICTURE, find_pairs
+from melanoma_tf.records.build.same_picture import similarity
+from melanoma_tf.records.build.thumbnails import ThumbnailFile, fingerprint_all, make_thumbnail
 
 Image = np.ndarray
 

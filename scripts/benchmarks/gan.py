@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.models.gan import LATENTS_PER_EXAMPLE, Gan
+from melanoma_tf.generation.adversarial import LATENTS_PER_EXAMPLE, Gan
 
 
 def model_of(classes: int, size: int, coupled: bool) -> Gan:

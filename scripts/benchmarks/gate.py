@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from melanoma_tf.images.similarity import nearest
+from melanoma_tf.generation.nearest_neighbours import nearest
 
 
 def pictures(count: int, size: int, seed: int) -> np.ndarray:

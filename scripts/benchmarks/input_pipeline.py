@@ -15,11 +15,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from melanoma_tf.pipeline import stream
-from melanoma_tf.pipeline.batches import BatchSettings, augmentation_of
-from melanoma_tf.pipeline.classifier import ClassifierInputs, training_batches
-from melanoma_tf.records import schema
-from melanoma_tf.records.folders import RecordFolders
+from melanoma_tf.classification.batches import BatchSettings, augmentation_of
+from melanoma_tf.classification.data import ClassifierInputs, training_batches
+from melanoma_tf.records import schema, stream
+from melanoma_tf.records.record_set import RecordFolders
 
 # What training may ask of the pipeline, beside bare decoding.
 NONE, STANDARD = augmentation_of("none"), augmentation_of("standard")

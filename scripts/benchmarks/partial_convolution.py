@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.models.partial_convolution import PartialConv2D
+from melanoma_tf.purification.inpainter.partial_convolution import PartialConv2D
 
 # Side of the image in pixels, channels in and out, kernel, stride: layers of the network.
 LAYERS = ((256, 3, 64, 7, 2), (128, 64, 128, 5, 2), (128, 192, 64, 3, 1), (32, 512, 512, 3, 1))

@@ -13,7 +13,7 @@ import time
 
 import cv2
 
-from melanoma_tf.datasets.phantom import OCCLUSIONS, PHANTOM_CLASSES, PhantomSettings, draw_phantom
+from melanoma_tf.phantoms import OCCLUSIONS, PHANTOM_CLASSES, PhantomSettings, draw_phantom
 
 
 def images_per_second(settings: PhantomSettings, count: int) -> tuple[float, float]:

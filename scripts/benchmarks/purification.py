@@ -27,7 +27,7 @@ import numpy as np
 from occlusion_drawings import draw_reporting, draw_tuning
 from purification_methods import Method, methods
 
-from melanoma_tf.datasets.phantom_image import PHANTOM_CLASSES, PhantomSettings, draw_phantom
+from melanoma_tf.phantoms.image import PHANTOM_CLASSES, PhantomSettings, draw_phantom
 
 # The shortest of these counts: other work on the machine can only lengthen a run.
 TIMED_RUNS = 5

@@ -29,7 +29,7 @@ def opencv_recipe(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np
 
 
 def opencv_twin(image: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from melanoma_tf.images.occlusion_opencv import purify_image
+    from melanoma_tf.purification.classical.opencv import purify_image
 
     purified, mask = purify_image(image)
     return purified, mask > 0
@@ -39,7 +39,7 @@ def graph(method: str, with_lesion: bool, **options: str) -> Method:
     """A method as a graph op, one traced function for images of every size."""
     import tensorflow as tf
 
-    from melanoma_tf.recipes.purification import GraphPurifier
+    from melanoma_tf.purification.networks import GraphPurifier
 
     purify = GraphPurifier(method, **options)
 

@@ -24,8 +24,8 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.images import masks
-from melanoma_tf.models.segmenter import build_segmenter
-from melanoma_tf.recipes.segmentation import image_files, load_finder, segment_files
+from melanoma_tf.segmentation.network import build_segmenter
+from melanoma_tf.segmentation.predict import image_files, load_finder, segment_files
 
 
 def plain_network(model: keras.Model) -> keras.Model:

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from melanoma_tf.datasets.phantom_image import PhantomSettings, draw_phantom
-from melanoma_tf.files import write_atomically
-from melanoma_tf.images.augmentation import PRESETS, draw, view
-from melanoma_tf.images.mixing import mix
+from melanoma_tf.augmentation.classifier_images import PRESETS, draw, view
+from melanoma_tf.augmentation.mixing import mix
+from melanoma_tf.core.files import write_atomically
+from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
 
 CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
 VIEWS = 5

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import cv2
 import numpy as np
 
-from melanoma_tf.datasets.phantom_image import PhantomSettings, draw_phantom
-from melanoma_tf.files import write_atomically
-from melanoma_tf.images.occlusion_opencv import purify_image
+from melanoma_tf.core.files import write_atomically
+from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
+from melanoma_tf.purification.classical.opencv import purify_image
 
 # What the columns show; the rest is switched off.
 COLUMNS = (

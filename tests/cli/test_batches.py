@@ -6,12 +6,12 @@ import pytest
 from click.testing import CliRunner
 
 from melanoma_tf import training
+from melanoma_tf.augmentation.classifier_images import PRESETS
+from melanoma_tf.classification import train as recipe
+from melanoma_tf.classification.data import ClassifierInputs
+from melanoma_tf.classification.expansion_plan import RECIPES, grow
+from melanoma_tf.classification.train import classifier_inputs
 from melanoma_tf.cli import main
-from melanoma_tf.datasets.growth_plan import RECIPES, grow
-from melanoma_tf.images.augmentation import PRESETS
-from melanoma_tf.pipeline.classifier import ClassifierInputs
-from melanoma_tf.recipes import classifier as recipe
-from melanoma_tf.recipes.classifier import classifier_inputs
 from melanoma_tf.records.manifest import read_manifest
 
 

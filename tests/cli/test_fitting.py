@@ -3,8 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
+from melanoma_tf.classification import train as recipe
 from melanoma_tf.cli import main
-from melanoma_tf.recipes import classifier as recipe
 
 
 @pytest.fixture

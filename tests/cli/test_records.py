@@ -125,7 +125,7 @@ def test_bad_options_give_one_line_and_leave_nothing(build, tmp_path, options, m
 
 def test_an_interrupted_build_is_resumed_or_announced_as_thrown_away(build, isic2017, tmp_path):
     from melanoma_tf.datasets.catalogue import list_source
-    from melanoma_tf.records.build import BuildSettings, build_records
+    from melanoma_tf.records.build.build import BuildSettings, build_records
 
     def interrupt(results, total):
         for index, result in enumerate(results):

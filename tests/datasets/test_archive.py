@@ -2,8 +2,8 @@ import h5py
 import numpy as np
 import pytest
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
-from melanoma_tf.errors import MelanomaError
 
 # Columns as on kaggle.com/competitions/isic-2024-challenge/data, of which some are left out here.
 KAGGLE = (

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import (
     SOURCES,
     known_links,
@@ -13,7 +14,6 @@ from melanoma_tf.datasets.catalogue import (
 )
 from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.datasets.splits import group_lesions
-from melanoma_tf.errors import MelanomaError
 
 
 def test_a_source_as_the_command_line_names_it():

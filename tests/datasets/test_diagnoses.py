@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import CLASSES, CODES, TARGETS, diagnosis_of, slug
 from melanoma_tf.datasets.lesion import TAXONOMIES, taxonomy_named
-from melanoma_tf.errors import MelanomaError
 
 
 def test_every_word_leads_to_a_diagnosis_of_the_table():

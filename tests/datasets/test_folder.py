@@ -1,7 +1,7 @@
 import pytest
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
-from melanoma_tf.errors import MelanomaError
 
 
 def test_dermofit_by_names_and_short_names(check_source):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.folds import assign_folds
-from melanoma_tf.errors import MelanomaError
 
 IMAGES = st.lists(
     st.tuples(st.sampled_from([f"patient {n}" for n in range(30)]), st.sampled_from("abc")),

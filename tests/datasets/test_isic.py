@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
-from melanoma_tf.datasets.phantom import PhantomSettings, write_phantoms
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.phantoms import PhantomSettings, write_phantoms
 
 HEADER = "image_id,melanoma,seborrheic_keratosis\r\n"
 

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.labels import duplicate_pairs, metadata_rows, read_labels
 from melanoma_tf.datasets.lesion import TAXONOMIES
-from melanoma_tf.errors import MelanomaError
 
 AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 

@@ -1,8 +1,8 @@
 import pytest
 from openpyxl import Workbook
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
-from melanoma_tf.errors import MelanomaError
 
 # The form of PH2_dataset.txt: cells between double bars, a legend below
 # (doi:10.1109/EMBC.2013.6610779, file organisation on www.fc.up.pt/addi/ph2%20database.html).

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.datasets.splits import (
@@ -14,7 +15,6 @@ from melanoma_tf.datasets.splits import (
     kept_groups,
     parse_fractions,
 )
-from melanoma_tf.errors import MelanomaError
 
 
 def lesion(key, source="isic2019", diagnosis="nevus", split="train", **ids):

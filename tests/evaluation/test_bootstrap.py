@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics import all_figures, prepare, softmax
 from melanoma_tf.evaluation.metrics import bootstrap as module
 from melanoma_tf.evaluation.metrics.bootstrap import (

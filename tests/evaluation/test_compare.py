@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.compare import compare_predictions
 from melanoma_tf.evaluation.metrics import classification_scores, softmax
 from melanoma_tf.evaluation.metrics.delong import delong

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.generation import (
     frechet_distance,
     kernel_distance,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics import all_figures, classification_scores, prepare, softmax
 from melanoma_tf.evaluation.metrics.ranking import rank_class, ranking_figures
 from tests.evaluation import reference

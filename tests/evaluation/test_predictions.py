@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import Predictions, read_predictions, write_predictions
 
 NAMES = ("melanoma", "nevus", "seborrheic_keratosis")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.score import groups_of, judge, score_predictions
 from melanoma_tf.evaluation.truth import read_truth

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from melanoma_tf.records.build import BuildSettings, build_records
+from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.contact_sheet import contact_sheet
 
 

@@ -15,7 +15,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from melanoma_tf.records.build import BuildSettings, build_records
+from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.decode import decode_image
 from melanoma_tf.records.header import UnreadableImageError
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.manifest import (
     Count,
     Manifest,

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.manifest import Count, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example

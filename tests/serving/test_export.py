@@ -12,12 +12,13 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf import training
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.classification import evaluate as evaluation
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.image_files import find_images
 from melanoma_tf.images import loading
-from melanoma_tf.recipes import evaluation
-from melanoma_tf.recipes.classifier import export_run
 from melanoma_tf.records.read import read_examples
-from melanoma_tf.serving.client import ServedClassifier, find_images, predictions_csv
+from melanoma_tf.serving.client import ServedClassifier, predictions_csv
+from melanoma_tf.serving.export import export_run
 from melanoma_tf.serving.warmup import FILE
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_figures
 
 # Weights held at once. A row of 100,000 counts fits the second-level cache; many short rows

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 CALIBRATION_BINS = 15
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.decisions import Decisions, decide, decision_figures
 from melanoma_tf.evaluation.metrics.ranking import RankedClass, rank_class, ranking_figures
 

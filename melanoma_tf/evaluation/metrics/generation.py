@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import linalg
 from scipy.spatial.distance import cdist
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 
 Floats = npt.NDArray[np.float64]
 

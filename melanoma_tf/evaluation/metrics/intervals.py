@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from melanoma_tf.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import bootstrap, percentile_interval, resamples
 from melanoma_tf.evaluation.metrics.delong import Areas, delong, normal_interval
 from melanoma_tf.evaluation.metrics.figures import FigurePath, Task

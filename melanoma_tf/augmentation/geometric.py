@@ -1,0 +1,223 @@
+"""Moving an image and its lesion mask together: flips, rotation, scale, shift, elastic warp.
+
+Graph ops for training; every draw is a pure function of a seed. How an image looks is varied by
+`augmentation.photometric`. `augmentation.classifier_images`, for classifiers, draws in its own way
+and moves by the same functions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from melanoma_tf.images.addons import dense_image_warp
+
+_ELASTIC_GRID = 5
+_BLUR_GRID = 8
+# Below this the picture itself has too few pixels to show a lesion.
+_LEAST_SCALE = 0.15
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How far an image may be moved; all draws are uniform, that of the scale in its logarithm.
+
+    Attributes:
+        flips: mirror left-right and top-bottom, each with probability one half.
+        rotation_degrees: up to this angle, either way.
+        smallest_scale: of what the picture shows; below 1 the skin around is continued.
+        largest_scale: likewise.
+        smallest_lesion: the scale may go below `smallest_scale` until the lesion's diameter (the
+            root of its area) has this share of the side; 1 for never. Dermatoscopes differ most
+            in how much skin they show around a lesion.
+        shift: up to this share of the side, along each axis.
+        elastic: standard deviation of a smooth random displacement, as a share of the side.
+    """
+
+    flips: bool = True
+    rotation_degrees: float = 180.0
+    smallest_scale: float = 0.5
+    largest_scale: float = 1.3
+    smallest_lesion: float = 0.1
+    shift: float = 0.1
+    elastic: float = 0.02
+
+
+def move(
+    image: tf.Tensor, mask: tf.Tensor, size_px: int, movement: Movement, seed: tf.Tensor
+) -> tf.Tensor:
+    """Cut a randomly placed, turned and scaled square out of an image, and warp it.
+
+    The whole image, squeezed to a square, fills the result at scale 1. Where the result reaches
+    beyond the image, skin like that along the border is made up. A lesion that touches the border
+    would end there without a visible reason, so images of such lesions are never made smaller.
+
+    Args:
+        image: float32 `(height, width, 3)`.
+        mask: float32 `(height, width, 1)`, 0 skin, 1 lesion.
+        size_px: side of the result.
+        movement: how far.
+        seed: int `(2,)`; the same seed moves the same way.
+
+    Returns:
+        float32 `(size_px, size_px, 4)`: the moved image, and the mask, which stays 0 or 1.
+    """
+    transform = _drawn_transform(image, mask, size_px, movement, seed)
+
+    def sampled(pixels: tf.Tensor, interpolation: str, fill: str) -> tf.Tensor:
+        return resample(pixels, transform, size_px, interpolation=interpolation, fill=fill)
+
+    # Beyond the border: its blurred colours drawn out, and the texture of the skin (not of the
+    # lesion, of which there is one) mirrored.
+    coarse = tf.image.resize(tf.concat([image, mask], -1), [_BLUR_GRID] * 2, method="area")
+    blurred = tf.image.resize(coarse, tf.shape(image)[:2])
+    blurred, near_lesion = blurred[..., :3], tf.minimum(4.0 * blurred[..., 3:], 1.0)
+    texture = (image - blurred) * (1.0 - near_lesion)
+    beyond = sampled(blurred, "BILINEAR", "NEAREST") + sampled(texture, "BILINEAR", "REFLECT")
+    within = sampled(_feathered(image), "BILINEAR", "CONSTANT")
+    pixels = within * sampled(image, "BILINEAR", "NEAREST") + (1.0 - within) * beyond
+    lesion = sampled(mask, "NEAREST", "CONSTANT")
+    moved = tf.concat([pixels, lesion], -1)
+    if movement.elastic:
+        warped = warp(moved, elastic_flow(size_px, movement.elastic, seed + [0, 1]))
+        moved = tf.concat([warped[..., :3], tf.round(warped[..., 3:])], -1)
+    return moved
+
+
+def projective_transform(
+    *, angle: tf.Tensor, flips: tf.Tensor, step_px: tf.Tensor, centre: tf.Tensor, size_px: int
+) -> tf.Tensor:
+    """Where each pixel of a square lies in the image that it is cut from.
+
+    The image is flipped, then turned, then scaled.
+
+    Args:
+        angle: radians, counter-clockwise.
+        flips: bool `(2,)`: top to bottom, left to right.
+        step_px: float32 `(2,)`, pixels of the image to one of the square, along rows and columns;
+            2 shows the image at half its size.
+        centre: float32 `(2,)`, row and column of the image that the square's middle shows.
+        size_px: side of the square.
+
+    Returns:
+        float32 `(8,)`, as `resample` takes it.
+    """
+    steps = tf.where(flips, -step_px, step_px)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    a0, a1 = steps[1] * cosine, -steps[1] * sine
+    b0, b1 = steps[0] * sine, steps[0] * cosine
+    middle = (size_px - 1) / 2.0
+    a2 = centre[1] - (a0 + a1) * middle
+    b2 = centre[0] - (b0 + b1) * middle
+    zero = tf.zeros([])
+    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero])
+
+
+def resample(
+    image: tf.Tensor,
+    transform: tf.Tensor,
+    size_px: int,
+    *,
+    interpolation: str = "BILINEAR",
+    fill: str = "REFLECT",
+) -> tf.Tensor:
+    """Cut a square out of an image by a projective transform.
+
+    Args:
+        image: float32 `(height, width, channels)`.
+        transform: see `projective_transform`.
+        size_px: side of the square.
+        interpolation: `BILINEAR` or `NEAREST`.
+        fill: what lies beyond the image: `REFLECT` (its mirror image), `NEAREST` (its border drawn
+            out) or `CONSTANT` (0).
+
+    Returns:
+        float32 `(size_px, size_px, channels)`.
+    """
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=image[tf.newaxis],
+        transforms=transform[tf.newaxis],
+        output_shape=[size_px, size_px],
+        interpolation=interpolation,
+        fill_mode=fill,
+        fill_value=0.0,
+    )[0]
+    return tf.ensure_shape(moved, [size_px, size_px, image.shape[-1]])
+
+
+def elastic_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
+    """A smooth random displacement of every pixel.
+
+    Args:
+        size_px: side of the square.
+        deviation: its standard deviation, as a share of the side.
+        seed: int `(2,)`; the same seed draws the same.
+
+    Returns:
+        float32 `(size_px, size_px, 2)`, in pixels along rows and columns.
+    """
+    coarse = tf.random.stateless_normal([_ELASTIC_GRID, _ELASTIC_GRID, 2], seed)
+    coarse *= deviation * size_px
+    return tf.image.resize(coarse, [size_px, size_px], method="bicubic")
+
+
+def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
+    """Displace an image's pixels: the result at `p` is the image at `p - flow[p]`, bilinearly.
+
+    Args:
+        image: float32 `(size, size, channels)`; beyond it its border is drawn out.
+        flow: float32 `(size, size, 2)`, in pixels along rows and columns.
+
+    Returns:
+        float32 of the image's shape.
+    """
+    return tf.ensure_shape(dense_image_warp(image[tf.newaxis], flow[tf.newaxis])[0], image.shape)
+
+
+def _feathered(image: tf.Tensor) -> tf.Tensor:
+    """1 in the image, falling to 0 at its border within 4 % of its sides; `(height, width, 1)`."""
+    shape = tf.shape(image)
+
+    def ramp(side: tf.Tensor) -> tf.Tensor:
+        place = tf.linspace(0.0, 1.0, side)
+        return tf.clip_by_value(tf.minimum(place, 1.0 - place) / 0.04, 0.0, 1.0)
+
+    return (ramp(shape[0])[:, tf.newaxis] * ramp(shape[1]))[..., tf.newaxis]
+
+
+def _drawn_transform(
+    image: tf.Tensor, mask: tf.Tensor, size_px: int, movement: Movement, seed: tf.Tensor
+) -> tf.Tensor:
+    """From the result's pixels to the image's: 8 numbers, as the projective transform takes."""
+    drawn = tf.random.stateless_uniform([6], seed, -1.0, 1.0)
+    angle = drawn[0] * (movement.rotation_degrees * math.pi / 180.0)
+    low, high = tf.unstack(tf.math.log(_scale_range(mask, movement)))
+    zoom = tf.exp(low + (high - low) * (drawn[1] + 1.0) / 2.0)
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)
+    # Columns were drawn before rows.
+    flips = tf.reverse(drawn[4:], [0]) < 0.0 if movement.flips else tf.zeros([2], tf.bool)
+    # As a share of the result, however much of the image that is.
+    shift = drawn[2:4] * movement.shift * sides / zoom
+    return projective_transform(
+        angle=angle,
+        flips=flips,
+        step_px=sides / (size_px * zoom),
+        centre=(sides - 1.0) / 2.0 + shift,
+        size_px=size_px,
+    )
+
+
+def _scale_range(mask: tf.Tensor, movement: Movement) -> tf.Tensor:
+    """Smallest and largest scale, `(2,)`."""
+    diameter = tf.sqrt(tf.maximum(tf.reduce_mean(mask), 1e-4))
+    for_lesion = tf.maximum(movement.smallest_lesion / diameter, _LEAST_SCALE)
+    smallest = tf.minimum(movement.smallest_scale, for_lesion)
+    smallest = tf.where(_touches_border(mask), 1.0, smallest)
+    return tf.stack([smallest, tf.maximum(smallest, movement.largest_scale)])
+
+
+def _touches_border(mask: tf.Tensor) -> tf.Tensor:
+    edges = [mask[0], mask[-1], mask[:, 0], mask[:, -1]]
+    return tf.reduce_any([tf.reduce_any(edge > 0.5) for edge in edges])

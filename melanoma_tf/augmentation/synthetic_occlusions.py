@@ -1,0 +1,221 @@
+"""Random masks in the shapes of what lies over skin: hairs, ticks, strokes, rings, dots.
+
+Graph ops; every draw is a pure function of a seed. A coverage is float32 `(size, size, 1)`, the
+share of each pixel that is covered. Lengths are in pixels of the working size
+(`occlusion_settings.WORKING_SIZE_PX`), of which a training image is a cut-out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from melanoma_tf.augmentation.overlays import turned
+from melanoma_tf.images.morphology import dilate
+
+Coverage = Callable[[int, tf.Tensor], tf.Tensor]
+
+_HAIRS, _STUBBLE, _STROKES, _RINGS, _DOTS = 16, 24, 3, 5, 10
+_GRAIN_PX = 12
+
+
+def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draw random occlusions over an image, and a mask of them as a detector would find it.
+
+    The mask is as imperfect: its edge lies a little inside or outside of what was drawn, and
+    sometimes pieces are missing.
+
+    Args:
+        image: float32 RGB `(size, size, 3)` in [0, 1].
+        seed: int64 `(2,)`.
+
+    Returns:
+        The image, drawn over, and the holes, float32 `(size, size, 1)`, 0 or 1.
+    """
+    image, covered = paint_occlusions(image, seed)
+    return image, _detected(covered, seed + [0, 40])
+
+
+@tf.function  # Its graph takes long to build, and stands in several places of a pipeline.
+def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draw random occlusions over an image.
+
+    Args:
+        image: float32 RGB `(size, size, 3)` in [0, 1].
+        seed: int64 `(2,)`.
+
+    Returns:
+        The image, drawn over, and the share of each pixel that is covered, float32
+        `(size, size, 1)` in [0, 1].
+    """
+    size_px = image.shape[0]
+    nothing = tf.zeros([size_px, size_px, 1])
+    present = tf.random.stateless_uniform([len(SHAPES)], seed) < [s.share for s in SHAPES.values()]
+    # Where nothing else is, hairs are.
+    present |= ~tf.reduce_any(present) & [index == 0 for index in range(len(SHAPES))]
+    covered = nothing
+    for index, shape in enumerate(SHAPES.values()):
+        key = seed + [0, 4 * index + 1]
+        coverage = tf.cond(
+            present[index], _drawing(shape.coverage, size_px, key), lambda: tf.identity(nothing)
+        )
+        image = _painted(image, coverage, shape, key + [0, 3])
+        covered = tf.maximum(covered, coverage)
+    return image, covered
+
+
+def _drawing(coverage: Coverage, size_px: int, key: tf.Tensor) -> Callable[[], tf.Tensor]:
+    return lambda: coverage(size_px, key)
+
+
+def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """Up to 16 bent, tapered hairs, more or less in one direction."""
+    drawn = tf.random.stateless_uniform([6, _HAIRS], seed)
+    common = tf.random.stateless_uniform([4], seed + [0, 1])
+    angles = 2.0 * math.pi * common[0] + 3.0 * common[1] * (drawn[0] - 0.5)
+    along, across = turned(*_around(size_px, drawn[1:3], 1.6), angles)
+    half_length = size_px * (0.1 + 1.2 * drawn[3])
+    taper = 1.0 - 0.6 * tf.clip_by_value(0.5 + along / (2.0 * half_length), 0.0, 1.0)
+    width = (0.8 + 4.2 * drawn[4] * common[2]) * taper
+    bow = 2.4 / size_px * (tf.random.stateless_uniform([_HAIRS], seed + [0, 2]) - 0.5)
+    distance = _from_parabola(along, across, bow)
+    within = (tf.abs(along) < half_length) & (drawn[5] < 0.15 + 0.85 * common[3])
+    return _covered(distance - 0.5 * width, within)
+
+
+def stubble(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """Up to 24 short straight pieces in all directions, as of shaven hairs or printed digits."""
+    drawn = tf.random.stateless_uniform([6, _STUBBLE], seed)
+    common = tf.random.stateless_uniform([3, 1], seed + [0, 1])
+    # All over, or crowded in one place.
+    places = common[:2] + (drawn[:2] - common[:2]) * tf.where(common[2] < 0.5, 1.0, 0.3)
+    along, across = turned(*_around(size_px, places, 1.0), 2.0 * math.pi * drawn[2])
+    within = (tf.abs(along) < 2.0 + 13.0 * drawn[3]) & (drawn[5] < 0.2 + 0.8 * common[2])
+    return _covered(tf.abs(across) - 0.5 * (0.8 + 2.4 * drawn[4]), within)
+
+
+def ticks(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """The ticks of a scale, with or without its line."""
+    drawn = tf.random.stateless_uniform([9], seed)
+    rows, columns = _around(size_px, drawn[:2, tf.newaxis], 1.0)
+    # Mostly along the frame, as scales are.
+    tilt = tf.where(
+        drawn[2] < 0.3, 2.0 * math.pi * drawn[3], 0.5 * math.pi * tf.floor(4 * drawn[3])
+    )
+    along, across = turned(rows, columns, tilt[tf.newaxis])
+    spacing = 4.0 + 28.0 * drawn[4] * drawn[4]
+    number = tf.round(along / spacing)
+    length = 5.0 + 10.0 * drawn[5]
+    length *= tf.where(tf.equal(tf.math.floormod(number, 5.0), 0.0), 1.7, 1.0)
+    half_width = 0.4 + 0.8 * drawn[6]
+    tick = _covered(tf.abs(along - number * spacing) - half_width, (across > 0) & (across < length))
+    line = _covered(tf.abs(across) - half_width, tf.fill(tf.shape(across), drawn[7] < 0.4))
+    return tf.maximum(tick, line)
+
+
+def strokes(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """Up to 3 broad bent strokes of a marker."""
+    drawn = tf.random.stateless_uniform([7, _STROKES], seed)
+    along, across = turned(*_around(size_px, drawn[:2], 1.2), 2.0 * math.pi * drawn[2])
+    distance = _from_parabola(along, across, 4.0 / size_px * (drawn[3] - 0.5))
+    within = (tf.abs(along) < 8.0 + 40.0 * drawn[4]) & (drawn[5] < [1.0, 0.6, 0.4])
+    return _covered(distance - (1.5 + 4.5 * drawn[6]), within)
+
+
+def rings(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """Up to 5 rims of bubbles."""
+    drawn = tf.random.stateless_uniform([5, _RINGS], seed)
+    rows, columns = _around(size_px, drawn[:2], 1.2)
+    away = tf.sqrt(tf.square(rows) + tf.square(columns * (1.0 + 0.3 * drawn[2])))
+    distance = tf.abs(away - (4.0 + 18.0 * drawn[3]))
+    return _covered(distance - (0.6 + 0.6 * drawn[4]), drawn[4] < [1.0, 0.8, 0.6, 0.4, 0.3])
+
+
+def dots(size_px: int, seed: tf.Tensor) -> tf.Tensor:
+    """Up to 10 dots, as of ink or of reflections."""
+    drawn = tf.random.stateless_uniform([4, _DOTS], seed)
+    rows, columns = _around(size_px, drawn[:2], 1.2)
+    away = tf.sqrt(tf.square(rows) + tf.square(columns))
+    return _covered(away - (1.0 + 6.0 * tf.square(drawn[2])), drawn[3] < 0.6)
+
+
+class Shape(NamedTuple):
+    """One kind of occlusion.
+
+    Attributes:
+        coverage: draws it.
+        share: of the images that show it.
+        darkest, lightest: between which its colour lies, RGB in [0, 1].
+        bright: share of those that are blond to nearly white instead.
+    """
+
+    coverage: Coverage
+    share: float
+    darkest: tuple[float, float, float]
+    lightest: tuple[float, float, float]
+    bright: float
+
+
+SHAPES = {
+    "hairs": Shape(hairs, 0.85, (0.03, 0.02, 0.01), (0.55, 0.45, 0.4), 0.12),
+    "light_hairs": Shape(hairs, 0.35, (0.45, 0.35, 0.25), (0.7, 0.6, 0.5), 0.7),
+    "stubble": Shape(stubble, 0.25, (0.03, 0.02, 0.01), (0.5, 0.4, 0.35), 0.1),
+    "ticks": Shape(ticks, 0.25, (0.0, 0.0, 0.0), (0.2, 0.2, 0.2), 0.15),
+    "strokes": Shape(strokes, 0.25, (0.1, 0.1, 0.15), (0.3, 0.45, 0.75), 0.0),
+    "rings": Shape(rings, 0.2, (0.2, 0.2, 0.2), (0.5, 0.5, 0.5), 0.6),
+    "dots": Shape(dots, 0.2, (0.1, 0.1, 0.15), (0.35, 0.45, 0.75), 0.4),
+}
+"""Name -> how it is drawn, from the skin upwards but for the hairs, which are nearly always."""
+
+
+def _around(size_px: int, places: tf.Tensor, spread: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows and columns from places given as `(2, n)` in [0, 1]; each `(size, size, n)`.
+
+    The places lie within a square of `spread` times the image's side, around the same middle.
+    """
+    line = tf.range(size_px, dtype=tf.float32)
+    middle = (0.5 + spread * (places - 0.5)) * size_px
+    rows = tf.broadcast_to(line[:, tf.newaxis, tf.newaxis], [size_px, size_px, 1]) - middle[0]
+    return rows, line[tf.newaxis, :, tf.newaxis] - middle[1] + tf.zeros_like(rows)
+
+
+def _from_parabola(along: tf.Tensor, across: tf.Tensor, bow: tf.Tensor) -> tf.Tensor:
+    """Distance from a parabola to first order: the difference over the slope's length."""
+    slope = 2.0 * bow * along
+    return tf.abs(across - bow * tf.square(along)) * tf.math.rsqrt(1.0 + tf.square(slope))
+
+
+def _covered(beyond_edge: tf.Tensor, within: tf.Tensor) -> tf.Tensor:
+    """Antialiased coverage by any of `n` shapes, from the distance beyond their edges."""
+    coverage = tf.clip_by_value(0.5 - beyond_edge, 0.0, 1.0) * tf.cast(within, tf.float32)
+    return tf.reduce_max(coverage, -1, keepdims=True)
+
+
+def _painted(image: tf.Tensor, coverage: tf.Tensor, shape: Shape, seed: tf.Tensor) -> tf.Tensor:
+    drawn = tf.random.stateless_uniform([7], seed)
+    # Dark to light all channels together, and a little each on its own.
+    share = tf.clip_by_value(drawn[0] + 0.3 * (drawn[1:4] - 0.5), 0.0, 1.0)
+    colour = tf.constant(shape.darkest) + share * (
+        tf.constant(shape.lightest) - tf.constant(shape.darkest)
+    )
+    # From blond to white; blue is what they have least of.
+    light = (0.65 + 0.33 * drawn[0]) * (1.0 - drawn[1] * drawn[2] * tf.constant([0.0, 0.15, 0.4]))
+    colour = tf.where(drawn[4] < shape.bright, light, colour)
+    soft = tf.nn.avg_pool2d(coverage[tf.newaxis], 3, 1, "SAME")[0]
+    opacity = (0.5 + 0.48 * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
+    return image + opacity * (colour - image)
+
+
+def _detected(covered: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A detector's mask of what is covered, one pixel wider, in half of the images with gaps."""
+    drawn = tf.random.stateless_uniform([4], seed)
+    size_px = covered.shape[0]
+    grain = tf.random.stateless_uniform([size_px // _GRAIN_PX + 2] * 2 + [1], seed + [0, 1])
+    grain = tf.image.resize(grain, [size_px, size_px])
+    missed = (grain < 0.3 * drawn[0]) & (drawn[1] < 0.5)
+    found = tf.cast((covered > 0.1 + 0.4 * drawn[2]) & ~missed, tf.float32)[tf.newaxis]
+    wider = dilate(found, 3)
+    return tf.where(drawn[3] < 0.35, dilate(wider, 3), wider)[0]

@@ -1,0 +1,1 @@
+"""Networks that tell classes apart: backbones, the classifier on top, and their features."""

@@ -1,0 +1,68 @@
+"""Features of images, by a network that was trained to tell classes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf import training
+from melanoma_tf.backbones.classifier import KIND, build_classifier
+
+IMAGENET = "imagenet"
+_IMAGENET_SIZE_PX = 224
+_AT_ONCE = 64
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """What gives features.
+
+    Attributes:
+        name: for a report.
+        features: from uint8 `(images, height, width, 3)` to float64 `(images, features)`.
+    """
+
+    name: str
+    features: Callable[[Images], npt.NDArray[np.float64]]
+
+
+def load_extractor(source: str) -> Extractor:
+    """The input of the last layer of a classifier.
+
+    Args:
+        source: `imagenet` for ResNet-50 with ImageNet weights, else a finished classifier run.
+
+    Raises:
+        MelanomaError: no such run, or the weights cannot be had.
+    """
+    if source == IMAGENET:
+        size = _IMAGENET_SIZE_PX
+        model = build_classifier(
+            backbone="resnet50", num_classes=2, image_size_px=size, weights=IMAGENET
+        )
+        return Extractor("ResNet-50 with ImageNet weights", _embedding(model, size))
+    config = training.read_config(Path(source), KIND)
+    model = training.load_model(Path(source))
+    return Extractor(f"classifier run {source}", _embedding(model, config["image_size_px"]))
+
+
+def _embedding(model: keras.Model, size_px: int) -> Callable[[Images], npt.NDArray[np.float64]]:
+    embed = keras.Model(model.input, model.layers[-1].input)
+
+    def features(images: Images) -> npt.NDArray[np.float64]:
+        parts = []
+        for at in range(0, len(images), _AT_ONCE):
+            part = images[at : at + _AT_ONCE]
+            resized = tf.image.resize(part, [size_px, size_px], antialias=True)
+            parts.append(embed(resized, training=False).numpy())
+        return np.concatenate(parts).astype(np.float64)
+
+    return features

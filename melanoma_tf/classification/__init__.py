@@ -1,0 +1,1 @@
+"""Lesion classifiers: settings, networks, sampling, training, evaluation, explanation."""

@@ -1,0 +1,172 @@
+"""`calibration.json`: a run's temperature and thresholds, fitted on images it did not train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from melanoma_tf import training
+from melanoma_tf.classification import data as pipeline
+from melanoma_tf.classification.predict_views import (
+    ViewLogits,
+    images_sha256,
+    purification,
+    view_logits,
+)
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.outputs import refuse_existing_file
+from melanoma_tf.evaluation.metrics import classification_scores
+from melanoma_tf.evaluation.operating_points import choose_thresholds
+from melanoma_tf.evaluation.temperature import (
+    LARGEST_TEMPERATURE,
+    LEAST_TEMPERATURE,
+    fit_temperature,
+    negative_log_likelihood,
+    probabilities,
+)
+from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.shards import sha256
+
+FILE = "calibration.json"
+
+
+def calibrate(
+    run_dir: Path,
+    records: Folders,
+    inputs: pipeline.ClassifierInputs,
+    *,
+    split: str = "validation",
+    views: int = 1,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Fit a finished run's temperature and thresholds, and write them into its folder.
+
+    Args:
+        run_dir: a finished classifier run.
+        records: folders with the run's classes; of folds, see `classification.folds`.
+        inputs: how the network sees images.
+        split: whose images are fitted to: not those of the training, and not the test split,
+            which the thresholds shall be carried over to.
+        views: see `images.views.dihedral_views`; each counts as an image in the fit.
+        overwrite: replace a calibration that is there.
+
+    Returns:
+        The content of `calibration.json`: `temperature`, `at_bound` (None, or which of `bounds`
+        the search ended at), `bounds`; `thresholds` by class and sensitivity for probabilities
+        under that temperature, and `thresholds_raw` without it, None where a class has no
+        examples; `raw` and `calibrated`, the `negative_log_likelihood`,
+        `expected_calibration_error` and `brier_score` on the fitted images; `fitted_on`
+        (`records`, `split`, `n`, `n_per_class`, `tta`, `purify`, `images_sha256`); `class_names`;
+        `model_sha256`.
+
+    Raises:
+        MelanomaError: no images in the split, or a calibration that is there.
+    """
+    refuse_existing_file(run_dir / FILE, overwrite)
+    held = RecordFolders.read(records)
+    batches = pipeline.evaluation_batches(held, split, inputs)
+    seen = view_logits(training.load_model(run_dir), batches, views)
+    fitted = fit_temperature(seen.logits, seen.labels)
+    raw, calibrated = (probabilities(seen.logits, value) for value in (1.0, fitted.value))
+    payload = {
+        "temperature": fitted.value,
+        "at_bound": fitted.at_bound,
+        "bounds": [LEAST_TEMPERATURE, LARGEST_TEMPERATURE],
+        "thresholds": choose_thresholds(seen.labels, calibrated, held.class_names),
+        "thresholds_raw": choose_thresholds(seen.labels, raw, held.class_names),
+        "raw": reliability(raw, seen.labels, held.class_names),
+        "calibrated": reliability(calibrated, seen.labels, held.class_names),
+        "fitted_on": {
+            "records": [str(folder) for folder in held.folders],
+            "split": split,
+            **_counts(seen, held.class_names),
+            "tta": views,
+            "purify": purification(inputs),
+            "images_sha256": images_sha256(seen.names()),
+        },
+        "class_names": list(held.class_names),
+        "model_sha256": sha256(run_dir / training.MODEL),
+    }
+    write_json(run_dir / FILE, payload)
+    return payload
+
+
+def calibrate_trained(
+    run_dir: Path,
+    held: RecordFolders,
+    inputs: pipeline.ClassifierInputs,
+    report: Callable[[str], None],
+) -> None:
+    """Calibrate a run that has just finished on the images that its best epoch was chosen by.
+
+    A calibration that the model has already, as after resuming a finished run, stays.
+    """
+    path = run_dir / FILE
+    earlier = read_json(path) if path.is_file() else None
+    model = sha256(run_dir / training.MODEL)
+    if isinstance(earlier, dict) and earlier.get("model_sha256") == model:
+        report(f"{path} belongs to this model already, and stays")
+        return
+    chosen = held.with_validation()
+    if chosen is None:
+        report("warning: no validation split; probabilities stay as they are, uncalibrated")
+        return
+    report(summary(calibrate(run_dir, chosen, inputs, overwrite=True)))
+
+
+def summary(calibration: dict[str, Any]) -> str:
+    """One line on what `calibrate` returned."""
+    at_bound = {
+        "least": " (the least allowed: every image is classified rightly)",
+        "largest": " (the largest allowed: no better than guessing)",
+    }.get(calibration["at_bound"], "")
+    raw, fitted, on = (calibration[name] for name in ("raw", "calibrated", "fitted_on"))
+    changes = ", ".join(
+        f"{name.replace('_', ' ')} {raw[name]:.3f} -> {fitted[name]:.3f}"
+        for name in ("negative_log_likelihood", "expected_calibration_error")
+    )
+    return (
+        f"temperature {calibration['temperature']:.3f}{at_bound}, fitted on {on['n']} "
+        f"{on['split']} images; {changes}"
+    )
+
+
+def read_calibration(run_dir: Path) -> dict[str, Any] | None:
+    """A run's calibration, None where it has none.
+
+    Raises:
+        MelanomaError: the file is broken, or belongs to another model than the run's.
+    """
+    path = Path(run_dir) / FILE
+    if not path.is_file():
+        return None
+    payload = read_json(path)
+    if not isinstance(payload, dict) or "model_sha256" not in payload:
+        raise MelanomaError(f"{path}: expected a calibration; found other JSON")
+    if payload["model_sha256"] != sha256(Path(run_dir) / training.MODEL):
+        raise MelanomaError(
+            f"{path}: expected the calibration of {training.MODEL} beside it; found one of another "
+            "model: fit it anew with calibrate --overwrite"
+        )
+    return payload
+
+
+def reliability(
+    scores: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
+) -> dict[str, float]:
+    """How far probabilities, float64 `(images, classes)`, are from the truth."""
+    figures = classification_scores(labels, scores, class_names)
+    return {
+        "negative_log_likelihood": negative_log_likelihood(scores, labels),
+        "expected_calibration_error": figures["expected_calibration_error"],
+        "brier_score": figures["brier_score"],
+    }
+
+
+def _counts(seen: ViewLogits, class_names: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(seen.labels, minlength=len(class_names)).tolist()
+    return {"n": len(seen.keys), "n_per_class": dict(zip(class_names, counts))}

@@ -1,0 +1,225 @@
+"""Records -> batches for a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from melanoma_tf.augmentation import classifier_images as augmentation
+from melanoma_tf.augmentation import mixing
+from melanoma_tf.classification import sampling as drawing
+from melanoma_tf.classification.batches import BatchSettings
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.images import loading
+from melanoma_tf.purification.purify import purify
+from melanoma_tf.records import schema, stream
+from melanoma_tf.records.record_set import Folders, RecordFolders
+
+# Crops are cut from images whose short side is this much longer, as in 256 -> 224.
+_CROP_MARGIN = 8 / 7
+PURIFY = ("none", "test", "train", "both")
+# uint8 RGB image `(height, width, 3)` -> the purified one, and the occlusion mask
+PurifyImage = Callable[[tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
+# Seeds set apart for each example: its own draws come first, those of the batch it begins later.
+_SEEDS_PER_EXAMPLE, _FIRST_SEED_OF_MIXING = 16, 8
+_EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
+
+
+@dataclass(frozen=True)
+class ClassifierInputs:
+    """How records become the classifier's batches.
+
+    Attributes:
+        image_size_px: side of the square that the network sees.
+        batch_size: images in a batch, over all replicas.
+        batches: which images training sees how often, and how they are varied.
+        purify: when hairs, rulers, ink and bubbles are taken out: at training (`train`), at
+            validation, evaluation and serving (`test`), `both`, `none`.
+        purify_method: by what, `classical` or `network`.
+        purify_image: the network's graph op; None for `classical`.
+        shuffle_window: examples that are shuffled among each other.
+        seed: of the order and of the augmentation.
+        resize_px: short side to which images are scaled before the square is cut; 0 for 8/7 of
+            the square's side, as in 256 -> 224.
+
+    Raises:
+        MelanomaError: unknown `purify`, a square larger than the scaled image, a network's method
+            without the network.
+    """
+
+    image_size_px: int = 224
+    batch_size: int = 32
+    batches: BatchSettings = field(default_factory=BatchSettings)
+    shuffle_window: int = 4096
+    seed: int = 0
+    purify: str = "none"
+    purify_method: str = "classical"
+    purify_image: PurifyImage | None = field(default=None, repr=False, compare=False)
+    resize_px: int = 0
+
+    def __post_init__(self) -> None:
+        if self.purify not in PURIFY:
+            raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
+        if (self.purify_method == "classical") != (self.purify_image is None):
+            raise MelanomaError(
+                "expected a network with every method but classical, and with that none; "
+                f"found {self.purify_method}"
+            )
+        if self.resize_px and self.resize_px < self.image_size_px:
+            raise MelanomaError(
+                f"expected to resize to the image size, {self.image_size_px} px, or more; "
+                f"found {self.resize_px}"
+            )
+
+    @property
+    def purify_training(self) -> bool:
+        """Whether training images are purified."""
+        return self.purify in ("train", "both")
+
+    @property
+    def purify_test(self) -> bool:
+        """Whether images are purified wherever the network is not being trained."""
+        return self.purify in ("test", "both")
+
+    @property
+    def short_side_px(self) -> int:
+        """Short side, in pixels, to which images are scaled before the crop."""
+        return self.resize_px or round(self.image_size_px * _CROP_MARGIN)
+
+
+def training_batches(
+    folders: Folders, inputs: ClassifierInputs, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The endless stream of training batches.
+
+    Which examples it holds in which order, see `classification.sampling`. The stream is a pure
+    function of the records, the settings and `first_example`.
+
+    Args:
+        folders: a record folder with a `train` split, or several of one taxonomy.
+        inputs: settings.
+        first_example: how many examples of the stream to leave out, those already trained on; a
+            multiple of the batch size goes on with the very next batch.
+
+    Returns:
+        Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`; where
+        images are mixed, labels are shares of the classes, float32 `(batch, classes)`.
+
+    Raises:
+        MelanomaError: a folder is unfinished or of another taxonomy, none has training examples,
+            or they cannot make such batches (see `BatchSettings.check`).
+    """
+    held = RecordFolders.read(folders)
+    varied = inputs.batches.augmentation
+    examples = training_examples(held, inputs, first_example=first_example)
+    batches = examples.batch(inputs.batch_size, drop_remainder=True)
+
+    def finished(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        if not varied.mixes:
+            return batch["image"], batch["label"]
+        return mixing.mix(
+            batch["image"],
+            batch["label"],
+            len(held.class_names),
+            mixup=varied.mixup,
+            cutmix=varied.cutmix,
+            seed=_seed(inputs, batch["number"][0]) + [0, _FIRST_SEED_OF_MIXING],
+        )
+
+    return stream.ordered(batches.map(finished, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def training_examples(
+    held: RecordFolders, inputs: ClassifierInputs, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The examples that `training_batches` puts together, one by one.
+
+    Returns:
+        Dictionaries of `number` in the stream, int64; `image`, uint8 `(size, size, 3)`; `label`,
+        int64; `image/key`, string; `view`, int64, a row of `drawing.view_table` with a plan.
+    """
+    recipe = inputs.batches.recipe
+    views = drawing.view_table(recipe) if recipe else None
+
+    def example(number: tf.Tensor, serialized: tf.Tensor, view: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", "label", "image/key"))
+        draws = augmentation.draw(inputs.batches.augmentation, _seed(inputs, number))
+        if views is not None:
+            flips, places = (tf.gather(tf.constant(column), view) for column in views)
+            draws = draws._replace(flips=flips, place=places)
+        image = _training_view(record.pop("image/encoded"), inputs, draws)
+        return {"number": number, "image": image, "view": view, **record}
+
+    records = drawing.draw_examples(
+        held,
+        inputs.batches,
+        seed=inputs.seed,
+        window=inputs.shuffle_window,
+        first_example=first_example,
+    )
+    return records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _seed(inputs: ClassifierInputs, number: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(inputs.seed, tf.int64), number * _SEEDS_PER_EXAMPLE])
+
+
+def evaluation_batches(folders: Folders, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
+    """One pass over a split, in the records' order, the middle of every image.
+
+    A purified copy that stands beside its original is left out: an image counts once.
+
+    Returns:
+        Batches, dictionaries of `image`, uint8 `(batch, size, size, 3)`; `label`, int64
+        `(batch,)`; and strings `(batch,)`: `image/key`, `source`, `patient/id`. The last batch
+        may be smaller.
+
+    Raises:
+        MelanomaError: a folder is unfinished, or none has examples in the split.
+    """
+    held = RecordFolders.read(folders)
+    paths = held.shard_paths(split)
+
+    def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
+        return {"image": central_view(record.pop("image/encoded"), inputs), **record}
+
+    records = stream.read_shards(paths)
+    copies = held.count(split=split, origin="purified")
+    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+    records = records if keep is None else records.filter(keep)
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size))
+
+
+def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+    """The middle of an encoded image as the network sees it outside training.
+
+    Returns:
+        uint8 `(size, size, 3)`.
+    """
+    size_px = inputs.image_size_px
+    if inputs.purify_test:
+        # Purified before the crop, so that a hair is seen along its whole length.
+        return loading.centre_crop(_purified(encoded, inputs), size_px)
+    return loading.load_crop(
+        encoded, inputs.short_side_px, size_px, lambda shape: loading.centre_corner(shape, size_px)
+    )
+
+
+def _training_view(
+    encoded: tf.Tensor, inputs: ClassifierInputs, draws: augmentation.Draws
+) -> tf.Tensor:
+    size_px, varied = inputs.image_size_px, inputs.batches.augmentation
+    if inputs.purify_training:
+        return augmentation.view(_purified(encoded, inputs), draws, varied, size_px)
+    return augmentation.load_view(
+        encoded, draws, varied, short_side_px=inputs.short_side_px, size_px=size_px
+    )
+
+
+def _purified(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+    image = loading.load_image(encoded, inputs.short_side_px)
+    return purify(image)[0] if inputs.purify_image is None else inputs.purify_image(image)[0]

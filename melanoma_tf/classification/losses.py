@@ -1,0 +1,242 @@
+"""What a classifier is trained by, and watched by: losses and metrics from logits.
+
+Labels are class numbers, int `(batch,)` or `(batch, 1)`, or shares of the classes, float
+`(batch, classes)`, where images were mixed; metrics then count the largest share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.images import addons
+
+LOSSES = ("cross-entropy", "focal")
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class ClassificationLoss(keras.losses.Loss):
+    """Cross-entropy over the classes, focal (Lin et al. 2017) or weighted by class if asked for.
+
+    An image's focal loss is `-sum_c w_c y_c (1 - p_c)^gamma log p_c`, where `y` are the shares of
+    the classes, smoothed; cross-entropy is that with a gamma of 0.
+
+    Args:
+        kind: `cross-entropy` or `focal`.
+        focal_gamma: how much less counts what is recognised already; 0 or more.
+        label_smoothing: share of the label that is spread over all classes, within [0, 1).
+        class_weights: one per class, 0 or more; None for 1 each.
+        options: `name` and `reduction` of `keras.losses.Loss`.
+
+    Raises:
+        MelanomaError: unknown kind, or a number out of its range.
+    """
+
+    def __init__(
+        self,
+        kind: str = "cross-entropy",
+        focal_gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+        **options: Any,
+    ):
+        super().__init__(**{"name": "classification_loss", **options})
+        if kind not in LOSSES:
+            raise MelanomaError(f"expected a loss out of {', '.join(LOSSES)}; found {kind}")
+        if focal_gamma < 0:
+            raise MelanomaError(f"expected a focal gamma of 0 or more; found {focal_gamma}")
+        if not 0 <= label_smoothing < 1:
+            raise MelanomaError(f"expected label smoothing within [0, 1); found {label_smoothing}")
+        self.kind, self.focal_gamma = kind, focal_gamma
+        self.label_smoothing = label_smoothing
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Loss per image, float32 `(batch,)`, of labels and logits `(batch, classes)`."""
+        logits = tf.cast(y_pred, tf.float32)
+        shares = class_shares(y_true, logits.shape[-1])
+        smoothing = self.label_smoothing
+        shares = shares * (1.0 - smoothing) + smoothing / logits.shape[-1]
+        log_probability = tf.nn.log_softmax(logits)
+        terms = -shares * log_probability
+        if self.kind == "focal":
+            # A probability of 1 has a gradient without bound where gamma is under 1.
+            missing = tf.maximum(1.0 - tf.exp(log_probability), 1e-7)
+            terms *= tf.pow(missing, self.focal_gamma)
+        if self.class_weights is not None:
+            terms *= tf.constant(self.class_weights)
+        return tf.reduce_sum(terms, -1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        names = ("kind", "focal_gamma", "label_smoothing", "class_weights")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def class_shares(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Labels, whichever form they have, as float32 `(batch, classes)`."""
+    labels = tf.convert_to_tensor(labels)
+    if _are_shares(labels, num_classes):
+        return tf.cast(labels, tf.float32)
+    return tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), num_classes)
+
+
+def balanced_weights(counts: Sequence[int]) -> list[float]:
+    """Weights in inverse proportion to the classes' sizes; their mean over the images is 1.
+
+    A class without images gets 0. As scikit-learn's `class_weight="balanced"`, over the classes
+    that have images.
+    """
+    present = sum(count > 0 for count in counts)
+    return [sum(counts) / (present * count) if count else 0.0 for count in counts]
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class MeanAUC(keras.metrics.AUC):
+    """Mean over classes of the one-against-rest ROC AUC, from integer labels and logits.
+
+    An approximation by 200 thresholds, to watch training by; `evaluate` computes the exact one.
+
+    Args:
+        counted: per class, whether it has examples; those without do not enter the mean.
+        name: of the metric.
+    """
+
+    def __init__(self, counted: Sequence[bool], name: str = "auc"):
+        weights = [float(value) for value in counted]
+        super().__init__(
+            name=name, multi_label=True, num_labels=len(weights), label_weights=weights
+        )
+        self._counted = list(counted)
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> tf.Operation | None:
+        """Add labels and logits `(batch, classes)`."""
+        labels = tf.one_hot(_class_numbers(y_true, y_pred), len(self._counted))
+        return super().update_state(labels, tf.nn.softmax(y_pred), sample_weight)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"counted": self._counted, "name": self.name}
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class Accuracy(keras.metrics.Mean):
+    """Share of the images whose class has the largest logit."""
+
+    def __init__(self, name: str = "accuracy", **options: Any):
+        super().__init__(name=name, **options)
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> tf.Operation | None:
+        """Add labels and logits `(batch, classes)`."""
+        right = tf.equal(_class_numbers(y_true, y_pred), tf.argmax(y_pred, -1))
+        return super().update_state(tf.cast(right, tf.float32), sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class BalancedAccuracy(keras.metrics.Metric):
+    """Mean sensitivity of the classes, the goal metric of ISIC 2018 and 2019.
+
+    Classes without images so far do not enter the mean; without any image it is 0. Ties go to the
+    first class here; `evaluate` counts them as wrong, as the official scorers do.
+
+    Args:
+        num_classes: number of logits.
+        name: of the metric.
+    """
+
+    def __init__(self, num_classes: int, name: str = "balanced_accuracy", **options: Any):
+        super().__init__(name=name, **options)
+        self.num_classes = num_classes
+        self._right = self.add_weight("right", (num_classes,), initializer="zeros")
+        self._seen = self.add_weight("seen", (num_classes,), initializer="zeros")
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        """Add labels and logits `(batch, classes)`; weights of images are not taken."""
+        labels = _class_numbers(y_true, y_pred)
+        right = tf.equal(labels, tf.argmax(y_pred, -1))
+        one_hot = tf.one_hot(labels, self.num_classes)
+        self._seen.assign_add(tf.reduce_sum(one_hot, 0))
+        self._right.assign_add(tf.reduce_sum(one_hot * tf.cast(right, tf.float32)[:, None], 0))
+
+    def reset_state(self) -> None:
+        """Forget what was added."""
+        for variable in self.variables:
+            variable.assign(tf.zeros_like(variable))
+
+    def result(self) -> tf.Tensor:
+        """The mean so far, in [0, 1]."""
+        seen = tf.cast(self._seen > 0, tf.float32)
+        sensitivities = tf.math.divide_no_nan(self._right, self._seen)
+        return tf.math.divide_no_nan(tf.reduce_sum(sensitivities), tf.reduce_sum(seen))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class CohenKappa(addons.CohenKappa):
+    """Agreement of the likeliest class with the label beyond chance, Cohen 1960; 0 if undefined."""
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Add labels and logits `(batch, classes)`."""
+        # Not through Addons' own handling of labels, which differs between 2 and more classes.
+        return self._update_confusion_matrix(
+            _class_numbers(y_true, y_pred), tf.argmax(y_pred, -1), sample_weight
+        )
+
+    def result(self) -> tf.Tensor:
+        """The coefficient, in [-1, 1]."""
+        value = super().result()
+        return tf.where(tf.math.is_finite(value), value, tf.zeros_like(value))
+
+
+@keras.saving.register_keras_serializable(package="melanoma_tf")
+class MatthewsCorrelation(addons.MatthewsCorrelationCoefficient):
+    """Correlation of the likeliest class with the label (Gorodkin 2004); 0 if undefined."""
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        """Add labels and logits `(batch, classes)`."""
+        labels = tf.one_hot(_class_numbers(y_true, y_pred), self.num_classes)
+        super().update_state(labels, y_pred, sample_weight)
+
+
+def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric]:
+    """What training is watched by.
+
+    Args:
+        counted: per class, whether it has training examples.
+    """
+    return [
+        Accuracy(),
+        MeanAUC(counted),
+        BalancedAccuracy(len(counted)),
+        CohenKappa(len(counted), name="cohen_kappa"),
+        MatthewsCorrelation(len(counted), name="matthews_correlation"),
+    ]
+
+
+def _class_numbers(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Labels, whichever form they have, as int64 `(batch,)`."""
+    if _are_shares(labels, logits.shape[-1]):
+        return tf.argmax(labels, -1)
+    return tf.cast(tf.reshape(labels, [-1]), tf.int64)
+
+
+def _are_shares(labels: tf.Tensor, num_classes: int) -> bool:
+    """Whether labels are shares of the classes, not class numbers."""
+    return labels.shape.rank == 2 and labels.shape[-1] == num_classes

@@ -1,0 +1,136 @@
+"""Operating points in `metrics.json`: chosen on the images scored, and carried over to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json
+from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
+from melanoma_tf.evaluation.score import Judged, groups_of
+
+# What thresholds are chosen under; under other circumstances they may not hold.
+_CIRCUMSTANCES = ("calibrated", "tta", "purify", "combine")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds, and where they come from.
+
+    Attributes:
+        file: that holds them.
+        by_class: class name -> `"0.82"` -> threshold, None where undefined.
+        chosen_on: `records`, `split`, `n`, and what else is known of `_CIRCUMSTANCES`.
+        images_sha256: of the images they were chosen on.
+    """
+
+    file: Path
+    by_class: dict[str, dict[str, float | None]]
+    chosen_on: dict[str, Any]
+    images_sha256: str
+
+
+def own_points(judged: Judged, rounds: int, seed: int) -> Points:
+    """The operating points of thresholds chosen on the very images: optimistic."""
+    predictions = judged.predictions
+    assert predictions.labels is not None  # every judged image has an entry
+    chosen = choose_thresholds(predictions.labels, predictions.scores, predictions.class_names)
+    return _points(judged, chosen, rounds, seed)
+
+
+def carried_points(
+    source: Thresholds | None, judged: Judged, here: dict[str, Any], rounds: int, seed: int
+) -> dict[str, Any]:
+    """The operating points of thresholds from elsewhere.
+
+    Args:
+        source: the thresholds, if there are any.
+        judged: the images scored.
+        here: how they are scored: `_CIRCUMSTANCES` and `images_sha256`.
+        rounds: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        `carried_over`, the points, or None; and `carried_over_from`: `file`, `chosen_on`,
+        `same_images` (they are those that the thresholds were chosen on) and `differences` (what
+        was otherwise where they were chosen, as `tta 1, here 8`), or None.
+    """
+    if source is None:
+        return {"carried_over": None, "carried_over_from": None}
+    differences = [
+        f"{name} {source.chosen_on[name]}, here {here[name]}"
+        for name in _CIRCUMSTANCES
+        if name in source.chosen_on and source.chosen_on[name] != here[name]
+    ]
+    return {
+        "carried_over": _points(judged, source.by_class, rounds, seed),
+        "carried_over_from": {
+            "file": str(source.file),
+            "chosen_on": source.chosen_on,
+            "same_images": source.images_sha256 == here["images_sha256"],
+            "differences": differences,
+        },
+    }
+
+
+def thresholds_of(file: Path, calibration: dict[str, Any], calibrated: bool) -> Thresholds:
+    """The thresholds of a `calibration.json`, for calibrated or raw probabilities."""
+    fitted_on = dict(calibration["fitted_on"])
+    images = fitted_on.pop("images_sha256")
+    by_class = calibration["thresholds" if calibrated else "thresholds_raw"]
+    return Thresholds(file, by_class, {**fitted_on, "calibrated": calibrated}, images)
+
+
+def read_thresholds(file: Path, here: dict[str, Any]) -> Thresholds:
+    """The thresholds of a `calibration.json`, or those chosen in a `metrics.json`.
+
+    Raises:
+        MelanomaError: the file is neither, is of ranks, or is of other classes.
+    """
+    payload = read_json(file)
+    try:
+        if "fitted_on" in payload:
+            names, found = payload["class_names"], thresholds_of(file, payload, here["calibrated"])
+        else:
+            names, found = payload["classes"], _chosen_in(file, payload)
+    except (KeyError, TypeError):
+        raise MelanomaError(
+            f"{file}: expected a calibration.json, or the metrics.json of evaluate; "
+            "found other JSON"
+        ) from None
+    if names != here["classes"]:
+        raise MelanomaError(
+            f"{file}: expected thresholds of {', '.join(here['classes'])}; found {', '.join(names)}"
+        )
+    return found
+
+
+def _chosen_in(file: Path, metrics: dict[str, Any]) -> Thresholds:
+    if metrics["scores"] == "ranks":
+        raise MelanomaError(f"{file}: expected thresholds of probabilities; found those of ranks")
+    by_class = {
+        name: {wanted: point and point["threshold"] for wanted, point in points.items()}
+        for name, points in metrics["operating_points"]["chosen_on_this_set"].items()
+    }
+    about = ("records", "split", "n", *_CIRCUMSTANCES)
+    return Thresholds(
+        file, by_class, {name: metrics[name] for name in about}, metrics["images_sha256"]
+    )
+
+
+def _points(
+    judged: Judged, by_class: dict[str, dict[str, float | None]], rounds: int, seed: int
+) -> Points:
+    predictions = judged.predictions
+    assert predictions.labels is not None  # every judged image has an entry
+    return at_thresholds(
+        predictions.labels,
+        predictions.scores,
+        predictions.class_names,
+        by_class,
+        groups_of(judged)[0],
+        rounds=rounds,
+        seed=seed,
+    )

@@ -1,0 +1,115 @@
+"""What a classifier says of every view of every image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.classification.data import ClassifierInputs
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.splits import namespace
+from melanoma_tf.evaluation.predictions import Predictions
+from melanoma_tf.images.views import dihedral_views
+
+
+@dataclass(frozen=True)
+class ViewLogits:
+    """Logits of images, view by view.
+
+    Attributes:
+        keys, sources, patients: of each image; a patient may be an empty string.
+        labels: int64 `(images,)`, class index.
+        logits: float32 `(images, views, classes)`.
+    """
+
+    keys: tuple[str, ...]
+    sources: tuple[str, ...]
+    patients: tuple[str, ...]
+    labels: np.ndarray
+    logits: np.ndarray
+
+    def names(self) -> list[str]:
+        """What tells each image from all others, `source/key`."""
+        return [f"{source}/{key}" for source, key in zip(self.sources, self.keys)]
+
+    def namespaces(self) -> set[str]:
+        """Within which patients' ids hold, see `datasets.splits.namespace`."""
+        return {namespace(source) for source in self.sources}
+
+    def as_predictions(
+        self,
+        scores: np.ndarray,
+        class_names: tuple[str, ...],
+        *,
+        with_source: bool,
+        with_namespace: bool,
+    ) -> Predictions:
+        """Scores float64 `(images, classes)` of these images.
+
+        Args:
+            scores: in the images' order.
+            class_names: in the order of the columns.
+            with_source: name images `source/key`, where keys alone do not tell them apart.
+            with_namespace: name patients `namespace/id`, where ids alone do not.
+        """
+        patients = self.patients
+        if with_namespace:
+            patients = tuple(
+                patient and f"{namespace(source)}/{patient}"
+                for source, patient in zip(self.sources, self.patients)
+            )
+        return Predictions(
+            image_ids=tuple(self.names()) if with_source else self.keys,
+            scores=scores,
+            class_names=class_names,
+            labels=self.labels,
+            groups=patients if any(patients) else None,
+        )
+
+
+def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) -> ViewLogits:
+    """Apply a classifier to the batches of `classification.data.evaluation_batches`.
+
+    Args:
+        model: from RGB in [0, 255] to logits.
+        batches: one pass over the images.
+        views: see `images.views.dihedral_views`.
+
+    Raises:
+        MelanomaError: there is no image.
+    """
+
+    def of_batch(images: tf.Tensor) -> tf.Tensor:
+        seen = [model(view, training=False) for view in dihedral_views(images, views)]
+        return tf.stack(seen, axis=1)
+
+    # Traced once, whatever the size of the last batch, and without TensorFlow's warning that an
+    # ensemble traces a function for each of its members.
+    pixels = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)
+    logits_of = tf.function(of_batch).get_concrete_function(pixels)
+    logits, labels = [], []
+    columns: dict[str, list[str]] = {"image/key": [], "source": [], "patient/id": []}
+    for batch in batches:
+        logits.append(logits_of(batch["image"]).numpy())
+        labels.append(batch["label"].numpy())
+        for name, column in columns.items():
+            column.extend(text.decode("utf-8") for text in batch[name].numpy())
+    if not logits:
+        raise MelanomaError("expected images to evaluate; the split holds none but copies")
+    keys, sources, patients = (tuple(column) for column in columns.values())
+    return ViewLogits(keys, sources, patients, np.concatenate(labels), np.concatenate(logits))
+
+
+def purification(inputs: ClassifierInputs) -> str:
+    """The method by which images are purified outside training: none, classical or network."""
+    return inputs.purify_method if inputs.purify_test else "none"
+
+
+def images_sha256(image_ids: Sequence[str]) -> str:
+    """SHA-256 of the images' names, in whatever order: tells whether two sets are the same."""
+    return hashlib.sha256("\n".join(sorted(image_ids)).encode()).hexdigest()

@@ -1,0 +1,241 @@
+"""The report on an evaluated run: gathers what lies in its folder and in its records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+
+from melanoma_tf import __version__, training
+from melanoma_tf.backbones.classifier import KIND
+from melanoma_tf.classification.report_mistakes import find_mistakes
+from melanoma_tf.classification.report_stages import growth_stages
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json, write_atomically
+from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
+from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
+from melanoma_tf.evaluation.metrics.scores import task_scores
+from melanoma_tf.evaluation.predictions import Predictions, read_predictions
+from melanoma_tf.evaluation.report.charts import charts
+from melanoma_tf.evaluation.report.content import DataFolder, ReportContent, TrainedRun
+from melanoma_tf.evaluation.report.render import render_report
+from melanoma_tf.evaluation.score import judge, prepared
+from melanoma_tf.records.manifest import Manifest, read_manifest
+from melanoma_tf.records.record_set import Folders, RecordFolders
+
+REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
+
+# Of metrics.json, what a report cannot do without.
+_NEEDED = {"split", "records", "runs", "classes", "auc", "operating_points"}
+
+RunFolders = Union[Path, Sequence[Path]]
+
+
+def write_report(
+    output: Path,
+    run_dirs: RunFolders,
+    records: Folders,
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    *,
+    moved: Sequence[Path] = (),
+    examples: int = 6,
+    overwrite: bool = False,
+) -> Path:
+    """Write `report.html` and TensorBoard's log of an evaluation.
+
+    What is missing (the training records, a history, patients) is said in the report. The log, in
+    `logs/evaluation-SPLIT`, is that of the last evaluation: it replaces an earlier one.
+
+    Args:
+        output: the folder of `predictions.csv`, where the report appears.
+        run_dirs: the finished classifier run, or the members of an ensemble.
+        records: the record folders that were evaluated.
+        predictions: with labels.
+        metrics: the content of `metrics.json`.
+        moved: folders where records may lie now that are not where the run says.
+        examples: pictures of errors of each kind; 0 leaves pictures out.
+        overwrite: replace a report and a log that are there.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        MelanomaError: a report or a log that is there, an unfinished run, predictions without
+            labels.
+    """
+    folders, evaluated = _paths(run_dirs), _record_paths(records)
+    refuse_existing_report(output, metrics["split"], overwrite)
+    content = _gathered(output, folders, evaluated, predictions, metrics, moved, examples)
+    drawn = list(charts(content))
+    write_evaluation_log(log_folder(output, content.split), content, drawn)
+    path = output / REPORT
+    write_atomically(path, render_report(content, drawn))
+    return path
+
+
+def report_run(
+    run_dirs: RunFolders,
+    *,
+    output: Path | None = None,
+    moved: Sequence[Path] = (),
+    examples: int = 6,
+    overwrite: bool = False,
+) -> Path:
+    """Make the report again, from what `evaluate` wrote.
+
+    Args:
+        run_dirs: the run, or the members of an ensemble.
+        output: the folder of `predictions.csv` and `metrics.json`; the first run by default.
+        moved: folders where records may lie now that are not where the run says.
+        examples: pictures of errors of each kind; 0 leaves pictures out.
+        overwrite: replace a report that is there.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        MelanomaError: the run has not finished or was not evaluated; the predictions are of other
+            classes, or not those that the metrics are of; a folder in `moved` holds no records;
+            a report is there.
+    """
+    folders = _paths(run_dirs)
+    output = output or folders[0]
+    config = training.read_config(folders[0], KIND)
+    for name in (PREDICTIONS, METRICS):
+        if not (output / name).is_file():
+            raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
+    for path in moved:
+        read_manifest(path)  # One that is none would else go unnoticed where it is not needed.
+    metrics = read_json(output / METRICS)
+    if not isinstance(metrics, dict) or not set(metrics) >= _NEEDED:
+        raise MelanomaError(
+            f"{output / METRICS}: expected what evaluate writes; found other JSON, or an older "
+            "one: run evaluate again"
+        )
+    predictions = read_predictions(output / PREDICTIONS, config["class_names"])
+    _check_same(predictions, metrics, output / METRICS)
+    if len(metrics["runs"]) != len(folders):
+        raise MelanomaError(
+            f"{output / METRICS}: expected the {len(metrics['runs'])} run(s) that it is of; found "
+            f"{len(folders)} --run-dir"
+        )
+    return write_report(
+        output,
+        folders,
+        _paths(metrics["records"]),
+        predictions,
+        metrics,
+        moved=moved,
+        examples=examples,
+        overwrite=overwrite,
+    )
+
+
+def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
+    """Raise `MelanomaError` where a report, or the log of this split, is there already."""
+    refuse_existing_file(output / REPORT, overwrite)
+    refuse_existing(log_folder(output, split), overwrite)
+
+
+def _gathered(
+    output: Path,
+    folders: Sequence[Path],
+    evaluated: Sequence[Path],
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    moved: Sequence[Path],
+    examples: int,
+) -> ReportContent:
+    runs = tuple(_trained(folder) for folder in folders)
+    names = [str(each) for each in evaluated]
+    data = tuple(_data_folders(runs, names, metrics["split"], moved))
+    # What was predicted is looked for in the folders that were evaluated.
+    held = [each.place for each in data if each.manifest is not None and "evaluation" in each.use]
+    mistakes, note = find_mistakes(predictions, folders, held, metrics, examples)
+    of_first = [each for each in data if each.path in _trained_on(runs[0])]
+    return ReportContent(
+        split=metrics["split"],
+        predictions=predictions,
+        scores=metrics,
+        runs=runs,
+        folders=data,
+        stages=growth_stages(runs[0].config, of_first),
+        mistakes=mistakes,
+        mistakes_note=note,
+        digest=hashlib.sha256((output / PREDICTIONS).read_bytes()).hexdigest(),
+        version=__version__,
+    )
+
+
+def _paths(given: Path | str | Sequence[Path | str]) -> list[Path]:
+    return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
+
+
+def _record_paths(records: Folders) -> list[Path]:
+    return list(records.folders) if isinstance(records, RecordFolders) else _paths(records)
+
+
+def _trained(folder: Path) -> TrainedRun:
+    config = training.read_config(folder, KIND)
+    history = folder / training.HISTORY
+    return TrainedRun(
+        folder.resolve().name, config, read_json(history) if history.is_file() else {}
+    )
+
+
+def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path) -> None:
+    """Raise `MelanomaError` where `metrics.json` is not of these predictions."""
+    found = task_scores(prepared(judge(predictions)), np.ones(len(predictions.image_ids)))
+    for name, area in found["auc"].items():
+        told = metrics["auc"].get(name)
+        if (area is None) != (told is None) or (area is not None and abs(area - told) > 1e-9):
+            raise MelanomaError(
+                f"{path}: expected the scores of {PREDICTIONS} beside it; the AUC of {name} is "
+                f"{told} here and {area} there"
+            )
+
+
+def _data_folders(
+    runs: Sequence[TrainedRun], evaluated: Sequence[str], split: str, moved: Sequence[Path]
+) -> Iterator[DataFolder]:
+    """The folders that were trained on, then those that were only evaluated."""
+    shards = {name: sums for run in runs for name, sums in _trained_on(run).items()}
+    for name, checksums in shards.items():
+        use = "training and evaluation" if name in evaluated else "training"
+
+        def same(manifest: Manifest, checksums: dict[str, str] = checksums) -> bool:
+            return {shard.name: shard.sha256 for shard in manifest.shards} == checksums
+
+        yield _located(name, use, same, moved)
+    for name in evaluated:
+        if name not in shards:
+            yield _located(name, "evaluation", lambda held: split in held.splits(), moved)
+
+
+def _trained_on(run: TrainedRun) -> dict[str, dict[str, str]]:
+    """The record folders of a training, each with its shards' checksums."""
+    further = run.config.get("further_records", ())
+    return {each["records"]: each["shards"] for each in (run.config, *further)}
+
+
+def _located(
+    name: str, use: str, is_it: Callable[[Manifest], bool], moved: Sequence[Path]
+) -> DataFolder:
+    """The folder under its own name, else among those where it may lie now."""
+    problem = f"{name} is not there any more"
+    for path in (Path(name), *moved):
+        try:
+            manifest = read_manifest(path)
+        except MelanomaError as error:
+            if path.exists():
+                problem = str(error)
+            continue
+        if is_it(manifest):
+            return DataFolder(name, path, use, manifest)
+        if path == Path(name):
+            problem = f"{name} has changed since"
+    return DataFolder(name, Path(name), use, None, problem)

@@ -1,0 +1,186 @@
+"""Pictures of what a classifier took for what it is not, and of where it looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from melanoma_tf import training
+from melanoma_tf.backbones.classifier import KIND
+from melanoma_tf.classification.data import ClassifierInputs, central_view
+from melanoma_tf.classification.explanation_data import encoded_records
+from melanoma_tf.classification.folds import DIVIDED
+from melanoma_tf.classification.purified_inputs import purified_inputs
+from melanoma_tf.classification.saliency import visual_backprop
+from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.evaluation.predictions import Predictions
+from melanoma_tf.evaluation.report.charts import FOCUS
+from melanoma_tf.evaluation.report.content import Mistake, MistakeGroup
+from melanoma_tf.images import heat_map
+from melanoma_tf.purification.networks import SHIPPED
+from melanoma_tf.records.manifest import read_manifest
+
+_JPEG_QUALITY = 92
+_SHOWN_PX = 224
+# A map has a few high peaks, beside which the rest would not be seen.
+_BRIGHTEST = 0.99
+# How `metrics.json` calls the purification of evaluated images -> what the pipeline calls it.
+_PURIFY = {"none": "none", "classical": "test", "network": "test"}
+
+Images = npt.NDArray[np.uint8]
+
+
+def find_mistakes(
+    predictions: Predictions,
+    run_dirs: Sequence[Path],
+    folders: Sequence[Path],
+    metrics: Mapping[str, Any],
+    examples: int,
+) -> tuple[tuple[MistakeGroup, ...], str]:
+    """The mistakes of each kind, the most certain ones first and with pictures.
+
+    Args:
+        predictions: with labels.
+        run_dirs: the run, or an ensemble's members, the first of which is asked where it looks.
+        folders: record folders that hold the images.
+        metrics: the content of `metrics.json`.
+        examples: pictures of each kind, at most.
+
+    Returns:
+        The groups, and what is to be said of the pictures.
+    """
+    kinds = dict(_kinds(predictions))
+    wanted = [row for rows in kinds.values() for row in rows[:examples]]
+    config = training.read_config(run_dirs[0], KIND)
+    inputs = classifier_inputs(config, batch_size=1)
+    if metrics.get("purify") in _PURIFY:
+        method, network = metrics["purify"], config.get("purify_network", SHIPPED)
+        used = "classical" if method == "none" else method
+        inputs = purified_inputs(inputs, _PURIFY[method], used, network)
+    divided = config.get("cross_validation", {}).get("folds") and metrics["split"] in DIVIDED
+    splits = DIVIDED if divided else (metrics["split"],)
+    views = dict(_views(predictions, wanted, folders, splits, inputs))
+    # Of folds it is not known here which network held an image out.
+    explained = {} if metrics.get("combine") == "folds" else _overlays(run_dirs[0], views)
+    groups = tuple(
+        MistakeGroup(
+            title,
+            len(rows),
+            tuple(
+                _mistake(predictions, row, views[row], explained.get(row))
+                for row in rows[:examples]
+                if row in views
+            ),
+        )
+        for title, rows in kinds.items()
+    )
+    return groups, _note(len(wanted), len(views), run_dirs, bool(explained), examples)
+
+
+def _kinds(predictions: Predictions) -> Iterator[tuple[str, list[int]]]:
+    """Rows by kind of mistake, the largest score of the decided class first."""
+    labels, scores = predictions.labels, predictions.scores
+    assert labels is not None  # what is not known cannot be mistaken
+    decided = scores.argmax(axis=1)
+    largest = scores.max(axis=1)
+    # A tie for the largest is no decision.
+    is_decided = (scores == largest[:, None]).sum(axis=1) == 1
+    wrong = np.flatnonzero((labels >= 0) & (decided != labels) & is_decided)
+    wrong = wrong[np.argsort(-largest[wrong], kind="stable")]
+    if FOCUS not in predictions.class_names:
+        yield "Wrong decisions", wrong.tolist()
+        return
+    focus = predictions.class_names.index(FOCUS)
+    missed, called = labels[wrong] == focus, decided[wrong] == focus
+    yield f"{FOCUS.capitalize()} taken for something else", wrong[missed].tolist()
+    yield f"Taken for {FOCUS}", wrong[called].tolist()
+    if len(predictions.class_names) > 2:
+        yield "Other classes mistaken for each other", wrong[~missed & ~called].tolist()
+
+
+def _views(
+    predictions: Predictions,
+    rows: Sequence[int],
+    folders: Sequence[Path],
+    splits: Sequence[str],
+    inputs: ClassifierInputs,
+) -> Iterator[tuple[int, Images]]:
+    """What the network saw of these rows' images, as far as the records hold them."""
+    assert predictions.labels is not None
+    row_of = {predictions.image_ids[row]: row for row in rows}
+    # Where two sources have an image of one name, its id is `source/name`.
+    keys = sorted({name.rpartition("/")[2] for name in row_of} | set(row_of))
+    for folder in folders if rows else ():
+        manifest = read_manifest(folder)
+        for split in set(splits) & set(manifest.splits()):
+            for batch in encoded_records(folder, split, keys=keys):
+                columns = (batch[name].numpy() for name in ("image/key", "source", "label"))
+                for encoded, key, source, label in zip(batch["image/encoded"], *columns):
+                    name = key.decode("utf-8")
+                    row = row_of.get(name, row_of.get(f"{source.decode('utf-8')}/{name}"))
+                    if row is not None and label == predictions.labels[row]:
+                        yield row, central_view(encoded, inputs).numpy()
+
+
+def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
+    """Where a run's network looks, laid over the views."""
+    if not views:
+        return {}
+    explain = tf.function(visual_backprop(training.load_model(run_dir), even=True))
+    found = {}
+    for row, view in views.items():
+        saliency = explain(tf.constant(view[np.newaxis], tf.float32))[0][0].numpy()
+        scaled = saliency / max(float(np.quantile(saliency, _BRIGHTEST)), 1e-6)
+        found[row] = heat_map.overlay(
+            _enlarged(view), tf.constant(cv2.resize(scaled, (_SHOWN_PX, _SHOWN_PX)))
+        ).numpy()
+    return found
+
+
+def _enlarged(view: Images) -> Images:
+    return np.asarray(cv2.resize(view, (_SHOWN_PX, _SHOWN_PX), interpolation=cv2.INTER_CUBIC))
+
+
+def _mistake(predictions: Predictions, row: int, view: Images, overlay: Images | None) -> Mistake:
+    assert predictions.labels is not None
+    scores = predictions.scores[row]
+    true, decided = int(predictions.labels[row]), int(scores.argmax())
+    return Mistake(
+        predictions.image_ids[row],
+        predictions.class_names[true],
+        predictions.class_names[decided],
+        (float(scores[true]), float(scores[decided])),
+        _jpeg(_enlarged(view)),
+        None if overlay is None else _jpeg(overlay),
+    )
+
+
+def _jpeg(image: Images) -> bytes:
+    ok, encoded = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    )
+    assert ok, "OpenCV encodes any uint8 image"
+    return encoded.tobytes()
+
+
+def _note(wanted: int, found: int, run_dirs: Sequence[Path], explained: bool, examples: int) -> str:
+    if not examples:
+        return "Pictures were left out."
+    if not wanted:
+        return "There is no wrong decision."
+    told = ["The most certain ones of each kind, as the network saw them."]
+    if explained:
+        whose = f" of {run_dirs[0].resolve().name}" if len(run_dirs) > 1 else ""
+        told.append(
+            f"Beside each, where the network{whose} looked (VisualBackProp, yellow most): at the "
+            "features as a whole, not at those of one class."
+        )
+    if found < wanted:
+        told.append(f"{wanted - found:,} of {wanted:,} images are not in the records (any more).")
+    return " ".join(told)

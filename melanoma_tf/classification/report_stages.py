@@ -1,0 +1,107 @@
+"""How a run's training set grew: real images, purified copies, generated ones, an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from melanoma_tf.classification.expansion_plan import ORIGINS, grow, recipe_named
+from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
+from melanoma_tf.evaluation.report.content import Counts, DataFolder, Stage
+from melanoma_tf.records.record_set import RecordFolders
+
+_NAMES = {"real": "real images", "purified": "+ purified", "generated": "+ generated"}
+
+
+def growth_stages(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> tuple[Stage, ...]:
+    """The stages of Bisla et al. 2019, Figure 7, as far as the run has them.
+
+    Args:
+        config: of the run.
+        folders: that it was trained on.
+
+    Returns:
+        Stages with each origin that the records have added in turn, then the examples of an epoch
+        where they are other ones: by a growth plan, or in balanced batches. Nothing where a folder
+        cannot be read.
+    """
+    if not folders or any(folder.manifest is None for folder in folders):
+        return ()
+    batches = config.get("batches", {"balance": config.get("balance", "none")})
+    held = _trained_on(config, folders)
+    wanted = batches.get("origins") or ORIGINS
+    counts = {
+        name: {
+            origin: held.count(split="train", class_name=name, origin=origin)
+            if origin in wanted
+            else 0
+            for origin in ORIGINS
+        }
+        for name in config["class_names"]
+    }
+    epoch: Iterator[Stage] = iter(())
+    if batches.get("plan"):
+        epoch = _planned(counts, batches["plan"])
+    elif batches.get("balance") == "batch":
+        epoch = _balanced(counts, config["batch_size"], batches.get("generated_share"))
+    return (*_images(counts), *epoch)
+
+
+def _trained_on(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> RecordFolders:
+    """The folders as the training saw them: with a fold held out, where it did."""
+    held = RecordFolders(
+        tuple(folder.place for folder in folders),
+        tuple(folder.manifest for folder in folders if folder.manifest is not None),
+    )
+    folds = FoldSettings(**config.get("cross_validation", {}))
+    return divide_by_folds(held, folds) if folds.folds else held
+
+
+def _images(counts: Counts) -> Iterator[Stage]:
+    for index, origin in enumerate(ORIGINS):
+        if origin == "real" or any(row[origin] for row in counts.values()):
+            kept = {
+                name: {each: row[each] for each in ORIGINS[: index + 1]}
+                for name, row in counts.items()
+            }
+            yield Stage(_NAMES[origin], "images", kept)
+
+
+def _planned(counts: Counts, plan: str) -> Iterator[Stage]:
+    recipe = recipe_named(plan)
+    mirrored = {
+        name: {
+            origin: count * (2 if origin in recipe.mirrored[name] else 1)
+            for origin, count in row.items()
+        }
+        for name, row in counts.items()
+    }
+    yield Stage("+ mirror images", "examples", mirrored)
+    views = max(row.examples // max(row.mirrored, 1) for row in grow(counts, recipe))
+    seen = {
+        name: {origin: count * views for origin, count in row.items()}
+        for name, row in mirrored.items()
+    }
+    yield Stage(f"an epoch by the plan {plan}", "examples", seen)
+
+
+def _balanced(counts: Counts, batch_size: int, generated_share: float | None) -> Iterator[Stage]:
+    """An epoch of equally many examples of each class, in expectation."""
+    total = sum(sum(row.values()) for row in counts.values())
+    present = [name for name, row in counts.items() if sum(row.values())]
+    examples = math.ceil(total / batch_size) * batch_size
+    seen = {}
+    for name, row in counts.items():
+        seen[name] = dict.fromkeys(ORIGINS, 0)
+        if name not in present:
+            continue
+        share = row["generated"] / sum(row.values())
+        if generated_share is not None:
+            share = min(share, generated_share)
+        of_class = examples / len(present)
+        others = sum(row.values()) - row["generated"]
+        for origin in ORIGINS:
+            part = share if origin == "generated" else (1 - share) * row[origin] / max(others, 1)
+            seen[name][origin] = round(of_class * part)
+    yield Stage("an epoch of balanced batches", "examples", seen)

@@ -1,0 +1,207 @@
+"""Records -> the endless stream of examples that training sees: shuffled, planned or balanced.
+
+Each stream is a pure function of records and settings that can begin at any example. Its elements
+are `(number, serialized, view)`: int64, string, int64 scalars; the view is a row of `view_table`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from melanoma_tf.classification.batches import BatchSettings
+from melanoma_tf.classification.expansion_plan import ORIGINS, GrowthRecipe
+from melanoma_tf.records import schema, stream
+from melanoma_tf.records.record_set import RecordFolders
+
+_REAL = ("real", "purified")
+_HASH_BUCKETS = 2**31 - 1
+
+
+def draw_examples(
+    held: RecordFolders,
+    settings: BatchSettings,
+    *,
+    seed: int,
+    window: int,
+    first_example: int = 0,
+) -> tf.data.Dataset:
+    """The stream of training examples.
+
+    Args:
+        held: record folders with training examples.
+        settings: which are seen how often.
+        seed: of the order.
+        window: records that are shuffled among each other.
+        first_example: the number to begin with; those before it are left out.
+
+    Raises:
+        MelanomaError: see `BatchSettings.check`, or no folder has a `train` split.
+    """
+    paths = held.shard_paths("train")
+    settings.check(held)
+    recipe = settings.recipe
+    if settings.balance == "batch":
+        balanced = _balanced(held, settings, seed, window, first_example)
+        return balanced.map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
+    keep = None
+    if settings.images(held) != held.count(split="train"):
+        keep = _belongs(settings.origins)
+    draw = functools.partial(
+        stream.shuffled_stream,
+        paths,
+        seed=seed,
+        window=window,
+        first_example=first_example,
+        keep=stream.both(keep, held.keep("train")),
+    )
+    examples = sum(settings.examples_by_class(held))
+    if recipe is None:
+        return draw(examples).map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
+    expand = _expansion(recipe, held.class_names, seed)
+    # Every pass over the records shows each image in one view, so that all epoch long the stream
+    # is mixed like the whole.
+    planned = draw(examples // len(recipe.views), expand=expand)
+    return planned.map(lambda number, example: (number, *example))
+
+
+def view_table(recipe: GrowthRecipe) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    """The views of a plan: those of images as they are, then those of their mirror images.
+
+    Returns:
+        bool `(2 * views, 2)`, flipped top to bottom and left to right; and float32 of that shape,
+        row and column of the crop, as the network sees them.
+    """
+    flips = [(one.flipped, mirrored) for mirrored in (False, True) for one in recipe.views]
+    # Mirrored first and cropped then: the crop's column counts from the other side.
+    places = [
+        (one.row, 1.0 - one.column if mirrored else one.column)
+        for mirrored in (False, True)
+        for one in recipe.views
+    ]
+    return np.array(flips, np.bool_), np.array(places, np.float32)
+
+
+def _expansion(recipe: GrowthRecipe, class_names: tuple[str, ...], seed: int) -> stream.Expand:
+    """Each record once, or twice where it is mirrored, with one of its views that are left."""
+    views = len(recipe.views)
+    mirrored = np.array(
+        [[origin in recipe.mirrored[name] for origin in ORIGINS] for name in class_names], np.int64
+    )
+
+    def expand(which: tf.Tensor, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = schema.parse(records, ("label", "origin", "image/key"))
+        is_origin = parsed["origin"][:, tf.newaxis] == tf.constant(ORIGINS)
+        column = tf.argmax(is_origin, axis=1)
+        twice = tf.gather_nd(tf.constant(mirrored), tf.stack([parsed["label"], column], 1))
+        place = tf.repeat(tf.range(tf.shape(records)[0]), 1 + twice)
+        # The second sighting of a record is its mirror image.
+        again = tf.concat([[False], place[1:] == place[:-1]], 0)
+        half = tf.cast(again, tf.int64)
+        epoch, pass_of_epoch = which // views, which % views
+        base = _nth_view(tf.gather(parsed["image/key"], place), half, epoch, pass_of_epoch)
+        return tf.gather(records, place), half * views + base
+
+    def _nth_view(keys: tf.Tensor, half: tf.Tensor, epoch: tf.Tensor, nth: tf.Tensor) -> tf.Tensor:
+        """A permutation of the views to each image and epoch, whatever shares its window."""
+        stem = [tf.constant(str(seed)), tf.strings.as_string(epoch)]
+        ranks = [
+            tf.strings.to_hash_bucket_fast(
+                tf.strings.join([*stem, str(view), tf.strings.as_string(half), keys], "/"),
+                _HASH_BUCKETS,
+            )
+            for view in range(views)
+        ]
+        order = tf.argsort(tf.stack(ranks, 1), axis=1, stable=True)
+        return tf.cast(tf.gather(order, nth, axis=1), tf.int64)
+
+    return expand
+
+
+def _balanced(
+    held: RecordFolders, settings: BatchSettings, seed: int, window: int, first_example: int
+) -> tf.data.Dataset:
+    """One example of each class in turn, so that any run of them is balanced to within one."""
+    classes = len(held.class_names)
+    turn, within = divmod(first_example, classes)
+    by_class = [_of_class(held, settings, label, seed, window, turn) for label in range(classes)]
+    turns = tf.data.Dataset.zip(tuple(by_class)).map(lambda *drawn: tf.stack(drawn))
+    return turns.unbatch().enumerate(turn * classes).skip(within)
+
+
+def _of_class(
+    held: RecordFolders,
+    settings: BatchSettings,
+    label: int,
+    seed: int,
+    window: int,
+    first_example: int,
+) -> tf.data.Dataset:
+    """The stream of a class: serialised records."""
+    name = held.class_names[label]
+
+    def draw(origins: tuple[str, ...], own_seed: int, first: int) -> tf.data.Dataset:
+        numbered = stream.shuffled_stream(
+            held.shard_paths("train"),
+            settings.count(held, name, *origins),
+            seed=own_seed,
+            window=window,
+            first_example=first,
+            keep=stream.both(_belongs(origins or settings.origins, label), held.keep("train")),
+        )
+        return numbered.map(lambda _, serialized: serialized)
+
+    everything, generated = settings.count(held, name), settings.count(held, name, "generated")
+    share = settings.generated_share
+    if share is None or generated / everything <= share:
+        return draw((), seed + label, first_example)
+    real = tuple(origin for origin in settings.origins or _REAL if origin in _REAL)
+    if not share:
+        return draw(real, seed + label, first_example)
+    before = generated_before(share, first_example, seed, label)
+    sources = [
+        draw(real, seed + label, first_example - before),
+        draw(("generated",), seed + label, before),
+    ]
+    return tf.data.Dataset.choose_from_datasets(
+        sources, _is_generated(share, _phase(seed, label), first_example)
+    )
+
+
+def generated_before(share: float, draws: int, seed: int, label: int) -> int:
+    """How many of the first draws of a class, whose share is limited, are generated images.
+
+    Never one more or less than `share * draws`; over seeds, that many on average.
+    """
+    return int(np.floor(share * draws + _phase(seed, label)))
+
+
+def _phase(seed: int, label: int) -> float:
+    return float(np.random.default_rng([seed % 2**32, label]).random())
+
+
+def _is_generated(share: float, phase: float, first_draw: int) -> tf.data.Dataset:
+    """1 at the draws of a class that take a generated image, 0 at others."""
+
+    def chosen(draw: tf.Tensor) -> tf.Tensor:
+        before = tf.floor(share * tf.cast(tf.stack([draw, draw + 1]), tf.float64) + phase)
+        return tf.cast(before[1] - before[0], tf.int64)
+
+    return tf.data.Dataset.range(first_draw, tf.int64.max).map(chosen)
+
+
+def _belongs(
+    origins: tuple[str, ...], label: int | None = None
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Tells of a serialised record whether it is of one of the origins (any if ()) and a class."""
+
+    def belongs(serialized: tf.Tensor) -> tf.Tensor:
+        record = schema.parse(serialized, ("label", "origin"))
+        wanted = tf.reduce_any(record["origin"] == tf.constant(origins or ORIGINS))
+        return wanted if label is None else wanted & (record["label"] == label)
+
+    return belongs

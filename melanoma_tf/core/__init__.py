@@ -1,0 +1,1 @@
+"""Errors, atomic files, output folders and settings: what every room builds on."""

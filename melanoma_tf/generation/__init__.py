@@ -1,0 +1,1 @@
+"""Generative networks of lesion images: training, generation, novelty filter, scores."""

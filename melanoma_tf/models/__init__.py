@@ -1,1 +1,0 @@
-"""The networks: one `build_*` function each."""

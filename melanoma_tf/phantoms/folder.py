@@ -1,0 +1,187 @@
+"""Phantoms written to disk as the ISIC challenges publish their training data."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.outputs import published_folder
+from melanoma_tf.datasets.lesion import Taxonomy, taxonomy_named
+from melanoma_tf.phantoms.image import Phantom, PhantomSettings, draw_phantom
+
+CLEAN_FOLDER = "Phantom_Clean"
+OCCLUSION_MASK_FOLDER = "Phantom_Occlusion_Masks"
+
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Names of a challenge's folders, and its label file's columns.
+
+    A class that stands in no column is the one for which all columns are 0.
+    """
+
+    images: str
+    masks: str
+    labels: str
+    columns: dict[str, str]
+    key_column: str
+
+
+_LAYOUTS = {
+    "isic2017": _Layout(
+        images="ISIC-2017_Training_Data",
+        masks="ISIC-2017_Training_Part1_GroundTruth",
+        labels="ISIC-2017_Training_Part3_GroundTruth.csv",
+        columns={"melanoma": "melanoma", "seborrheic_keratosis": "seborrheic_keratosis"},
+        key_column="image_id",
+    ),
+    "isic2018": _Layout(
+        images="ISIC2018_Task3_Training_Input",
+        masks="ISIC2018_Task1_Training_GroundTruth",
+        labels="ISIC2018_Task3_Training_GroundTruth/ISIC2018_Task3_Training_GroundTruth.csv",
+        columns={
+            "melanoma": "MEL",
+            "nevus": "NV",
+            "basal_cell_carcinoma": "BCC",
+            "actinic_keratosis": "AKIEC",
+            "benign_keratosis": "BKL",
+            "dermatofibroma": "DF",
+            "vascular_lesion": "VASC",
+        },
+        key_column="image",
+    ),
+}
+
+
+def write_phantoms(
+    folder: Path | str,
+    count: int,
+    *,
+    settings: PhantomSettings | None = None,
+    seed: int = 0,
+    taxonomy: str = "isic2017",
+    class_shares: Mapping[str, float] | None = None,
+    first_id: int = 0,
+    truth: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write phantoms in the official layout of a challenge's training data.
+
+    For `isic2017`: `ISIC-2017_Training_Data/PHANTOM_0000000.jpg`,
+    `ISIC-2017_Training_Part1_GroundTruth/PHANTOM_0000000_segmentation.png` (0 skin, 255 lesion) and
+    `ISIC-2017_Training_Part3_GroundTruth.csv`; likewise for `isic2018`.
+
+    Args:
+        folder: appears once it is whole.
+        count: how many images.
+        settings: size and occlusions; `PhantomSettings()` where left out.
+        seed: the same seed writes the same files.
+        taxonomy: `isic2017` or `isic2018`; names the classes and the layout.
+        class_shares: class name -> share; a class left out gets none. Equal shares where None.
+            Shares are met as exactly as whole numbers allow.
+        first_id: number in the first image's name.
+        truth: write the pictures without occlusions and the occlusion masks too (PNG), into
+            `Phantom_Clean` and `Phantom_Occlusion_Masks`.
+        overwrite: replace a folder that exists.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MelanomaError: no images asked for, an unknown class or taxonomy, shares that do not add
+            up to something positive, or a folder that exists.
+    """
+    if count < 1:
+        raise MelanomaError(f"expected a count of phantoms of 1 or more; found {count}")
+    if seed < 0 or first_id < 0 or first_id + count > 10**7:
+        raise MelanomaError(
+            f"expected a seed of 0 or larger and image numbers below 10000000; "
+            f"found seed {seed} and numbers {first_id} to {first_id + count - 1}"
+        )
+    if taxonomy not in _LAYOUTS:
+        raise MelanomaError(
+            f"expected a taxonomy out of {', '.join(_LAYOUTS)} for phantoms; found {taxonomy!r}"
+        )
+    classes = taxonomy_named(taxonomy)
+    rng = np.random.default_rng([seed])
+    names = _class_names(rng, count, classes, class_shares)
+    seeds = rng.integers(0, 2**62, count)
+    layout = _LAYOUTS[classes.name]
+    with published_folder(Path(folder), overwrite=overwrite) as unfinished:
+        for number, (name, image_seed) in enumerate(zip(names, seeds), start=first_id):
+            phantom = draw_phantom(name, int(image_seed), settings)
+            _write_images(unfinished, layout, _key(number), phantom, truth=truth)
+        _write_labels(unfinished / layout.labels, layout, names, first_id)
+    return Path(folder)
+
+
+def _class_names(
+    rng: np.random.Generator,
+    count: int,
+    taxonomy: Taxonomy,
+    class_shares: Mapping[str, float] | None,
+) -> list[str]:
+    """Class of each image, shuffled; counts by the method of largest remainders."""
+    asked = dict.fromkeys(taxonomy.classes, 1.0) if class_shares is None else dict(class_shares)
+    unknown = sorted(set(asked) - set(taxonomy.classes))
+    if unknown:
+        raise MelanomaError(
+            f"expected shares of the classes {', '.join(taxonomy.classes)} of {taxonomy.name}; "
+            f"found {', '.join(unknown)}"
+        )
+    shares = np.array([asked.get(name, 0.0) for name in taxonomy.classes], np.float64)
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0):
+        raise MelanomaError(
+            f"expected shares of 0 or more with a positive sum; found {shares.tolist()}"
+        )
+    exact = shares / shares.sum() * count
+    counts = np.floor(exact).astype(int)
+    # Stable, so that ties go to the class that comes first.
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[: count - counts.sum()]] += 1
+    names = [name for name, n in zip(taxonomy.classes, counts) for _ in range(n)]
+    return [names[index] for index in rng.permutation(count)]
+
+
+def _key(number: int) -> str:
+    return f"PHANTOM_{number:07d}"
+
+
+def _write_labels(path: Path, layout: _Layout, names: list[str], first_id: int) -> None:
+    """One column per class, 1.0 in the column of the image's class, as the challenge writes it."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([layout.key_column, *layout.columns.values()])
+    for number, name in enumerate(names, start=first_id):
+        writer.writerow([_key(number), *(float(name == column) for column in layout.columns)])
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.getvalue().encode("ascii"))
+
+
+def _write_images(
+    folder: Path, layout: _Layout, key: str, phantom: Phantom, *, truth: bool
+) -> None:
+    jpeg = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    _write(folder / layout.images / f"{key}.jpg", phantom.image, jpeg)
+    _write(folder / layout.masks / f"{key}_segmentation.png", phantom.lesion_mask)
+    if truth:
+        _write(folder / CLEAN_FOLDER / f"{key}.png", phantom.clean)
+        _write(folder / OCCLUSION_MASK_FOLDER / f"{key}.png", phantom.occlusion_mask)
+
+
+def _write(path: Path, picture: npt.NDArray[np.uint8], options: list[int] | None = None) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if picture.ndim == 3:
+        picture = picture[..., ::-1]
+    _, encoded = cv2.imencode(path.suffix, picture, options or [])
+    path.write_bytes(encoded.tobytes())

@@ -1,1 +1,0 @@
-"""Records -> batches: one file per kind of network, and the stream that they share."""

@@ -1,0 +1,60 @@
+"""The small trained networks that ship with the package, each with its model card and settings.
+
+`NAME.npz` holds the weights as float16, `NAME.json` the settings, `NAME.md` the card. The tasks
+build the networks: `segmentation.load_segmenter`, `purification.shipped`.
+"""
+
+from __future__ import annotations
+
+import io
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorflow import keras
+
+from melanoma_tf.core.files import read_json, write_atomically, write_json
+
+
+def shipped_folder() -> Path:
+    """Where the networks that ship with the package lie."""
+    return Path(str(resources.files(__name__)))
+
+
+def read_settings(folder: Path, name: str) -> dict[str, Any]:
+    """The content of `NAME.json`.
+
+    Raises:
+        MelanomaError: there is none, or it is not JSON.
+    """
+    settings: dict[str, Any] = read_json(folder / f"{name}.json")
+    return settings
+
+
+def read_weights(model: keras.Model, folder: Path, name: str) -> None:
+    """Give a network the weights in `NAME.npz`, and stop them from being trained."""
+    with np.load(folder / f"{name}.npz") as stored:
+        model.set_weights([stored[key].astype(np.float32) for key in _keys(len(model.weights))])
+    model.trainable = False
+
+
+def write_network(model: keras.Model, folder: Path, name: str, settings: dict[str, Any]) -> None:
+    """Write a network's weights as float16, and its settings, as they ship.
+
+    Args:
+        model: the network.
+        folder: gets `NAME.npz` and `NAME.json`.
+        name: of the network.
+        settings: JSON values by which its task builds it again.
+    """
+    values = model.get_weights()
+    content = io.BytesIO()
+    stored = {key: value.astype(np.float16) for key, value in zip(_keys(len(values)), values)}
+    np.savez_compressed(content, **stored)
+    write_atomically(folder / f"{name}.npz", content.getvalue())
+    write_json(folder / f"{name}.json", settings)
+
+
+def _keys(count: int) -> list[str]:
+    return [f"weight_{index:03d}" for index in range(count)]

@@ -1,0 +1,1 @@
+"""Removing hairs, rulers, ink and bubbles: classical algorithms and networks."""

@@ -1,0 +1,1 @@
+"""The classical purification, as graph ops and with OpenCV."""

@@ -1,0 +1,1 @@
+"""The network that detects occlusions: network, losses, training."""

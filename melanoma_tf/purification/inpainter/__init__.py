@@ -1,0 +1,1 @@
+"""The network that fills occlusions: network, losses, training."""

@@ -1,0 +1,139 @@
+"""Records -> pairs to train an inpainter on: images with holes, and what was there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from melanoma_tf.augmentation.synthetic_occlusions import draw_occlusions
+from melanoma_tf.images.filling import fill
+from melanoma_tf.images.morphology import dilate
+from melanoma_tf.purification.inpainter.losses import pack
+from melanoma_tf.purification.patches import (
+    DOUBTED_PX,
+    SquareInputs,
+    evaluation_squares,
+    own_occlusions,
+    training_squares,
+)
+from melanoma_tf.records.record_set import Folders
+
+# ((images, known), packed truth)
+Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class InpainterInputs(SquareInputs):
+    """How records become pairs.
+
+    Images are brought to the working size of the purification (a long side of 512 pixels), and
+    squares are cut out of them, whose own occlusions the classical detector finds.
+
+    Attributes:
+        classical_share: share of the pairs that are made by the classical method: its mask of an
+            image's own occlusions, and its filling for truth (Bisla et al. 2019, Section 6.1).
+            The others get random occlusions drawn, and the image for truth but for its own.
+        detected_share: share of the drawn pairs whose mask is what the classical detector finds
+            of the drawing, with its gaps and faint edges; the others' follows the drawing.
+        image_size_px, batch_size, augment, shuffle_window, seed: see `SquareInputs`.
+
+    Raises:
+        MelanomaError: a size below 32, or a share out of [0, 1].
+    """
+
+    classical_share: float = 0.25
+    detected_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_shares(self.classical_share, self.detected_share)
+
+
+def training_batches(
+    folders: Folders, inputs: InpainterInputs, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The endless stream of training pairs.
+
+    It is a pure function of the records, the settings and `first_example`.
+
+    Args:
+        folders: record folders with a `train` split.
+        inputs: settings.
+        first_example: how many pairs of the stream to leave out, those already trained on.
+
+    Returns:
+        Batches `((images, known), truth)`: RGB `(batch, size, size, 3)` in [0, 255], what is known
+        of them `(batch, size, size, 1)`, 1 or 0, and the truth as
+        `purification.inpainter.losses.pack` makes it; all float32.
+    """
+    return training_squares(
+        folders,
+        inputs,
+        lambda square, seed: _pair(square, inputs, seed),
+        first_example,
+    )
+
+
+def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.data.Dataset:
+    """One pass over a split: the middle of every image, with random masks that are always the same.
+
+    A purified copy that stands beside its original is left out.
+
+    Returns:
+        Batches as `training_batches`; the last may be smaller.
+    """
+    return evaluation_squares(
+        folder,
+        split,
+        inputs,
+        lambda square, seed: _drawn_pair(square, own_occlusions(square), inputs, seed),
+    )
+
+
+def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
+    own = own_occlusions(square)
+    if not inputs.classical_share:
+        return _drawn_pair(square, own, inputs, seed)
+    wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_share
+    return tf.cond(
+        wanted & tf.reduce_any(own > 0.5) & tf.reduce_any(own < 0.5),
+        lambda: _classical_pair(square, own),
+        lambda: _drawn_pair(square, own, inputs, seed),
+    )
+
+
+def _classical_pair(square: tf.Tensor, own: tf.Tensor) -> Pairs:
+    """What the classical method made of a square is taken for its truth."""
+    holes = dilate(own[tf.newaxis], 3)
+    truth = fill(square[tf.newaxis], holes)[0]
+    return _packed(square, truth, holes[0], tf.ones_like(own))
+
+
+def _drawn_pair(
+    square: tf.Tensor, own: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor
+) -> Pairs:
+    """Occlusions drawn over a square; its own, of unknown truth, are holes too, and not asked."""
+    drawn, holes = draw_occlusions(square, seed + [0, 64])
+    chance = tf.random.stateless_uniform([2], seed + [0, 4])
+    if inputs.detected_share:
+        holes = tf.cond(
+            chance[0] < inputs.detected_share,
+            lambda: _found(drawn, holes, chance[1]),
+            lambda: holes,
+        )
+    doubted = dilate(own[tf.newaxis], DOUBTED_PX)[0]
+    return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)
+
+
+def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
+    """What the detector finds of a drawing, one or two pixels wider; else the drawing's mask."""
+    found = own_occlusions(drawn)[tf.newaxis]
+    found = tf.where(chance < 0.5, dilate(found, 3), dilate(found, 5))[0]
+    return tf.where(tf.reduce_any(found > 0.5), found, holes)
+
+
+def _packed(image: tf.Tensor, truth: tf.Tensor, holes: tf.Tensor, counted: tf.Tensor) -> Pairs:
+    known = 1.0 - holes
+    return (255.0 * image * known, known), pack(255.0 * truth, known, counted)

@@ -1,0 +1,43 @@
+"""An inpainter ready for use: images with holes of any size in, filled ones out."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow import keras
+
+
+class HoleFiller(tf.Module):
+    """Fills holes by the data purification network; fits `purification.purify.purify_by`.
+
+    Stock TensorFlow ops only; may be called eagerly, in `tf.function` and `tf.data.map`, from
+    several threads, and be exported.
+
+    Args:
+        model: what `purification.inpainter.network.build_inpainter` returns.
+
+    Attributes:
+        model: the network.
+    """
+
+    def __init__(self, model: keras.Model):
+        super().__init__(name="hole_filler")
+        self.model = model
+        signature = [tf.TensorSpec([None, None, None, n], tf.float32) for n in (3, 1)]
+        self._compiled = tf.function(self._fill, input_signature=signature)
+
+    def __call__(self, images: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
+        """Fill.
+
+        Args:
+            images: float32 RGB `(batch, height, width, 3)` in [0, 1]; what lies in the holes is
+                not looked at.
+            holes: float32 `(batch, height, width, 1)`, 1 in holes, else 0.
+
+        Returns:
+            float32 like `images`, in [0, 1], equal to them outside the holes.
+        """
+        return self._compiled(images, holes)
+
+    def _fill(self, images: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
+        found = self.model([255.0 * images * (1.0 - holes), 1.0 - holes], training=False) / 255.0
+        return tf.where(holes > 0.5, tf.clip_by_value(found, 0.0, 1.0), images)

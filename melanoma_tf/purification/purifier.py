@@ -1,0 +1,170 @@
+"""How single images are purified outside a graph, and several at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.classical.opencv import purify_image
+from melanoma_tf.purification.classical.settings import METHODS, NETWORK
+from melanoma_tf.records.decode import Pixels
+
+# (uint8 RGB image, lesion mask or None) -> (purified image, occlusion mask `(height, width)`)
+Purifier = Callable[[Pixels, "Pixels | None"], tuple[Pixels, Pixels]]
+# (uint8 RGB image, occlusion mask of its size) -> the same as a `Purifier`
+MaskedPurifier = Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]
+# uint8 RGB image -> lesion mask, uint8 `(height, width)`, 0 or 255
+FindLesion = Callable[[Pixels], Pixels]
+# Wraps the results with a progress bar; gets them and their number.
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def purifier(
+    method: str = "classical",
+    find_lesion: FindLesion | None = None,
+    networks: Any = None,
+) -> Purifier:
+    """The fastest way to purify single images by a method.
+
+    Args:
+        method: out of `purification.classical.settings.METHODS`, or `network`.
+        find_lesion: outlines the lesion of an image that comes without a mask.
+        networks: an `purification.purify.Networks`; for `network` alone.
+
+    Raises:
+        MelanomaError: there is no such method, or `network` without, another with networks.
+    """
+    check_method(method, networks)
+    if find_lesion is not None:
+        return _with_lesions(purifier(method, None, networks), find_lesion)
+    if method == "classical":
+        return purify_image
+    if method == NETWORK:
+        return _network_purifier(networks)
+    # Here, not above: TensorFlow takes seconds to load, and the classical way does without it.
+    from melanoma_tf.purification.purify import purify
+
+    def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
+        purified, occlusions = purify(image, lesion_mask, method=method)
+        return purified.numpy(), occlusions.numpy()[..., 0]
+
+    return run
+
+
+def _network_purifier(networks: Any) -> Purifier:
+    from melanoma_tf.purification.purify import purify_by
+
+    apply = _traced(
+        lambda image, lesion: purify_by(networks.fill, image, lesion, find=networks.find)
+    )
+
+    def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
+        # No mask says the same as an empty one: marks are sought everywhere.
+        return apply(
+            image, np.zeros(image.shape[:2], np.uint8) if lesion_mask is None else lesion_mask
+        )
+
+    return run
+
+
+def masked_purifier(networks: Any) -> MaskedPurifier:
+    """How an image is purified whose occlusions are given.
+
+    Args:
+        networks: an `purification.purify.Networks`.
+
+    Returns:
+        A function that raises `MelanomaError` at a mask of another size than its image, or one
+        that leaves nothing of it.
+    """
+    from melanoma_tf.purification.purify import purify_by
+
+    apply = _traced(lambda image, mask: purify_by(networks.fill, image, occlusion_masks=mask))
+
+    def run(image: Pixels, occlusions: Pixels) -> tuple[Pixels, Pixels]:
+        purified, replaced = apply(image, occlusions)
+        if occlusions.any() and not replaced.any():
+            raise MelanomaError(
+                "expected an occlusion mask that leaves some skin to fill from; "
+                f"found one that covers {'the whole' if occlusions.all() else 'nearly all of the'} "
+                "image"
+            )
+        return purified, replaced
+
+    return run
+
+
+def _traced(purify: Callable[[Any, Any], tuple[Any, Any]]) -> MaskedPurifier:
+    """A graph op on image and mask as a function of arrays.
+
+    It is traced here, once for images of every size: several threads would each trace it again.
+    """
+    import tensorflow as tf
+
+    image, mask = (tf.TensorSpec([None, None, n], tf.uint8) for n in (3, 1))
+    traced = tf.function(purify).get_concrete_function(image, mask)
+
+    def run(image: Pixels, mask: Pixels) -> tuple[Pixels, Pixels]:
+        if mask.shape[:2] != image.shape[:2]:
+            raise MelanomaError(
+                f"expected a mask of the image's size, {image.shape[0]}x{image.shape[1]}; "
+                f"found {mask.shape[0]}x{mask.shape[1]}"
+            )
+        purified, replaced = traced(tf.constant(image), tf.constant(mask[..., None]))
+        return purified.numpy(), replaced.numpy()[..., 0]
+
+    return run
+
+
+def check_method(method: str, networks: Any = None) -> None:
+    """Raise `MelanomaError` where there is no such method, or a network is wanting or too much."""
+    known = (*METHODS, NETWORK)
+    if method not in known:
+        raise MelanomaError(f"expected a method out of {', '.join(known)}; found {method!r}")
+    if (method == NETWORK) != (networks is not None):
+        raise MelanomaError(
+            f"expected networks with the method {NETWORK}, and with no other; found {method}"
+        )
+
+
+def _with_lesions(apply: Purifier, find_lesion: FindLesion) -> Purifier:
+    def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
+        return apply(image, find_lesion(image) if lesion_mask is None else lesion_mask)
+
+    return run
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[Result]:
+    """`map` in threads: results in order, and only a bounded number of items in memory.
+
+    OpenCV and TensorFlow let other threads run while they compute.
+
+    Raises:
+        MelanomaError: fewer than 1 worker.
+    """
+    if workers < 1:
+        raise MelanomaError(f"expected at least 1 worker; found {workers}")
+    if workers == 1:
+        yield from map(function, items)
+        return
+    pending: deque[Future[Result]] = deque()
+    executor = ThreadPoolExecutor(workers)
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) >= 4 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)

@@ -1,0 +1,74 @@
+"""The networks of the purification that ship with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tensorflow import keras
+
+from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
+from melanoma_tf.purification.detector.inference import OcclusionFinder
+from melanoma_tf.purification.detector.network import build_detector
+from melanoma_tf.purification.inpainter.inference import HoleFiller
+from melanoma_tf.purification.inpainter.network import build_inpainter
+
+INPAINTER, DETECTOR = "inpainter", "occlusion_detector"
+_DETECTOR_NETWORK = ("base_filters", "levels")
+_INPAINTER_NETWORK = ("base_filters", "levels", "normalization", "start", "full_size")
+
+
+def load_inpainter() -> HoleFiller:
+    """The data purification network that ships, see `inpainter.md` beside this file.
+
+    Returns:
+        What `purification.purify.purify_by` takes: a callable that fills holes of images.
+    """
+    return read_inpainter(shipped_folder())
+
+
+def load_detector() -> OcclusionFinder:
+    """The occlusion detector that ships, see `occlusion_detector.md` beside this file.
+
+    Returns:
+        What `purification.purify.purify_by` takes for `find`.
+    """
+    return read_detector(shipped_folder())
+
+
+def read_inpainter(folder: Path) -> HoleFiller:
+    """Read what `write_inpainter` wrote."""
+    settings = read_settings(folder, INPAINTER)
+    model = build_inpainter(**{name: settings[name] for name in _INPAINTER_NETWORK})
+    read_weights(model, folder, INPAINTER)
+    return HoleFiller(model)
+
+
+def read_detector(folder: Path) -> OcclusionFinder:
+    """Read what `write_detector` wrote."""
+    settings = read_settings(folder, DETECTOR)
+    model = build_detector(**{name: settings[name] for name in _DETECTOR_NETWORK})
+    read_weights(model, folder, DETECTOR)
+    return OcclusionFinder(model, settings["threshold"])
+
+
+def write_inpainter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
+    """Write an inpainter's weights as float16 and its settings, as they ship.
+
+    Args:
+        model: what `build_inpainter` made of the settings.
+        folder: gets `inpainter.npz` and `inpainter.json`.
+        settings: the arguments of `build_inpainter`, by name; what else is there is kept.
+    """
+    write_network(model, folder, INPAINTER, settings)
+
+
+def write_detector(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
+    """Write an occlusion detector's weights as float16 and its settings, as they ship.
+
+    Args:
+        model: what `build_detector` returns.
+        folder: gets `occlusion_detector.npz` and `occlusion_detector.json`.
+        settings: the arguments of `build_detector`, and `threshold`; what else is there is kept.
+    """
+    write_network(model, folder, DETECTOR, settings)

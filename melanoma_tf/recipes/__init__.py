@@ -1,1 +1,0 @@
-"""Whole jobs as importable functions of (settings, folders): what the commands call."""

@@ -1,0 +1,106 @@
+"""Do two thumbnails show the same picture? They are laid on each other and compared by pixel."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from melanoma_tf.records.build.candidates import Candidate, oriented
+from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnails
+
+_Grey = npt.NDArray[np.float32]
+
+# Corners may move by this share of the side: crops, small shifts and turns. Two lesions can be
+# laid on each other better the more the one may be distorted.
+_LARGEST_SHIFT = 0.1
+# What the edge may have lost by a crop is not compared.
+_MARGIN_PX = 5
+# Fine details are compared, not the dark blob on bright skin that all lesions are; clipped at a
+# few times their median size, so that the blob's outline does not outweigh all the rest.
+_FINE_SCALES_PX = (0.6, 2.5)
+_CLIP_AT_MEDIANS = 3.0
+# Coarser details agree before the alignment already, but for copies of which there is no hope.
+_COARSE_SCALES_PX = (1.0, 5.0)
+_LEAST_UNALIGNED = 0.7
+_ITERATIONS = 40
+_PRECISION = 1e-4
+_BLUR_PX = 5
+
+
+def similarity(thumbnails: Thumbnails, candidate: Candidate) -> float:
+    """The correlation of the fine details of two thumbnails laid on each other.
+
+    They are aligned by the affine map that maximises their correlation (Evangelidis and Psarakis
+    2008), from the candidate's orientation and crop on.
+
+    Args:
+        thumbnails: uint8 `(count, 64, 64)`.
+        candidate: which two of them, and how they may lie.
+
+    Returns:
+        -1 to 1; 0 where no small map aligns them.
+    """
+    turned = oriented(thumbnails[candidate.whole], candidate.orientation)
+    other = thumbnails[candidate.part]
+    if np.array_equal(turned, other):
+        return 1.0
+    whole, part = turned.astype(np.float32), other.astype(np.float32)
+    start = _crop_warp(candidate.crop)
+    unaligned = _details(_moved(whole, start), _COARSE_SCALES_PX)
+    if _correlation(_details(part, _COARSE_SCALES_PX), unaligned) < _LEAST_UNALIGNED:
+        return 0.0
+    warp = _align(part, whole, start)
+    if warp is None:
+        return 0.0
+    aligned = _details(_moved(whole, warp), _FINE_SCALES_PX)
+    return _correlation(_clipped(_details(part, _FINE_SCALES_PX)), _clipped(aligned))
+
+
+def _crop_warp(crop: float) -> _Grey:
+    """The map `(2, 3)` from the pixels of a crop to those of the whole."""
+    zoom, shift = 1 - 2 * crop, (THUMBNAIL_SIZE_PX - 1) * crop
+    return np.array([[zoom, 0, shift], [0, zoom, shift]], np.float32)
+
+
+def _moved(whole: _Grey, warp: _Grey) -> _Grey:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(
+        whole, warp, whole.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return moved.astype(np.float32)
+
+
+def _align(part: _Grey, whole: _Grey, start: _Grey) -> _Grey | None:
+    """The map from pixels of `part` to those of `whole`, None where no small one fits."""
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _PRECISION)
+    try:
+        _, found = cv2.findTransformECC(
+            part, whole, start.copy(), cv2.MOTION_AFFINE, criteria, None, _BLUR_PX
+        )
+    except cv2.error:
+        # It ran away, which is its way to say that the two have nothing in common.
+        return None
+    edge = THUMBNAIL_SIZE_PX - 1
+    corners = np.array([[0, 0, 1], [edge, 0, 1], [0, edge, 1], [edge, edge, 1]], np.float32)
+    moves = corners @ found.T - corners[:, :2]
+    if not np.all(np.abs(moves) <= _LARGEST_SHIFT * THUMBNAIL_SIZE_PX):
+        return None
+    return found.astype(np.float32)
+
+
+def _details(grey: _Grey, scales_px: tuple[float, float]) -> _Grey:
+    fine, coarse = (cv2.GaussianBlur(grey, (0, 0), scale) for scale in scales_px)
+    inner = slice(_MARGIN_PX, -_MARGIN_PX)
+    return (fine - coarse)[inner, inner].astype(np.float32)
+
+
+def _clipped(details: _Grey) -> _Grey:
+    limit = _CLIP_AT_MEDIANS * float(np.median(np.abs(details)))
+    return np.clip(details, -limit, limit).astype(np.float32)
+
+
+def _correlation(left: _Grey, right: _Grey) -> float:
+    left, right = left - left.mean(), right - right.mean()
+    norm = float(np.linalg.norm(left) * np.linalg.norm(right))
+    return float((left * right).sum()) / norm if norm > 0 else 0.0

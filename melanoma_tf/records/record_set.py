@@ -1,0 +1,176 @@
+"""Several record folders seen as one: real images here, purified and generated ones there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+import tensorflow as tf
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.splits import namespace, picture_name
+from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
+from melanoma_tf.records.read import read_features
+
+Folders = Union[Path, Sequence[Path], "RecordFolders"]
+_NAMING = ("image/key", "source", "origin", "origin/parent")
+_MIXED = (*_NAMING, "split", "lesion/id", "patient/id")
+
+
+@dataclass(frozen=True)
+class RecordFolders:
+    """Record folders of the same classes.
+
+    Attributes:
+        folders: their paths, in the order given.
+        manifests: theirs.
+    """
+
+    folders: tuple[Path, ...]
+    manifests: tuple[Manifest, ...]
+
+    @classmethod
+    def read(cls, folders: Folders) -> RecordFolders:
+        """Read the manifests of one folder or several; folders that were read come back as is.
+
+        Raises:
+            MelanomaError: one is unfinished, given twice, or of another taxonomy than the first.
+        """
+        if isinstance(folders, RecordFolders):
+            return folders
+        given = [folders] if isinstance(folders, (str, Path)) else list(folders)
+        paths = tuple(Path(folder) for folder in given)
+        if not paths:
+            raise MelanomaError("expected a record folder; found none")
+        manifests = tuple(read_manifest(path) for path in paths)
+        first = manifests[0]
+        for index, (path, manifest) in enumerate(zip(paths, manifests)):
+            if path.resolve() in [other.resolve() for other in paths[:index]]:
+                raise MelanomaError(f"expected each record folder once; {path} is given twice")
+            if (manifest.taxonomy, manifest.class_names) != (first.taxonomy, first.class_names):
+                raise MelanomaError(
+                    f"{path}: expected the taxonomy of {paths[0]}, {first.taxonomy} "
+                    f"({', '.join(first.class_names)}); found {manifest.taxonomy} "
+                    f"({', '.join(manifest.class_names)})"
+                )
+        return cls(paths, manifests)
+
+    def __str__(self) -> str:
+        return ", ".join(str(folder) for folder in self.folders)
+
+    @property
+    def taxonomy(self) -> str:
+        """Of all folders."""
+        return self.manifests[0].taxonomy
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of all folders, in the order of labels."""
+        return self.manifests[0].class_names
+
+    def count(self, **cell: Any) -> int:
+        """As `Manifest.count`, over all folders."""
+        return sum(manifest.count(**cell) for manifest in self.manifests)
+
+    def keep(self, split: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """Tells of a serialised record in `shard_paths(split)` whether it is of the split.
+
+        None where all are. `classification.folds` divides the splits of records otherwise.
+        """
+        return None
+
+    def with_validation(self) -> RecordFolders | None:
+        """The first folder that has a validation split; None where none has."""
+        for folder, manifest in zip(self.folders, self.manifests):
+            if "validation" in manifest.splits():
+                return RecordFolders((folder,), (manifest,))
+        return None
+
+    def shard_paths(self, split: str) -> list[Path]:
+        """The shard files of a split, folder by folder.
+
+        Raises:
+            MelanomaError: no folder has examples in that split.
+        """
+        held = [
+            (folder, manifest)
+            for folder, manifest in zip(self.folders, self.manifests)
+            if split in manifest.splits()
+        ]
+        if not held:
+            return shard_paths(self.folders[0], self.manifests[0], split)
+        return [path for folder, manifest in held for path in shard_paths(folder, manifest, split)]
+
+    def refuse_repeated(self, splits: Collection[str]) -> None:
+        """Read the names in some splits, and see that no picture stands in two folders.
+
+        Raises:
+            MelanomaError: one does; the message names it. Purified copies beside their original
+                and generated images are passed over.
+        """
+        if len(self.folders) == 1:
+            return
+        first: dict[str, tuple[str, Path]] = {}
+        for folder, manifest in zip(self.folders, self.manifests):
+            paths = [folder / one.name for one in manifest.shards if one.split in splits]
+            for row in read_features(paths, _NAMING) if paths else ():
+                key = row["image/key"]
+                if row["origin"] == "generated" or row["origin/parent"] not in ("", key):
+                    continue
+                other, place = first.setdefault(picture_name(row["source"], key), (key, folder))
+                if place != folder:
+                    name = "" if other == key else f" as {other}"
+                    raise MelanomaError(
+                        f"expected each image once; {key} stands in {folder}, and in {place}{name}"
+                    )
+
+    def check_mixture(self) -> None:
+        """Read all names, and see that the folders can be mixed.
+
+        Raises:
+            MelanomaError: a picture stands in two of them, by whatever source; or a picture or a
+                copy of it, a lesion or a patient stands in `train` of one and is held out by
+                another.
+        """
+        if len(self.folders) == 1:
+            return
+        places: dict[str, tuple[str, Path]] = {}
+        uses: dict[tuple[str, bool], Path] = {}
+        for folder, manifest in zip(self.folders, self.manifests):
+            for row in read_features([folder / one.name for one in manifest.shards], _MIXED):
+                key = row["image/key"]
+                other, place = places.setdefault(picture_name(row["source"], key), (key, folder))
+                if place != folder:
+                    name = "" if other == key else f" as {key}"
+                    raise MelanomaError(
+                        f"expected each image once; {other} stands in {place} and in {folder}"
+                        f"{name}. A folder that purify made holds the originals too"
+                    )
+                _refuse_both_uses(row, folder, uses)
+
+
+def _refuse_both_uses(
+    row: dict[str, Any], folder: Path, uses: dict[tuple[str, bool], Path]
+) -> None:
+    """Note whether a picture, its lesion and its patient are held out; folders must not disagree.
+
+    What a folder does with itself is its build's affair, see `records.leakage`.
+    """
+    if row["origin"] == "generated":  # It shows nobody, and is never held out.
+        return
+    original, space = row["origin/parent"] or row["image/key"], namespace(row["source"])
+    shared = {f"image {picture_name(row['source'], original)}": f"{original} and its copies"}
+    for kind in ("lesion", "patient"):
+        if row[f"{kind}/id"]:
+            name = f"{kind} {space}/{row[f'{kind}/id']}"
+            shared[name] = f"all images of {name}"
+    held_out = row["split"] != "train"
+    for name, what in shared.items():
+        uses.setdefault((name, held_out), folder)
+        other = uses.get((name, not held_out), folder)
+        if other != folder:
+            raise MelanomaError(
+                f"expected {what} to be trained on or held out; {folder} and {other} disagree"
+            )

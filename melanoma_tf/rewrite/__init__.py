@@ -1,1 +1,0 @@
-"""Images and records -> new ones: what is written once rather than made while training."""

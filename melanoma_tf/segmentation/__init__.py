@@ -1,0 +1,1 @@
+"""The lesion segmentation network: settings, network, training, prediction."""

@@ -1,0 +1,158 @@
+"""Records -> batches of images and lesion masks."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+from melanoma_tf.augmentation import geometric as augment
+from melanoma_tf.augmentation import photometric as looks
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.images.masks import squeeze
+from melanoma_tf.records import schema, stream
+from melanoma_tf.records.manifest import read_manifest, shard_paths
+
+_PNG_SIZE_AT = 16  # Width and height, big-endian, after the signature and the first chunk's head.
+_MASK_LEVEL = 128  # The challenge binarises masks at > 128.
+
+
+@dataclass(frozen=True)
+class SegmenterInputs:
+    """How records become the segmenter's batches.
+
+    Attributes:
+        image_size_px: side of the square to which whole images are squeezed.
+        batch_size: images in a batch, over all replicas.
+        movement, appearance: the augmentation; None leaves it out.
+        shuffle_window: examples that are shuffled among each other.
+        seed: of the order and of the augmentation.
+    """
+
+    image_size_px: int = 380
+    batch_size: int = 8
+    movement: augment.Movement | None = field(default_factory=augment.Movement)
+    appearance: looks.Appearance | None = field(default_factory=looks.Appearance)
+    shuffle_window: int = 4096
+    seed: int = 0
+
+
+def count_masks(folder: Path, split: str) -> int:
+    """How many examples of a split have a mask; every mask has its image's size.
+
+    Outside `train`, purified copies beside their originals are not counted.
+
+    Raises:
+        MelanomaError: the folder is unfinished, has no such split, holds no mask in it, or a mask
+            of another size than its image.
+    """
+    count = 0
+    names = ("image/key", "image/height", "image/width", "mask/encoded")
+    records = stream.read_shards(shard_paths(folder, read_manifest(folder), split))
+    for serialized in records if split == "train" else records.filter(stream.counts_once):
+        record = schema.parse(serialized, names)
+        mask = record["mask/encoded"].numpy()
+        if not mask:
+            continue
+        count += 1
+        width, height = struct.unpack_from(">II", mask, _PNG_SIZE_AT)
+        expected = (int(record["image/height"]), int(record["image/width"]))
+        if (height, width) != expected:
+            raise MelanomaError(
+                f"{folder}: {record['image/key'].numpy().decode()}: expected a mask of its image's "
+                f"size {expected[0]}x{expected[1]}; found {height}x{width}"
+            )
+    if not count:
+        raise MelanomaError(
+            f"{folder}: expected masks to train on; no example of the split {split} has one. "
+            "Build the records from a data set with masks, or fill them by `melanoma-tf segment`"
+        )
+    return count
+
+
+def training_batches(
+    folder: Path, inputs: SegmenterInputs, count: int, *, first_example: int = 0
+) -> tf.data.Dataset:
+    """The endless stream of shuffled training batches; examples without a mask are left out.
+
+    The stream is a pure function of the records, the settings and `first_example`.
+
+    Args:
+        folder: a record folder with a `train` split.
+        inputs: settings.
+        count: what `count_masks` says.
+        first_example: how many examples of the stream to leave out, those already trained on.
+
+    Returns:
+        Batches `(images, masks)`: float32 `(batch, size, size, 3)` RGB in [0, 255] and float32
+        `(batch, size, size, 1)`, 0 or 1.
+    """
+    paths = shard_paths(folder, read_manifest(folder), "train")
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
+        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 64])
+        return _view(record, inputs, seed)
+
+    records = stream.shuffled_stream(
+        paths,
+        count,
+        seed=inputs.seed,
+        window=inputs.shuffle_window,
+        first_example=first_example,
+        keep=_has_mask,
+    )
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+
+
+def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.data.Dataset:
+    """One pass over the examples of a split that have a mask, unchanged, in the records' order.
+
+    A purified copy that stands beside its original is left out: an image counts once.
+
+    Returns:
+        Batches `(images, masks)` as `training_batches`; the last may be smaller.
+    """
+    paths = shard_paths(folder, read_manifest(folder), split)
+
+    def example(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
+        return _squeezed(record, inputs.image_size_px)
+
+    records = stream.read_shards(paths).filter(stream.counts_once).filter(_has_mask)
+    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ordered(examples.batch(inputs.batch_size))
+
+
+def _has_mask(serialized: tf.Tensor) -> tf.Tensor:
+    return tf.strings.length(schema.parse(serialized, ("mask/encoded",))["mask/encoded"]) > 0
+
+
+def _decoded(record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    image = tf.io.decode_image(record["image/encoded"], channels=3, expand_animations=False)
+    mask = tf.io.decode_png(record["mask/encoded"], channels=1)
+    return tf.ensure_shape(image, [None, None, 3]), tf.cast(mask > _MASK_LEVEL, tf.float32)
+
+
+def _squeezed(record: dict[str, tf.Tensor], size_px: int) -> tuple[tf.Tensor, tf.Tensor]:
+    image, mask = _decoded(record)
+    return squeeze(image, size_px), tf.image.resize(mask, [size_px, size_px], method="nearest")
+
+
+def _view(
+    record: dict[str, tf.Tensor], inputs: SegmenterInputs, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    size_px = inputs.image_size_px
+    if inputs.movement is None:
+        image, mask = _squeezed(record, size_px)
+        image /= 255.0
+    else:
+        image, mask = _squeezed(record, size_px)
+        moved = augment.move(image / 255.0, mask, size_px, inputs.movement, seed)
+        image, mask = moved[..., :3], moved[..., 3:]
+    if inputs.appearance is not None:
+        image, mask = looks.vary(image, mask, inputs.appearance, seed + [0, 32])
+    return 255.0 * image, mask

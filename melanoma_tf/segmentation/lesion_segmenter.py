@@ -1,0 +1,193 @@
+"""A segmenter ready for use: an image of any size in, a finished lesion mask of that size out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.images import masks
+from melanoma_tf.segmentation.adaptive_threshold import clearest
+
+# The second look takes in this many times the lesion's larger side, and no less than this share
+# of the image: closer, there would be more blur than detail.
+_SURROUNDINGS = 2.25
+_LEAST_WINDOW = 0.2
+
+
+@dataclass(frozen=True)
+class Use:
+    """How a segmenter is used.
+
+    Attributes:
+        threshold: a pixel is lesion where its probability exceeds it.
+        adapt: move each image's probabilities so that its clearest outline lies at the threshold,
+            see `segmentation.adaptive_threshold`. For skin unlike that of the training.
+        flips: average the probabilities over the image and its mirror images: left-right,
+            top-bottom and both. Four times the work.
+        refine: look a second time, at the surroundings of what was found only, so that a lesion
+            is outlined at the same size however much skin the image shows. Twice the work.
+        largest_only: keep the largest piece only.
+    """
+
+    threshold: float = 0.4
+    adapt: bool = False
+    flips: bool = False
+    refine: bool = False
+    largest_only: bool = False
+
+
+class LesionFinder(tf.Module):
+    """Segments images of any size.
+
+    An image is squeezed to a square, segmented, its thresholded map freed of holes (Bisla et al.
+    2019, Section 3.2.3), and scaled back. Stock TensorFlow ops only; may be called eagerly, in a
+    graph, and from several threads.
+
+    Args:
+        model: from RGB `(batch, size, size, 3)` in [0, 255] to probabilities.
+        use: see `Use`.
+
+    Attributes:
+        model: the network.
+        use: as given.
+        square_px: side of the squares that `probabilities` takes and returns.
+    """
+
+    def __init__(self, model: keras.Model, use: Use | None = None):
+        super().__init__(name="lesion_finder")
+        self.model = model
+        self.use = use or Use()
+        self._network_px = int(model.input_shape[1])
+        # A second look at half the image or less then has pixels of its own to look at.
+        self.square_px = 2 * self._network_px if self.use.refine else self._network_px
+        squares = tf.TensorSpec([None, self.square_px, self.square_px, 3], tf.float32)
+        self._compiled = tf.function(self._probabilities, input_signature=[squares])
+
+    def __call__(self, image: tf.Tensor) -> tf.Tensor:
+        """The probability that a pixel belongs to the lesion, holes filled.
+
+        Args:
+            image: `(height, width, 3)` RGB in [0, 255], uint8 or float.
+
+        Returns:
+            float32 `(height, width)`; above `use.threshold` is lesion.
+        """
+        image = tf.convert_to_tensor(image)
+        square = self.probabilities(masks.squeeze(image, self.square_px)[tf.newaxis])[0]
+        shape = tf.shape(image)
+        return masks.restore(square, shape[0], shape[1])[..., 0]
+
+    def mask(self, image: tf.Tensor) -> tf.Tensor:
+        """The lesion as uint8 `(height, width)`, 0 or 255; all 0 where nothing was found."""
+        return tf.where(self(image) > self.use.threshold, tf.constant(255, tf.uint8), 0)
+
+    def used(self, **changes: Any) -> LesionFinder:
+        """The same network used otherwise: fields of `Use` by name, None to leave one as it is."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return LesionFinder(self.model, dataclasses.replace(self.use, **given))
+
+    def probabilities(self, squares: tf.Tensor) -> tf.Tensor:
+        """Probabilities of squeezed images.
+
+        Args:
+            squares: float32 `(batch, square_px, square_px, 3)` RGB in [0, 255]; `batch` may be 0.
+
+        Returns:
+            float32 `(batch, square_px, square_px, 1)`, holes filled.
+        """
+        return self._compiled(squares)
+
+    def _probabilities(self, squares: tf.Tensor) -> tf.Tensor:
+        # Convolutions on a CPU fail at an empty batch.
+        def nothing() -> tf.Tensor:
+            return tf.zeros([0, self.square_px, self.square_px, 1])
+
+        return tf.cond(tf.size(squares) > 0, lambda: self._looked_at(squares), nothing)
+
+    def _looked_at(self, squares: tf.Tensor) -> tf.Tensor:
+        if not self.use.refine:
+            return self._finished(self._seen(squares))
+        first = self._finished(self._seen(tf.nn.avg_pool2d(squares, 2, 2, "VALID")))
+        windows = _windows(first[..., 0] > self.use.threshold)
+        corners = windows * (self.square_px - 1.0)
+        per_pixel = (corners[:, 2:] - corners[:, :2]) / (self._network_px - 1.0)
+        closer = _resampled(squares, corners[:, :2], per_pixel, self._network_px)
+        # And back to where the windows lie, 0 outside.
+        seen, per_pixel = self._seen(closer), 1.0 / per_pixel
+        whole = _resampled(seen, -corners[:, :2] * per_pixel, per_pixel, self.square_px)
+        return self._finished(whole)
+
+    def _seen(self, squares: tf.Tensor) -> tf.Tensor:
+        probability = self._averaged(squares)
+        if not self.use.adapt:
+            return probability
+        return clearest(squares, probability, self.use.threshold)
+
+    def _averaged(self, squares: tf.Tensor) -> tf.Tensor:
+        if not self.use.flips:
+            return self.model(squares, training=False)
+        axes: tuple[list[int], ...] = ([], [1], [2], [1, 2])
+        views = tf.concat([tf.reverse(squares, each) for each in axes], 0)
+        found = tf.split(self.model(views, training=False), len(axes))
+        return sum(tf.reverse(one, each) for one, each in zip(found, axes)) / len(axes)
+
+    def _finished(self, probability: tf.Tensor) -> tf.Tensor:
+        return masks.finish(probability, self.use.threshold, largest_only=self.use.largest_only)
+
+
+def _windows(found: tf.Tensor) -> tf.Tensor:
+    """Square windows around what was found, the whole image where that is nothing.
+
+    Args:
+        found: bool `(batch, size, size)`.
+
+    Returns:
+        float32 `(batch, 4)`: top, left, bottom, right as shares of the image, within [0, 1].
+    """
+    rows, columns = _extent(tf.reduce_any(found, 2)), _extent(tf.reduce_any(found, 1))
+    low = tf.stack([rows[0], columns[0]], -1)
+    high = tf.stack([rows[1], columns[1]], -1)
+    side = tf.reduce_max(high - low, -1, keepdims=True) * _SURROUNDINGS
+    side = tf.clip_by_value(side, _LEAST_WINDOW, 1.0)
+    start = tf.clip_by_value((low + high - side) / 2.0, 0.0, 1.0 - side)
+    window = tf.concat([start, start + side], -1)
+    anything = tf.reduce_any(found, [1, 2])[:, tf.newaxis]
+    return tf.where(anything, window, tf.constant([0.0, 0.0, 1.0, 1.0]))
+
+
+def _extent(present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where True begins and ends in each row of bool `(batch, size)`, as shares of the size."""
+    marks = tf.cast(present, tf.int32)
+    size = tf.shape(marks)[1]
+    first = tf.argmax(marks, 1, tf.int32)
+    last = size - tf.argmax(tf.reverse(marks, [1]), 1, tf.int32)
+    return tf.cast(first / size, tf.float32), tf.cast(last / size, tf.float32)
+
+
+def _resampled(
+    squares: tf.Tensor, start: tf.Tensor, per_pixel: tf.Tensor, size_px: int
+) -> tf.Tensor:
+    """Linear samples of squares, 0 outside of them.
+
+    Args:
+        squares: float32 `(batch, size, size, channels)`.
+        start: float32 `(batch, 2)`, row and column of the first sample.
+        per_pixel: float32 `(batch, 2)`, rows and columns from one sample to the next.
+        size_px: samples along each axis.
+    """
+    zero = tf.zeros_like(start[:, 0])
+    transforms = tf.stack(
+        [per_pixel[:, 1], zero, start[:, 1], zero, per_pixel[:, 0], start[:, 0], zero, zero], -1
+    )
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=squares,
+        transforms=transforms,
+        output_shape=[size_px, size_px],
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )

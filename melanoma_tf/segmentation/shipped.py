@@ -1,0 +1,55 @@
+"""The segmenter that ships with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tensorflow import keras
+
+from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
+from melanoma_tf.segmentation.lesion_segmenter import LesionFinder, Use
+from melanoma_tf.segmentation.network import build_segmenter
+
+SEGMENTER = "segmenter"
+_SEGMENTER_NETWORK = (
+    "base_filters",
+    "padding",
+    "normalization",
+    "dropout",
+    "colour_constancy",
+    "skin_reference",
+    "chroma",
+)
+_USE = ("threshold", "adapt", "flips", "refine", "largest_only")
+
+
+def load_segmenter() -> LesionFinder:
+    """The segmenter that ships, see `segmenter.md` beside this file for what it is.
+
+    Returns:
+        A callable from RGB `(height, width, 3)` in [0, 255] to the lesion's probability, float32
+        `(height, width)`; its `mask` gives uint8, 0 or 255.
+    """
+    return read_segmenter(shipped_folder())
+
+
+def read_segmenter(folder: Path) -> LesionFinder:
+    """Read what `write_segmenter` wrote."""
+    settings = read_settings(folder, SEGMENTER)
+    network = {name: settings[name] for name in _SEGMENTER_NETWORK}
+    model = build_segmenter(settings["image_size_px"], **network)
+    read_weights(model, folder, SEGMENTER)
+    return LesionFinder(model, Use(**{name: settings[name] for name in _USE}))
+
+
+def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
+    """Write a network's weights as float16 and its settings, as they ship.
+
+    Args:
+        model: what `build_segmenter` made of the settings.
+        folder: gets `segmenter.npz` and `segmenter.json`.
+        settings: the arguments of `build_segmenter` (with `image_size_px` for its input size) and
+            of `segmentation.lesion_segmenter.Use`, by name; what else is there is kept as it is.
+    """
+    write_network(model, folder, SEGMENTER, settings)

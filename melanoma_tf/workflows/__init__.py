@@ -1,0 +1,1 @@
+"""Whole experiments: several tasks, one after the other."""

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.backbones.classifier import build_classifier
+from melanoma_tf.backbones.networks import BACKBONES, CaffeNormalization
+from melanoma_tf.core.errors import MelanomaError
+
+
+def small(num_classes=3, **settings):
+    keras.utils.set_random_seed(0)
+    return build_classifier(backbone="small", num_classes=num_classes, image_size_px=32, **settings)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_maps_bytes_to_logits(backbone):
+    model = build_classifier(backbone=backbone, num_classes=3, image_size_px=32)
+    logits = model(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))
+    assert logits.shape == (2, 3)
+    assert logits.dtype == tf.float32
+    assert np.isfinite(logits).all()
+
+
+def test_normalization_is_that_of_keras_resnet():
+    images = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3)).astype(np.float32)
+    expected = keras.applications.resnet.preprocess_input(images.copy())
+    np.testing.assert_allclose(CaffeNormalization()(images), expected, atol=1e-4)
+
+
+def test_weights_of_a_run_carry_over_to_other_classes(tmp_path):
+    donor = small(num_classes=3)
+    donor.save(tmp_path / "model.keras")
+    model = small(num_classes=7, weights=str(tmp_path / "model.keras"))
+    for ours, theirs in zip(model.get_layer("small").weights, donor.get_layer("small").weights):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": "vgg"}, "expected a backbone out of resnet50"),
+        ({"num_classes": 1}, "at least 2 classes"),
+        ({"image_size_px": 16}, "at least 32 px"),
+        ({"weights": "absent.keras"}, "absent.keras does not exist"),
+        ({"weights": "imagenet"}, "small has no ImageNet weights"),
+    ],
+)
+def test_bad_settings_are_said_in_one_line(settings, message):
+    valid = {"backbone": "small", "num_classes": 3, "image_size_px": 32}
+    with pytest.raises(MelanomaError, match=message) as raised:
+        build_classifier(**{**valid, **settings})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_failed_download_says_what_to_do(monkeypatch):
+    def unreachable(size_px, weights):
+        raise Exception("URL fetch failure on https://host/w.h5: None -- no route to host")
+
+    monkeypatch.setitem(BACKBONES, "resnet50", unreachable)
+    with pytest.raises(MelanomaError, match=r"no route to host.*--weights FILE or none"):
+        build_classifier(backbone="resnet50", num_classes=3, image_size_px=32, weights="imagenet")
+
+
+def test_the_random_layers_of_a_backbone_have_generators_that_can_be_seeded():
+    """EfficientNet drops whole blocks: a resumed training must drop the same ones."""
+    model = build_classifier(
+        backbone="efficientnetv2-b0", num_classes=2, image_size_px=32, dropout=0.0
+    )
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    assert len(layers) > 10
+    # Not shifted by others that draw in between: a layer alone tells.
+    drop, ones = layers[-2], tf.ones([64, 1, 1, 1])
+    masks = []
+    for seed in (1, 1, 2):
+        drop._random_generator._generator.reset_from_seed(seed)
+        masks.append(drop(ones, training=True).numpy())
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert (masks[0] != masks[2]).any()
+    assert not keras.backend.experimental.is_tf_random_generator_enabled()

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json, write_atomically, write_json
+from melanoma_tf.core.outputs import published_folder
+from melanoma_tf.core.ownership import MARKER
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(KeyboardInterrupt), published_folder(tmp_path / "out") as folder:
+        (folder / "half").write_text("x")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    with published_folder(tmp_path / "out") as folder:
+        (folder / "whole").write_text("x")
+        assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_old_folder_stays_until_the_new_one_is_whole(tmp_path):
+    with published_folder(tmp_path / "out") as folder:
+        (folder / "old").write_text("x")
+    with pytest.raises(MelanomaError, match="exists"), published_folder(tmp_path / "out"):
+        pass
+    with pytest.raises(OSError), published_folder(tmp_path / "out", overwrite=True):  # noqa: PT011
+        raise OSError
+    assert (tmp_path / "out" / "old").exists()
+    with published_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "new").write_text("x")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"new", MARKER}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_files_are_written_aside_and_json_has_no_nan(tmp_path):
+    write_atomically(tmp_path / "sub" / "a.txt", "text")
+    assert (tmp_path / "sub" / "a.txt").read_text() == "text"
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+    write_json(tmp_path / "a.json", {"x": 1})
+    assert (
+        json.loads((tmp_path / "a.json").read_text()) == {"x": 1} == read_json(tmp_path / "a.json")
+    )
+
+
+def test_unreadable_json_is_one_line(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(MelanomaError, match=r"a\.json: expected JSON"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(MelanomaError, match="does not exist"):
+        read_json(tmp_path / "b.json")

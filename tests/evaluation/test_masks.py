@@ -1,0 +1,150 @@
+"""Scores of masks against scikit-learn and by hand, and the command as a user runs it."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import f1_score, jaccard_score, recall_score
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.evaluation.masks import FIGURES, score_folders, score_mask, summarize
+
+
+def figures(score):
+    return {name: getattr(score, name) for name in FIGURES}
+
+
+@settings(deadline=None, max_examples=50)
+@given(hnp.arrays(bool, (2, 6, 7)))
+def test_figures_are_scikit_learns(pair):
+    predicted, truth = pair
+    found = score_mask(predicted, truth)
+    flat = truth.ravel(), predicted.ravel()
+    if (predicted | truth).any():
+        assert found.jaccard == pytest.approx(jaccard_score(*flat))
+        assert found.dice == pytest.approx(f1_score(*flat))
+    if truth.any():
+        assert found.sensitivity == pytest.approx(recall_score(*flat))
+    if not truth.all():
+        assert found.specificity == pytest.approx(recall_score(*flat, pos_label=False))
+    assert found.accuracy == pytest.approx(np.mean(predicted == truth))
+    by_row = [
+        jaccard_score(t, p) if (t | p).any() else 1.0 for t, p in zip(truth, predicted)
+    ]  # fmt: skip
+    assert found.jaccard_rowwise_2018 == pytest.approx(np.mean(by_row))
+
+
+def test_empty_against_empty_is_one_and_against_a_lesion_zero():
+    empty, lesion = np.zeros((4, 4), bool), np.eye(4, dtype=bool)
+    assert set(figures(score_mask(empty, empty)).values()) == {1.0}
+    missed = score_mask(empty, lesion)
+    assert (missed.jaccard, missed.dice, missed.sensitivity) == (0.0, 0.0, 0.0)
+    assert missed.specificity == 1.0
+    full = np.ones((4, 4), bool)
+    assert score_mask(full, full).specificity == 1.0
+
+
+@pytest.mark.parametrize(("shared", "counted"), [(13, 0.65), (12, 0.0)])
+def test_below_065_an_image_counts_nothing(shared, counted):
+    truth, predicted = np.zeros((2, 20), bool), np.zeros((2, 20), bool)
+    truth[0] = True
+    predicted[0, :shared] = True
+    assert score_mask(predicted, truth).thresholded_jaccard == pytest.approx(counted)
+
+
+def test_a_disc_found_a_little_too_large_reads_higher_by_rows_than_by_the_challenge():
+    rows, columns = np.mgrid[:200, :200]
+    distance = np.hypot(rows - 100, columns - 100)
+    score = score_mask(distance < 63, distance < 50)
+    assert score.jaccard == pytest.approx(50**2 / 63**2, abs=0.01)
+    assert score.jaccard_rowwise_2018 > score.jaccard + 0.05
+
+
+def write(folder, name, mask):
+    folder.mkdir(exist_ok=True)
+    cv2.imwrite(str(folder / name), mask)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        truth = np.zeros((20, 30), np.uint8)
+        truth[5:15, 5 : 15 + index] = 255
+        noisy = np.where(rng.random(truth.shape) < 0.1, 255 - truth, truth)
+        write(tmp_path / "truth", f"ISIC_{index:07d}_segmentation.png", truth)
+        write(tmp_path / "found", f"ISIC_{index:07d}_segmentation.png", noisy)
+    return tmp_path / "found", tmp_path / "truth"
+
+
+def test_grey_values_up_to_128_are_skin(folders):
+    found, truth = folders
+    grey = np.full((20, 30), 128, np.uint8)
+    grey[5:15, 5:15] = 129
+    write(found, "ISIC_0000000_segmentation.png", grey)
+    assert next(score_folders(found, truth)).jaccard == 1.0
+
+
+def test_missing_extra_and_misnamed_masks_are_named(folders):
+    found, truth = folders
+    (found / "ISIC_0000002_segmentation.png").rename(found / "ISIC_0000002.png")
+    with pytest.raises(MelanomaError, match=r"missing: ISIC_0000002_segmentation\.png$"):
+        score_folders(found, truth)
+    write(found, "ISIC_0000002_segmentation.png", np.zeros((20, 30), np.uint8))
+    with pytest.raises(MelanomaError, match=r"found: ISIC_0000002\.png$"):
+        score_folders(found, truth)
+
+
+def test_other_sizes_other_bytes_and_empty_folders_are_errors(folders, tmp_path):
+    found, truth = folders
+    write(found, "ISIC_0000001_segmentation.png", np.zeros((30, 20), np.uint8))
+    with pytest.raises(MelanomaError, match="expected a mask of the truth's size 20x30; found 30x"):
+        list(score_folders(found, truth))
+    for content in (b"", b"no image"):
+        (found / "ISIC_0000001_segmentation.png").write_bytes(content)
+        with pytest.raises(MelanomaError, match="expected a mask as PNG"):
+            list(score_folders(found, truth))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MelanomaError, match="found none"):
+        score_folders(tmp_path / "empty", truth)
+    with pytest.raises(MelanomaError, match="expected a folder of masks"):
+        score_folders(tmp_path / "absent", truth)
+
+
+def test_means_and_intervals(folders):
+    scores = list(score_folders(*folders))
+    summary = summarize(scores, rounds=400, seed=3)
+    values = [score.jaccard for score in scores]
+    found = summary["jaccard"]
+    assert found["mean"] == pytest.approx(np.mean(values))
+    assert min(values) <= found["interval"]["low"] <= found["mean"]
+    assert found["mean"] <= found["interval"]["high"] <= max(values)
+    assert summary == summarize(scores, rounds=400, seed=3)
+    assert summarize(scores[:1], rounds=5)["dice"]["interval"]["low"] == scores[0].dice
+    with pytest.raises(MelanomaError, match="at least one mask"):
+        summarize([])
+
+
+def test_the_command_writes_the_documented_keys(folders, tmp_path, run_command):
+    output = tmp_path / "scores.json"
+    done = run_command("score", "segmenter", *folders, "--json", output, "--rounds", 100)
+    assert done.returncode == 0, done.stderr
+    written = json.loads(output.read_text())
+    for name in FIGURES:
+        assert set(written[name]) == {"mean", "interval"}
+    assert written["n"] == len(written["images"]) == 4
+    assert f"{written['jaccard']['mean']:.3f}" in done.stdout
+    assert "not the challenge's" in done.stdout
+    again = run_command("score", "segmenter", *folders, "--json", output)
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+
+
+def test_the_official_masks_score_one_against_themselves(real_data):
+    truth = real_data / "isic2017-validation" / "ISIC-2017_Validation_Part1_GroundTruth"
+    summary = summarize(list(score_folders(truth, truth)), rounds=0)
+    assert summary["n"] == 49
+    assert all(summary[name]["mean"] == 1.0 for name in FIGURES)

@@ -1,0 +1,101 @@
+"""The occlusion detector: its network, its loss and its metric, against NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.detector.inference import OcclusionFinder
+from melanoma_tf.purification.detector.losses import OcclusionDice, OcclusionLoss, pack
+from melanoma_tf.purification.detector.network import MirrorToMultiple, build_detector
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(0)
+    return build_detector(2, 2)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 13), (3, 5)])
+def test_any_size_gets_a_probability_for_each_pixel(network, size):
+    images = np.random.default_rng(0).uniform(0, 255, (2, *size, 3)).astype(np.float32)
+    found = network(images).numpy()
+    assert found.shape == (2, *size, 1)
+    assert found.min() >= 0.0
+    assert found.max() <= 1.0
+    # To begin with, occlusions are taken to be rare.
+    assert found.mean() < 0.3
+
+
+@pytest.mark.parametrize(("size", "whole"), [((5, 8), (8, 8)), ((1, 3), (4, 4))])
+def test_images_are_mirrored_up_to_a_multiple(size, whole):
+    images = np.random.default_rng(1).uniform(0, 255, (1, *size, 3)).astype(np.float32)
+    found = MirrorToMultiple(4)(images).numpy()
+    more = [(0, 0), *((0, w - s) for s, w in zip(size, whole)), (0, 0)]
+    expected = np.pad(images, more, mode="symmetric") / 127.5 - 1.0
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_saved_network_answers_the_same(network, tmp_path):
+    images = np.random.default_rng(2).uniform(0, 255, (1, 12, 8, 3)).astype(np.float32)
+    network.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(loaded(images), network(images), atol=1e-6)
+
+
+def test_impossible_networks_are_refused():
+    for arguments in ((0, 3), (4, 0)):
+        with pytest.raises(MelanomaError, match="at least 1 base filter and 1 level"):
+            build_detector(*arguments)
+
+
+def truth_and_map():
+    rng = np.random.default_rng(3)
+    occluded = (rng.random((3, 6, 7, 1)) < 0.3).astype(np.float32)
+    occluded[2] = 0.0
+    counted = (rng.random((3, 6, 7, 1)) < 0.8).astype(np.float32)
+    probability = rng.uniform(0.01, 0.99, (3, 6, 7, 1)).astype(np.float32)
+    return occluded * counted, counted, probability
+
+
+def test_the_loss_is_entropy_and_dice_where_the_truth_is_known():
+    occluded, counted, probability = truth_and_map()
+    found = OcclusionLoss(reduction="none")(pack(occluded, counted), probability).numpy()
+    for index in range(3):
+        where = counted[index] > 0
+        truth, p = occluded[index][where], probability[index][where]
+        entropy = -np.mean(truth * np.log(p) + (1 - truth) * np.log(1 - p))
+        dice = (2 * (truth * p).sum() + 16) / (truth.sum() + p.sum() + 16)
+        assert found[index] == pytest.approx(entropy + 1 - dice, rel=1e-4)
+    changed = np.where(counted > 0, probability, 0.5)
+    again = OcclusionLoss(reduction="none")(pack(occluded, counted), changed)
+    np.testing.assert_allclose(again, found, rtol=1e-6)
+
+
+def test_nothing_known_costs_nothing():
+    nothing = np.zeros((1, 4, 4, 1), np.float32)
+    loss = OcclusionLoss()(pack(nothing, nothing), np.full((1, 4, 4, 1), 0.9, np.float32))
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_metric_is_the_mean_dice_of_images_with_occlusions():
+    occluded, counted, probability = truth_and_map()
+    metric = OcclusionDice(0.4)
+    metric.update_state(pack(occluded, counted), probability)
+    expected = []
+    for index in range(2):  # The third has none.
+        found = (probability[index] > 0.4) & (counted[index] > 0)
+        truth = occluded[index] > 0
+        expected.append(2 * (found & truth).sum() / (found.sum() + truth.sum()))
+    assert float(metric.result()) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_a_finder_says_where_the_probability_exceeds_its_threshold(network):
+    images = np.random.default_rng(4).uniform(0, 1, (2, 8, 8, 3)).astype(np.float32)
+    probability = network(255 * images).numpy()
+    threshold = float(np.median(probability))
+    found = OcclusionFinder(network, threshold)(images).numpy()
+    np.testing.assert_array_equal(found, (probability > threshold).astype(np.float32))
+    dataset = tf.data.Dataset.from_tensors(images).map(OcclusionFinder(network, threshold))
+    np.testing.assert_array_equal(next(iter(dataset)), found)

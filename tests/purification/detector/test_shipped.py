@@ -1,0 +1,84 @@
+"""The occlusion detector that ships: small, loadable, documented, and finding what it should."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+import melanoma_tf.pretrained as shipped
+from melanoma_tf.phantoms import PhantomSettings, draw_phantom
+from melanoma_tf.purification.detector.network import build_detector
+from melanoma_tf.purification.purify import purify, purify_by
+
+FOLDER = Path(shipped.__file__).parent
+LARGEST_BYTES = 6 * 2**20
+
+
+@pytest.fixture(scope="module")
+def find():
+    return shipped.load_detector()
+
+
+def test_weights_are_small_half_precision_and_described():
+    assert (FOLDER / "occlusion_detector.npz").stat().st_size <= LARGEST_BYTES
+    with np.load(FOLDER / "occlusion_detector.npz") as stored:
+        assert {stored[name].dtype for name in stored.files} == {np.dtype(np.float16)}
+        assert all(np.isfinite(stored[name]).all() for name in stored.files)
+    settings = json.loads((FOLDER / "occlusion_detector.json").read_text())
+    assert {source["licence"] for source in settings["sources"].values()} == {"CC0-1.0"}
+    card = (FOLDER / "occlusion_detector.md").read_text()
+    for heading in ("Data", "Licence", "Command", "Scores", "Limits"):
+        assert f"## {heading}" in card
+    assert "CC0" in card
+
+
+def test_on_phantoms_it_finds_the_hairs_and_little_else(find):
+    """Phantoms draw their hairs by code that training never saw."""
+    hairs = PhantomSettings((384, 512), hairs=1, ruler=0, ink=0, bubbles=0)
+    ours, theirs = [], []
+    for seed in range(6):
+        phantom = draw_phantom("nevus", 700 + seed, hairs)
+        image = phantom.image[np.newaxis]
+        plain = np.abs(phantom.image.astype(int) - phantom.clean).max(-1) > 50
+        near = cv2.dilate(phantom.occlusion_mask, np.ones((7, 7))) > 0
+        by_network = find(tf.constant(image, tf.float32) / 255.0)[0, ..., 0].numpy() > 0
+        classical = purify(image)[1].numpy()[0, ..., 0] > 0
+        for scores, mask in ((ours, by_network), (theirs, classical)):
+            scores.append(((mask & plain).sum() / plain.sum(), (mask & near).sum() / mask.sum()))
+    found, compared = np.mean(ours, 0), np.mean(theirs, 0)
+    assert (found > compared).all()
+    assert found[0] > 0.95
+    assert found[1] > 0.85
+
+
+def test_purification_by_networks_stays_away_from_a_picture_without_occlusions(find):
+    clear = PhantomSettings((384, 512), hairs=0, ruler=0, ink=0, bubbles=0)
+    phantom = draw_phantom("nevus", 750, clear)
+    _, replaced = purify_by(shipped.load_inpainter(), phantom.image, find=find)
+    assert (replaced.numpy() > 0).mean() < 0.02
+
+
+def test_hairs_of_a_photograph_are_found(find, real_data):
+    source = real_data / "isic2017" / "ISIC-2017_Training_Data" / "ISIC_0000095.jpg"
+    image = cv2.cvtColor(cv2.imread(str(source)), cv2.COLOR_BGR2RGB)
+    purified, replaced = purify_by(shipped.load_inpainter(), image, find=find)
+    mask = replaced.numpy()[..., 0] > 0
+    assert 0.05 < mask.mean() < 0.5
+    # The photograph is full of dark hairs.
+    assert purified.numpy()[mask].mean() > image[mask].mean() + 10
+
+
+def test_written_and_read_a_network_answers_the_same(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = build_detector(2, 1)
+    settings = {"base_filters": 2, "levels": 1, "threshold": 0.4, "seed": 3}
+    shipped.write_detector(model, tmp_path, settings)
+    loaded = shipped.read_detector(tmp_path)
+    images = np.random.default_rng(0).uniform(0, 255, (1, 9, 7, 3))
+    np.testing.assert_allclose(loaded.model(images), model(images), atol=0.01)
+    assert loaded.threshold == 0.4
+    assert json.loads((tmp_path / "occlusion_detector.json").read_text())["seed"] == 3

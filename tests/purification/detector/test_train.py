@@ -1,0 +1,190 @@
+"""An occlusion detector trained and used, in the small."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+from melanoma_tf.cli import main
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.detector import data as pipeline
+from melanoma_tf.purification.detector.data import (
+    DetectorInputs,
+    evaluation_batches,
+    training_batches,
+)
+from melanoma_tf.purification.detector.train import DetectorSettings, train_detector
+from melanoma_tf.purification.networks import GraphPurifier, load_occlusion_finder
+from melanoma_tf.records.manifest import read_manifest
+
+SMALL = DetectorSettings(
+    image_size_px=64, base_filters=3, levels=1, epochs=12, batch_size=8, learning_rate=2e-2
+)
+INPUTS = DetectorInputs(64, 6, coarse_share=0.0)
+
+
+def quiet(_):
+    pass
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_detector():
+    """A strip in the place of what the classical detector finds, whose graph takes seconds."""
+    strip = np.zeros((64, 64, 1), np.float32)
+    strip[3:6] = 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "own_occlusions", lambda _: tf.constant(strip))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, phantom_records):
+    folder = tmp_path_factory.mktemp("runs") / "finder"
+    history = train_detector(phantom_records, folder, SMALL, report=quiet)
+    assert history["val_dice"][-1] > history["val_dice"][0]
+    return folder
+
+
+@pytest.fixture
+def hairy():
+    """A picture of even skin with three dark hairs, and where they are."""
+    image = np.full((96, 128, 3), (150, 170, 220), np.uint8)
+    mask = np.zeros((96, 128), np.uint8)
+    for column in (20, 60, 100):
+        for canvas, colour in ((image, (30, 30, 40)), (mask, 255)):
+            cv2.line(canvas, (column, 0), (column + 15, 95), colour, 2, cv2.LINE_AA)
+    return image, mask > 127
+
+
+def test_examples_are_occluded_where_the_truth_says_so(phantom_records):
+    clean = dataclasses.replace(INPUTS, clean_share=1.0)
+    drawn = dataclasses.replace(INPUTS, clean_share=0.0)
+    occluded_pixels = 0
+    pairs = zip(*(training_batches([phantom_records], each).take(3) for each in (drawn, clean)))
+    for (images, packed), (before, nothing) in pairs:
+        images, packed, before = images.numpy(), packed.numpy(), before.numpy()
+        assert images.shape == (6, 64, 64, 3)
+        assert packed.shape == (6, 64, 64, 2)
+        assert set(np.unique(packed)) <= {0.0, 1.0}
+        assert not nothing[..., 0].numpy().any()
+        change = np.abs(images - before).max(-1)
+        occluded, counted = packed[..., 0] > 0, packed[..., 1] > 0
+        assert change[occluded].min() >= 255 * 0.03 - 0.01
+        # Beside the truth lies no more than the soft edge of what was drawn.
+        near = np.stack([cv2.dilate(one.astype(np.uint8), np.ones((5, 5))) > 0 for one in occluded])
+        assert np.mean(change[counted & ~near] > 8) < 0.01
+        occluded_pixels += occluded.sum()
+    assert occluded_pixels > 500
+
+
+def test_nothing_is_asked_where_the_image_may_be_occluded_itself(phantom_records):
+    clean = dataclasses.replace(INPUTS, clean_share=1.0)
+    _, packed = next(iter(training_batches([phantom_records], clean).take(1)))
+    assert not packed[:, :9, :, 1].numpy().any()  # The strip, and three pixels on both sides.
+    assert packed[:, 9:, :, 1].numpy().all()
+
+
+def test_coarse_squares_lose_their_detail_and_keep_their_truth(phantom_records):
+    coarse = dataclasses.replace(INPUTS, coarse_share=1.0, clean_share=0.0)
+    fine = dataclasses.replace(coarse, coarse_share=0.0)
+    roughness = []
+    pairs = zip(*(training_batches([phantom_records], each).take(3) for each in (coarse, fine)))
+    overlaps = []
+    for (one, truth), (other, expected) in pairs:
+        roughness.append([np.abs(np.diff(each.numpy(), axis=1)).mean() for each in (one, other)])
+        found, wanted = truth[..., 0].numpy() > 0, expected[..., 0].numpy() > 0
+        overlaps.append((found & wanted).sum() / max(1, wanted.sum()))
+        assert (one.numpy() >= 0).all()
+        assert (one.numpy() <= 255.01).all()
+    assert np.mean(roughness, 0)[0] < 0.9 * np.mean(roughness, 0)[1]
+    assert np.mean(overlaps) > 0.5
+
+
+def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phantom_records):
+    whole = list(training_batches([phantom_records], INPUTS).take(3))
+    later = next(iter(training_batches([phantom_records], INPUTS, first_example=12).take(1)))
+    np.testing.assert_array_equal(whole[2][0], later[0])
+    other = dataclasses.replace(INPUTS, seed=9, batch_size=3)
+    one, two = (
+        np.concatenate([packed for _, packed in evaluation_batches(phantom_records, "test", each)])
+        for each in (INPUTS, other)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_impossible_inputs_are_refused():
+    with pytest.raises(MelanomaError, match="squares of 32 to 512 px; found 16"):
+        DetectorInputs(16)
+    with pytest.raises(MelanomaError, match=r"a share in \[0, 1\]; found 2"):
+        DetectorInputs(clean_share=2)
+
+
+def test_a_trained_detector_finds_hairs_and_the_image_outside_stays(run_dir, hairy, tmp_path):
+    image, truth = hairy
+    source = tmp_path / "images" / "hairy.png"
+    source.parent.mkdir()
+    cv2.imwrite(str(source), image)
+    done = invoke("purify", source, "--method", "network", "--detector", run_dir,
+                  "--lesion-masks", source.parent, "--output", tmp_path / "out",
+                  "--mask-output", tmp_path / "masks")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "lesions are not looked at" in done.output
+    mask = cv2.imread(str(tmp_path / "masks" / "hairy.png"), 0) > 0
+    purified = cv2.imread(str(tmp_path / "out" / "hairy.png"))
+    assert (mask & truth).sum() > 0.9 * truth.sum()
+    assert mask.mean() < 0.3
+    np.testing.assert_array_equal(purified[~mask], image[~mask])
+    assert purified[mask & truth].mean() > image[truth].mean() + 60
+
+
+def test_records_say_which_detector_purified_them(run_dir, phantom_records, tmp_path):
+    out = tmp_path / "purified"
+    done = invoke("purify", phantom_records, "--method", "network", "--detector", run_dir,
+                  "--min-occlusion", 0.0, "--output", out)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    settings = read_manifest(out).settings["purify"]
+    assert settings["detector"] == str(run_dir)
+    assert settings["segmenter"] == "none"
+
+
+def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
+    short = dataclasses.replace(SMALL, epochs=2, base_filters=2, schedule="constant")
+    whole = train_detector(phantom_records, tmp_path / "whole", short, report=quiet)
+    train_detector(phantom_records, tmp_path / "parts",
+                   dataclasses.replace(short, epochs=1), report=quiet)  # fmt: skip
+    parts = train_detector(phantom_records, tmp_path / "parts", short, resume=True, report=quiet)
+    assert parts["loss"] == whole["loss"]
+    config = json.loads((tmp_path / "whole" / "config.json").read_text())
+    assert config["kind"] == "occlusion-detector"
+    assert config["clean_share"] == 0.1
+
+
+def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
+    source = tmp_path / "images" / "hairy.png"
+    source.parent.mkdir()
+    cv2.imwrite(str(source), hairy[0])
+    common = ("purify", source, "--output", tmp_path / "out")
+    done = invoke(*common, "--detector", run_dir)
+    assert done.exit_code != 0
+    assert "--detector with --method network only; found classical" in done.output
+    done = invoke(*common, "--method", "network", "--detector", tmp_path / "nowhere")
+    assert done.exit_code != 0
+    assert "a detector out of shipped, classical, or a finished run" in done.output
+    assert "nowhere" in done.output
+    done = invoke(*common, "--method", "network", "--mask", source, "--detector", run_dir)
+    assert done.exit_code != 0
+    assert "expected --mask or --detector" in done.output
+    done = invoke(*common, "--method", "network", "--run-dir", run_dir)
+    assert done.exit_code != 0
+    assert "occlusion-detector" in done.output
+    assert not (tmp_path / "out").exists()
+    assert load_occlusion_finder("classical") is None
+    assert GraphPurifier("classical").finder is None

@@ -1,0 +1,298 @@
+"""A data purification network trained and used, in the small."""
+
+import dataclasses
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+from melanoma_tf import training
+from melanoma_tf.classification.data import ClassifierInputs, central_view
+from melanoma_tf.classification.evaluate import purified_by
+from melanoma_tf.classification.predict_views import purification
+from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.cli import main
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.images import loading
+from melanoma_tf.images.filling import fill
+from melanoma_tf.purification.inpainter import data as pipeline
+from melanoma_tf.purification.inpainter.data import (
+    InpainterInputs,
+    evaluation_batches,
+    training_batches,
+)
+from melanoma_tf.purification.inpainter.train import (
+    InpainterSettings,
+    feature_source,
+    train_inpainter,
+)
+from melanoma_tf.purification.networks import GraphPurifier, load_networks
+from melanoma_tf.purification.purify import purify_by
+from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.read import read_examples
+from melanoma_tf.serving.export import export_run
+
+SMALL = InpainterSettings(
+    image_size_px=32,
+    base_filters=2,
+    levels=1,
+    full_size=True,
+    features="none",
+    epochs=2,
+    frozen_epochs=1,
+    batch_size=12,
+    learning_rate=2e-3,
+    frozen_learning_rate=1e-2,
+)
+INPUTS = InpainterInputs(32, 6)
+
+
+def quiet(_):
+    pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_detector():
+    """A strip in the place of what the detector finds, whose graph takes seconds to build."""
+    strip = np.zeros((32, 32, 1), np.float32)
+    strip[3:6] = 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "own_occlusions", lambda _: tf.constant(strip))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, phantom_records):
+    folder = tmp_path_factory.mktemp("runs") / "filler"
+    train_inpainter(phantom_records, folder, SMALL, report=quiet)
+    return folder
+
+
+def test_pairs_hide_what_they_ask_for_and_know_the_truth(phantom_records):
+    sources = [example.image for example in read_examples(phantom_records)]
+    assert sources
+    asked = 0
+    for (images, known), packed in training_batches([phantom_records], INPUTS).take(3):
+        images, known, packed = images.numpy(), known.numpy(), packed.numpy()
+        assert images.shape == (6, 32, 32, 3)
+        assert set(np.unique(known)) <= {0.0, 1.0}
+        assert (images[known[..., 0] == 0] == 0).all()
+        np.testing.assert_array_equal(packed[..., 3:4], known)
+        assert packed[..., :3].min() >= 0
+        assert packed[..., :3].max() <= 255.01
+        asked += ((1 - known) * packed[..., 4:]).sum()
+    assert asked > 0
+
+
+def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records):
+    inputs = dataclasses.replace(INPUTS, classical_share=1.0)
+    (images, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
+    assert not known[:, 2:7].numpy().any()  # The strip, and a pixel on both sides.
+    assert known[:, :2].numpy().all()
+    np.testing.assert_allclose(packed[..., :3], fill(images, 1.0 - known), atol=0.01)
+    assert packed[..., 4:].numpy().all()
+
+
+def test_own_occlusions_of_an_image_are_holes_of_which_nothing_is_asked(phantom_records):
+    inputs = dataclasses.replace(INPUTS, classical_share=0.0)
+    (_, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
+    assert not known[:, :9].numpy().any()  # The strip, and three pixels on both sides.
+    assert not packed[:, :9, :, 4].numpy().any()
+    assert packed[:, 9:, :, 4].numpy().all()
+
+
+def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phantom_records):
+    whole = list(training_batches([phantom_records], INPUTS).take(3))
+    resumed = training_batches([phantom_records], INPUTS, first_example=12)
+    later = next(iter(resumed.take(1)))
+    np.testing.assert_array_equal(whole[2][1], later[1])
+    other = dataclasses.replace(INPUTS, seed=9, batch_size=3)
+    one, two = (
+        np.concatenate([packed for _, packed in evaluation_batches(phantom_records, "test", each)])
+        for each in (INPUTS, other)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_the_run_folder_has_history_settings_and_sheets(run_dir):
+    history = json.loads((run_dir / "history.json").read_text())
+    assert {"loss", "hole_psnr", "val_hole_psnr"} <= set(history)
+    assert history["learning_rate"] == pytest.approx([2e-3, 1e-2])
+    assert json.loads((run_dir / "config.json").read_text())["feature_network"].startswith("none")
+    events = list((run_dir / "logs" / "validation").glob("events*"))
+    shown = [
+        value.tag
+        for path in events
+        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        for value in tf.compat.v1.Event.FromString(serialized).summary.value
+    ]
+    assert any(tag.startswith("holes, mask, filled, truth") for tag in shown)
+
+
+def test_the_second_phase_leaves_the_encoder_s_normalisation(run_dir):
+    kept = []
+    for number in (1, 2):
+        reader = tf.train.load_checkpoint(str(run_dir / "checkpoints" / f"ckpt-{number}"))
+        names = sorted(reader.get_variable_to_shape_map())
+        values = {
+            name: reader.get_tensor(name)
+            for name in names
+            if "moving_mean" in name and "optimizer" not in name.lower()
+        }
+        kept.append(values)
+    same = [np.array_equal(kept[0][name], kept[1][name]) for name in kept[0]]
+    assert (sum(same), len(same)) == (2, 3)  # The encoder's; the decoder's went on.
+
+
+def test_a_classifier_run_gives_features_and_is_named_for_what_it_is(trained_run, tmp_path):
+    settings = dataclasses.replace(SMALL, features=str(trained_run))
+    with pytest.raises(MelanomaError, match="feature maps of 3 sizes; found 1"):
+        feature_source(settings)  # The tests' tiny backbone.
+    vgg = feature_source(dataclasses.replace(SMALL, features="imagenet"))
+    assert vgg.name == "VGG-16 with ImageNet weights"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frozen_epochs": 3}, "0 to 2 frozen epochs, of all; found 3"),
+        ({"schedule": "step"}, "found step"),
+        ({"image_size_px": 16}, "squares of 32 to 512 px; found 16"),
+        ({"detected_share": 2.0}, "a share in"),
+    ],
+)
+def test_impossible_settings_are_refused(phantom_records, tmp_path, changes, message):
+    with pytest.raises(MelanomaError, match=message):
+        settings = dataclasses.replace(SMALL, **changes)
+        train_inpainter(phantom_records, tmp_path / "run", settings, report=quiet)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A hairy photo, its copy without hair, and a mask of the hair."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    image = np.full((48, 60, 3), 190, np.uint8)
+    cv2.imwrite(str(folder / "clear.png"), image)
+    mask = np.zeros((48, 60), np.uint8)
+    cv2.line(mask, (0, 20), (59, 30), 255, 1)
+    image[mask > 0] = 30
+    cv2.imwrite(str(folder / "hairy.png"), image)
+    return folder, mask
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_given_masks_are_filled_and_nothing_else(run_dir, photos, tmp_path):
+    folder, mask = photos
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    cv2.imwrite(str(masks / "hairy_occlusion.png"), mask)
+    cv2.imwrite(str(masks / "clear.png"), np.zeros_like(mask))
+    out = tmp_path / "out"
+    command = ["purify", folder, "--method", "network", "--run-dir", run_dir, "--output", out]
+    done = invoke(*command, "--mask", masks)
+    assert done.exit_code == 0, done.output
+    assert (out / "clear.png").read_bytes() == (folder / "clear.png").read_bytes()
+    before, after = (cv2.imread(str(each / "hairy.png")) for each in (folder, out))
+    np.testing.assert_array_equal(before[mask == 0], after[mask == 0])
+    assert (before[mask > 0] != after[mask > 0]).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "message"),
+    [((48, 60), 255, "covers the whole image"), ((47, 60), 0, "48x60; found 47x60")],
+)
+def test_a_full_mask_and_one_of_another_size_are_errors(
+    run_dir, photos, tmp_path, shape, value, message
+):
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full(shape, value, np.uint8))
+    command = ["purify", photos[0] / "hairy.png", "--method", "network", "--run-dir", run_dir]
+    done = invoke(*command, "--output", tmp_path / "out", "--mask", tmp_path / "mask.png")
+    assert done.exit_code == 1
+    assert message in done.output
+    assert not (tmp_path / "out" / "hairy.png").exists()
+
+
+def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
+    run_dir, photos, trained_run, tmp_path
+):
+    source, out = photos[0] / "hairy.png", tmp_path / "out"
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text((run_dir / "config.json").read_text())
+    (broken / "model.keras").write_bytes(b"no model")
+    for method, given, message in (
+        ("network", broken, "it cannot be read"),
+        ("network", trained_run, "expected a inpainter run, found classifier"),
+        ("network", tmp_path, "found no config.json there"),
+        ("classical", run_dir, "--run-dir with --method network only"),
+    ):
+        done = invoke("purify", source, "--method", method, "--run-dir", given, "--output", out)
+        assert done.exit_code == 1
+        assert message in done.output
+    done = invoke("purify", photos[0], "--method", "network", "--run-dir", run_dir,
+                  "--output", out, "--mask", source)  # fmt: skip
+    assert "a folder of masks for 2 images" in done.output
+    done = invoke("purify", source, "--mask", source, "--output", out)
+    assert "--mask with --method network only" in done.output
+
+
+def test_records_say_which_network_purified_them(run_dir, phantom_records, tmp_path):
+    out = tmp_path / "purified"
+    done = invoke("purify", phantom_records, "--method", "network", "--run-dir", run_dir,
+                  "--segmenter", "none", "--detector", "classical", "--min-occlusion", 0.02,
+                  "--output", out)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    manifest = read_manifest(out)
+    assert manifest.count(origin="purified") > 0
+    assert manifest.settings["purify"]["network"] == str(run_dir)
+
+
+def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
+    run_dir, trained_run, photos, tmp_path
+):
+    """A classifier's run that says so; compared with purifying the image by hand."""
+    run = tmp_path / "classifier"
+    shutil.copytree(trained_run, run)
+    config = json.loads((run / "config.json").read_text())
+    config |= {"purify": "test", "purify_method": "network", "purify_network": str(run_dir)}
+    (run / "config.json").write_text(json.dumps(config))
+    inputs = classifier_inputs(config, batch_size=1)
+    assert purification(inputs) == "network"
+    encoded = (photos[0] / "hairy.png").read_bytes()
+    loaded = loading.load_image(tf.constant(encoded), inputs.short_side_px)
+    networks = load_networks(run_dir)
+    by_hand, replaced = purify_by(networks.fill, loaded, find=networks.find)
+    assert replaced.numpy().any()
+    seen = central_view(tf.constant(encoded), inputs)
+    np.testing.assert_array_equal(seen, loading.centre_crop(by_hand, inputs.image_size_px))
+
+    export_run(run, tmp_path / "model")
+    served = tf.saved_model.load(str(tmp_path / "model" / "1"))
+    answer = served.signatures["serving_default"](images=tf.constant([encoded]))
+    model = training.load_model(run)
+    temperature = json.loads((run / "calibration.json").read_text())["temperature"]
+    expected = tf.nn.softmax(model(seen[tf.newaxis], training=False) / temperature)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
+    assert metadata["preprocessing"]["purified"] == "network"
+    for method, in_evaluation in (("none", "none"), ("classical", "classical")):
+        assert purification(purified_by(inputs, config, method)) == in_evaluation
+    assert purified_by(inputs, config, "network").purify_image.filler is not None
+
+
+def test_purifiers_that_make_no_sense_are_refused(run_dir):
+    with pytest.raises(MelanomaError, match="classical, bisla2019, network; found 'magic'"):
+        GraphPurifier("magic")
+    with pytest.raises(MelanomaError, match="with the method network only"):
+        GraphPurifier("classical", run_dir)
+    with pytest.raises(MelanomaError, match="a network with every method but classical"):
+        ClassifierInputs(purify_method="network")

@@ -1,0 +1,180 @@
+"""`melanoma-tf purify` on image files, as a user runs it."""
+
+import cv2
+import numpy as np
+import pytest
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
+from melanoma_tf.purification.on_files import purify_files
+
+HAIRY = PhantomSettings(size_px=(96, 128), hairs=1, ruler=0, ink=0, bubbles=0)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with a JPEG, a PNG and a BMP in a sub-folder, and their phantoms."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    phantoms = {}
+    for seed, name in enumerate(("a.jpg", "b.png", "more/c.bmp")):
+        phantoms[name] = draw_phantom("nevus", seed, HAIRY)
+        cv2.imwrite(str(folder / name), phantoms[name].image[..., ::-1])
+    (folder / "notes.txt").write_text("no image")
+    return folder, phantoms
+
+
+def read(path):
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def test_a_folder_keeps_names_sizes_and_formats(photos, tmp_path, run_command):
+    folder, phantoms = photos
+    done = run_command(
+        "purify", folder, "--output", tmp_path / "out", "--mask-output", tmp_path / "masks",
+        "--workers", 2,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "3 images" in done.stdout
+    written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
+    assert written == set(phantoms)
+    for name, phantom in phantoms.items():
+        purified = read(tmp_path / "out" / name)
+        assert purified.shape == phantom.image.shape
+        mask_path = (tmp_path / "masks" / name).with_suffix(".png")
+        mask = cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED)
+        assert mask.shape == phantom.occlusion_mask.shape
+        assert set(np.unique(mask)) <= {0, 255}
+        truth = phantom.occlusion_mask > 0
+        error = [np.mean((i[truth].astype(float) - phantom.clean[truth]) ** 2)
+                 for i in (phantom.image, purified)]  # fmt: skip
+        assert error[1] < error[0]
+    assert (folder / "b.png").read_bytes()[:8] == (tmp_path / "out/b.png").read_bytes()[:8]
+
+
+def test_one_image_and_a_lesion_mask_under_bisla2019(photos, tmp_path):
+    folder, phantoms = photos
+    masks = tmp_path / "lesions"
+    masks.mkdir()
+    lesion = phantoms["b.png"].lesion_mask
+    cv2.imwrite(str(masks / "b_segmentation.png"), lesion)
+    outcomes = purify_files(
+        folder / "b.png", tmp_path / "out", lesion_masks=masks, method="bisla2019"
+    )
+    assert [outcome.path.name for outcome in outcomes] == ["b.png"]
+    kept = read(tmp_path / "out" / "b.png")[lesion > 0]
+    np.testing.assert_array_equal(kept, phantoms["b.png"].image[lesion > 0])
+
+
+def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run_command):
+    folder, _ = photos
+    (folder / "broken.jpg").write_bytes(b"not an image")
+    done = run_command("purify", folder, "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert "broken.jpg: " in done.stderr
+    assert "4 images to purify; 1 could not be" in done.stderr
+    assert (tmp_path / "out" / "a.jpg").is_file()
+    assert not (tmp_path / "out" / "broken.jpg").exists()
+
+
+def test_threads_do_not_change_the_result(photos, tmp_path):
+    folder, phantoms = photos
+    for workers in (1, 3):
+        outcomes = purify_files(folder, tmp_path / str(workers), workers=workers)
+        assert [str(o.path.relative_to(folder)) for o in outcomes] == sorted(phantoms)
+    for name in phantoms:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
+
+
+def test_nothing_is_overwritten_without_being_told(photos, tmp_path):
+    folder, _ = photos
+    existing = tmp_path / "out" / "b.png"
+    existing.parent.mkdir()
+    existing.write_text("mine")
+    with pytest.raises(MelanomaError, match=r"b\.png exists.*--overwrite"):
+        purify_files(folder, tmp_path / "out")
+    assert existing.read_text() == "mine"
+    assert not (tmp_path / "out" / "a.jpg").exists()
+    purify_files(folder, tmp_path / "out", overwrite=True)
+    assert read(existing).shape == (96, 128, 3)
+
+
+def test_the_originals_cannot_be_the_output(photos):
+    folder, _ = photos
+    with pytest.raises(MelanomaError, match="apart from the input"):
+        purify_files(folder, folder, overwrite=True)
+
+
+def test_two_images_of_one_name_cannot_share_a_mask_file(photos, tmp_path):
+    folder, phantoms = photos
+    cv2.imwrite(str(folder / "a.png"), phantoms["a.jpg"].image)
+    with pytest.raises(MelanomaError, match="one image per output file"):
+        purify_files(folder, tmp_path / "out", mask_output=tmp_path / "masks")
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("absent", {}, "an image or a folder at"),
+        ("empty", {}, "expected images .* found none"),
+        ("photos", {"method": "magic"}, "classical, bisla2019"),
+        ("photos", {"workers": 0}, "at least 1 worker"),
+    ],
+)
+def test_bad_arguments_are_refused(photos, tmp_path, source, options, message):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MelanomaError, match=message):
+        purify_files(tmp_path / source, tmp_path / "out", **options)
+
+
+def test_options_of_records_are_refused_for_images(photos, tmp_path, run_command):
+    done = run_command("purify", photos[0], "--output", tmp_path / "out", "--replace")
+    assert done.returncode == 1
+    assert "--replace with record folders only" in done.stderr
+
+
+def test_help_has_an_example_and_loads_no_tensorflow(run_command):
+    done = run_command("purify", "--help", env={"PYTHONVERBOSE": ""})
+    assert done.returncode == 0
+    assert "melanoma-tf purify photos --output purified" in done.stdout
+
+
+def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
+    folder, phantoms = photos
+    masks = tmp_path / "lesions"
+    masks.mkdir()
+    for name in ("a", "b"):
+        cv2.imwrite(str(masks / f"{name}.png"), phantoms["b.png"].lesion_mask)
+    seen = []
+
+    def everything(image):
+        seen.append(image.shape)
+        return np.full(image.shape[:2], 255, np.uint8)
+
+    given = purify_files(
+        folder / "b.png", tmp_path / "given", lesion_masks=masks, find_lesion=everything
+    )
+    assert not seen
+    found = purify_files(
+        folder / "b.png", tmp_path / "found", method="bisla2019", find_lesion=everything
+    )
+    # The paper's method leaves the lesion as it is, and all is lesion.
+    assert seen == [(96, 128, 3)]
+    assert found[0].occluded == 0.0
+    np.testing.assert_array_equal(read(tmp_path / "found/b.png"), phantoms["b.png"].image)
+    assert given[0].occluded > 0.0
+
+
+def test_the_segmenter_can_be_left_out_and_must_exist(photos, tmp_path, run_command):
+    folder, _ = photos
+    done = run_command(
+        "purify", folder / "b.png", "--output", tmp_path / "out", "--segmenter", "none"
+    )
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "out/b.png").shape == (96, 128, 3)
+    bad = run_command(
+        "purify", folder / "b.png", "--output", tmp_path / "bad", "--segmenter", tmp_path / "no"
+    )
+    assert bad.returncode != 0
+    assert "expected a run folder" in bad.stderr
+    assert not (tmp_path / "bad").exists()

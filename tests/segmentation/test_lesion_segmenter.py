@@ -1,0 +1,102 @@
+"""Finding of dark discs by a network that is known: it calls dark what is dark."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.segmentation.lesion_segmenter import LesionFinder, Use
+
+
+@pytest.fixture(scope="module")
+def darkness():
+    """Probability of lesion = 1 where black, 0 where white."""
+    images = keras.Input((64, 64, 3))
+    return keras.Model(images, 1.0 - tf.reduce_mean(images, -1, keepdims=True) / 255.0)
+
+
+def photo(height=300, width=400, centre=(140, 170), radius=40):
+    rows, columns = np.mgrid[:height, :width]
+    disc = np.hypot(rows - centre[0], columns - centre[1]) < radius
+    image = np.where(disc[..., None], 20, 235).astype(np.uint8).repeat(3, -1)
+    return image, disc
+
+
+def jaccard(mask, truth):
+    return ((mask > 0) & truth).sum() / ((mask > 0) | truth).sum()
+
+
+@pytest.mark.parametrize("refine", [False, True])
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_disc_is_found_at_its_place_and_size(darkness, refine, flips):
+    image, disc = photo()
+    mask = LesionFinder(darkness, Use(0.5, flips=flips, refine=refine)).mask(image).numpy()
+    assert mask.shape == disc.shape
+    assert set(np.unique(mask)) == {0, 255}
+    assert jaccard(mask, disc) > 0.93
+
+
+def test_a_second_look_outlines_small_lesions_better(darkness):
+    image, disc = photo(radius=17, centre=(51, 333))
+    once, twice = (
+        jaccard(LesionFinder(darkness, Use(0.5, refine=refine)).mask(image).numpy(), disc)
+        for refine in (False, True)
+    )
+    assert once < twice
+    assert twice > 0.9
+
+
+def test_holes_are_filled_and_lesser_pieces_dropped(darkness):
+    image, disc = photo()
+    image[130:150, 160:180] = 235
+    image[250:270, 30:50] = 20
+    use = Use(0.5, largest_only=True, refine=True)
+    assert jaccard(LesionFinder(darkness, use).mask(image).numpy(), disc) > 0.93
+    both = LesionFinder(darkness, Use(0.5)).mask(image).numpy()
+    assert both[260, 40] == 255
+    assert both[140, 170] == 255
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_an_all_skin_image_gives_an_empty_mask(darkness, refine):
+    image = np.full((80, 90, 3), 235, np.uint8)
+    use = Use(refine=refine, adapt=refine)
+    assert not LesionFinder(darkness, use).mask(image).numpy().any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 40), (700, 30)])
+def test_images_of_any_size_are_taken(darkness, shape):
+    image = np.zeros((*shape, 3), np.uint8)
+    finder = LesionFinder(darkness, Use(refine=True, flips=True))
+    assert finder(image).shape == shape
+    assert (finder.mask(image).numpy() == 255).all()
+
+
+def test_adapted_to_the_image_a_lesion_is_found_on_skin_that_is_dark_too(darkness):
+    """Skin of 120 is 0.53 to this network: at 0.5, all of the image is lesion."""
+    image, disc = photo(radius=30)
+    noise = np.random.default_rng(0).normal(0, 4, image.shape)
+    image = np.clip(np.where(disc[..., None], 40, 120) + noise, 0, 255).astype(np.uint8)
+    image = cv2.GaussianBlur(image, (9, 9), 0)
+    fixed, adapted = (
+        jaccard(LesionFinder(darkness, use).mask(image).numpy(), disc)
+        for use in (Use(0.5), Use(0.5, refine=True, adapt=True))
+    )
+    assert fixed < 0.2
+    assert adapted > 0.85
+
+
+def test_flips_average_over_mirror_images():
+    """A network that sees lesion on the left only then sees half of it everywhere."""
+    images = keras.Input((64, 64, 3))
+    left = tf.cast(tf.range(64) < 32, tf.float32)[None, None, :, None]
+    network = keras.Model(images, tf.zeros_like(images[..., :1]) + left)
+    found = LesionFinder(network, Use(0.4, flips=True))(np.zeros((64, 64, 3), np.uint8))
+    np.testing.assert_allclose(found, 0.5)
+
+
+def test_inside_a_graph_it_finds_the_same(darkness):
+    finder = LesionFinder(darkness, Use(0.5, refine=True))
+    image = cv2.GaussianBlur(photo()[0], (9, 9), 0)
+    np.testing.assert_allclose(tf.function(finder)(image), finder(image), atol=1e-6)

@@ -1,0 +1,288 @@
+"""`fit`: replicas agree, a killed run goes on, equal seeds give equal weights."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+from melanoma_tf import training
+from melanoma_tf.classification.data import ClassifierInputs, evaluation_batches, training_batches
+from melanoma_tf.classification.optimization import Fitting, compile_classifier
+from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+from melanoma_tf.core.errors import MelanomaError
+from tests.conftest import one_convolution_for_small
+
+BATCH, STEPS = 12, 3
+INPUTS = ClassifierInputs(image_size_px=32, batch_size=BATCH, seed=3)
+
+
+def build(dropout=0.0):
+    """A network with everything that can go wrong under a strategy, but tiny."""
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.Conv2D(4, 5, 4, activation="relu")(features)
+    features = keras.layers.BatchNormalization(synchronized=True)(features)
+    features = keras.layers.GlobalAveragePooling2D()(features)
+    if dropout:
+        features = keras.layers.Dropout(dropout, force_generator=True)(features)
+    return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
+
+
+def train(
+    records,
+    run_dir,
+    *,
+    epochs=2,
+    seed=0,
+    learning_rate=1e-2,
+    strategy=("single", 0),
+    mixed_precision=False,
+    dropout=0.0,
+    report=lambda line: None,
+    monitor="val_auc",
+    patience=0,
+    **run,
+):
+    validation = evaluation_batches(records, "validation", INPUTS)
+    config = {"kind": "classifier", "epochs": epochs, "learning_rate": learning_rate}
+    return training.fit(
+        lambda: build(dropout),
+        lambda model: compile_classifier(
+            model,
+            Fitting(learning_rate=learning_rate),
+            counts=[1] * 3,
+            steps_per_epoch=STEPS,
+            epochs=epochs,
+        ),
+        training=lambda done: training_batches(records, INPUTS, first_example=done),
+        validation=validation.map(lambda batch: (batch["image"], batch["label"])),
+        strategy=training.make_strategy(*strategy),
+        settings=training.TrainingSettings(
+            epochs, STEPS, mixed_precision, monitor, seed=seed, patience=patience
+        ),
+        run=training.Run(run_dir, config, **run),
+        examples_per_step=BATCH,
+        report=report,
+    )
+
+
+def weights(run_dir):
+    return keras.models.load_model(run_dir / "model.keras", compile=False).get_weights()
+
+
+@pytest.fixture(scope="module")
+def straight(phantom_records, tmp_path_factory):
+    """A run of two epochs without a break."""
+    run_dir = tmp_path_factory.mktemp("straight") / "run"
+    return run_dir, train(phantom_records, run_dir)
+
+
+def test_the_run_folder_is_as_designed(straight):
+    run_dir, history = straight
+    assert {path.name for path in run_dir.iterdir()} == {
+        ".melanoma-tf.json", "config.json", "history.json", "logs", "checkpoints", "model.keras",
+    }  # fmt: skip
+    assert json.loads((run_dir / "config.json").read_text())["learning_rate"] == 1e-2
+    assert json.loads((run_dir / "history.json").read_text()) == history
+    assert all(len(values) == 2 for values in history.values())
+    assert {"loss", "accuracy", "auc", "val_loss", "val_auc", "images_per_second"} <= set(history)
+
+
+def test_tensorboard_has_the_curves(straight):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(straight[0] / "logs" / "validation"))
+    events.Reload()
+    assert {"epoch_loss", "epoch_auc"} <= set(events.Tags()["tensors"])
+    assert [event.step for event in events.Tensors("epoch_loss")] == [0, 1]
+
+
+def test_equal_seeds_give_equal_weights_and_other_seeds_others(straight, phantom_records, tmp_path):
+    train(phantom_records, tmp_path / "again")
+    for ours, theirs in zip(weights(straight[0]), weights(tmp_path / "again")):
+        np.testing.assert_array_equal(ours, theirs)
+    train(phantom_records, tmp_path / "other", seed=1)
+    pairs = zip(weights(straight[0]), weights(tmp_path / "other"))
+    assert any(not np.array_equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill_in_the_second_epoch(line):
+        if line.startswith("epoch 2"):
+            raise Killed
+
+    run_dir = tmp_path / "run"
+    with pytest.raises(Killed):
+        train(phantom_records, run_dir, epochs=3, dropout=0.5, report=kill_in_the_second_epoch)
+    assert not (run_dir / "model.keras").exists()
+    with pytest.raises(MelanomaError, match="has not finished; continue it with --resume"):
+        training.read_config(run_dir, "classifier")
+    with pytest.raises(MelanomaError, match="has not finished; expected --resume to go on"):
+        train(phantom_records, run_dir, epochs=3)
+    lines = []
+    history = train(
+        phantom_records, run_dir, epochs=3, dropout=0.5, resume=True, report=lines.append
+    )
+    assert [line.split()[1] for line in lines] == ["3/3"]
+    whole = train(phantom_records, tmp_path / "whole", epochs=3, dropout=0.5)
+    assert history["loss"] == whole["loss"]
+    for ours, theirs in zip(weights(run_dir), weights(tmp_path / "whole")):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
+    phantom_records, tmp_path
+):
+    # The learning rate never gets better than in the first epoch.
+    waiting = {"epochs": 9, "monitor": "learning_rate", "patience": 2}
+    history = train(phantom_records, tmp_path / "run", **waiting)
+    assert len(history["loss"]) == 3
+    before = (tmp_path / "run" / "model.keras").read_bytes()
+    again = train(phantom_records, tmp_path / "run", **waiting, resume=True)
+    assert again == history
+    # Byte for byte: a calibration names the file that it belongs to.
+    assert (tmp_path / "run" / "model.keras").read_bytes() == before
+    with pytest.raises(MelanomaError, match="patience of 0 epochs or more; found -1"):
+        training.TrainingSettings(1, 1, patience=-1)
+
+
+def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
+    """Same global batches, so the same losses, statistics of the batches included."""
+    one = train(phantom_records, tmp_path / "one", strategy=("mirrored", 1))
+    two = train(phantom_records, tmp_path / "two", strategy=("mirrored", 2))
+    assert one["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
+    assert two["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
+    assert two["val_loss"] == pytest.approx(straight[1]["val_loss"], rel=1e-3)
+
+
+def test_an_existing_run_is_kept(straight, phantom_records):
+    before = (straight[0] / "model.keras").read_bytes()
+    with pytest.raises(MelanomaError, match="exists"):
+        train(phantom_records, straight[0])
+    with pytest.raises(MelanomaError, match=r"learning_rate was 0.01, is 0.5 now"):
+        train(phantom_records, straight[0], learning_rate=0.5, resume=True)
+    with pytest.raises(MelanomaError, match=r"expected at least the 2 epochs .* found 1"):
+        train(phantom_records, straight[0], epochs=1, resume=True)
+    assert json.loads((straight[0] / "config.json").read_text())["epochs"] == 2
+    assert (straight[0] / "model.keras").read_bytes() == before
+
+
+def test_a_network_that_cannot_be_built_costs_no_earlier_run(straight, phantom_records):
+    before = (straight[0] / "model.keras").read_bytes()
+    settings = ClassifierSettings("small", "imagenet", image_size_px=32)
+    with pytest.raises(MelanomaError, match="no ImageNet weights"):
+        train_classifier(phantom_records, straight[0], settings, overwrite=True)
+    assert (straight[0] / "model.keras").read_bytes() == before
+
+
+def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
+    trained_run, phantom_records, tmp_path
+):
+    run_dir = shutil.copytree(trained_run, tmp_path / "run")
+    calibration = {**json.loads((run_dir / "calibration.json").read_text()), "temperature": 7.0}
+    (run_dir / "calibration.json").write_text(json.dumps(calibration))
+    settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)
+    lines = []
+    with one_convolution_for_small():
+        train_classifier(phantom_records, run_dir, settings, resume=True, report=lines.append)
+    assert lines == [f"{run_dir / 'calibration.json'} belongs to this model already, and stays"]
+    assert json.loads((run_dir / "calibration.json").read_text()) == calibration
+
+
+def test_there_must_be_something_to_resume(phantom_records, tmp_path):
+    with pytest.raises(MelanomaError, match=r"--resume expected a run"):
+        train(phantom_records, tmp_path / "absent", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_training(phantom_records, tmp_path):
+    run_dir = tmp_path / "run"
+    with pytest.raises(MelanomaError, match="expected a finite one"):
+        train(phantom_records, run_dir, learning_rate=1e38)
+    assert not (run_dir / "model.keras").exists()
+
+
+def test_mixed_precision_leaves_the_policy_as_it_was(phantom_records, tmp_path):
+    history = train(phantom_records, tmp_path / "run", epochs=1, mixed_precision=True)
+    assert math.isfinite(history["loss"][0])
+    assert keras.mixed_precision.global_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("name", "replicas", "message"),
+    [
+        ("both", 0, "expected a strategy out of single, mirrored"),
+        ("single", 2, "expected --strategy mirrored for 2 replicas"),
+        ("mirrored", 5, "expected 5 logical CPU devices; TensorFlow already runs on 2"),
+    ],
+)
+def test_impossible_strategies_are_refused(name, replicas, message):
+    with pytest.raises(MelanomaError, match=message):
+        training.make_strategy(name, replicas)
+
+
+def test_replicas_that_cannot_share_a_batch_equally_are_refused(tmp_path):
+    """The mean of their means would weigh images unequally."""
+    settings = training.TrainingSettings(epochs=1, steps_per_epoch=1)
+    with pytest.raises(MelanomaError, match="that 2 replicas can share equally; found 13"):
+        training.fit(
+            build, lambda model: model, training=lambda done: None, validation=None,
+            strategy=training.make_strategy("mirrored", 2), settings=settings,
+            run=training.Run(tmp_path / "run", {}), examples_per_step=13,
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
+    damaged = tmp_path / "records"
+    shutil.copytree(phantom_records, damaged)
+    shard = next(damaged.glob("train-*"))
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(MelanomaError, match="verify-records names its shard"):
+        train(damaged, tmp_path / "run")
+    train(phantom_records, tmp_path / "run", epochs=1)  # What was begun is not in the way.
+
+
+def test_a_rate_that_falls_until_the_last_epoch_cannot_get_more_of_them(tmp_path):
+    for name, config in (
+        ("classifier", {"fitting": {"schedule": "cosine"}}),
+        ("segmenter", {"schedule": "cosine"}),
+    ):
+        folder = tmp_path / name
+        training.Run(folder, {"epochs": 3, **config}).begin()
+        with pytest.raises(MelanomaError, match="epochs was 3, is 5 now"):
+            training.Run(folder, {"epochs": 5, **config}, resume=True).check()
+        training.Run(folder, {"epochs": 3, **config}, resume=True).check()
+    training.Run(tmp_path / "step", {"epochs": 3, "schedule": "step"}).begin()
+    training.Run(tmp_path / "step", {"epochs": 5, "schedule": "step"}, resume=True).check()
+
+
+def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
+    class Undefined(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = float("nan")
+
+    validation = evaluation_batches(phantom_records, "validation", INPUTS)
+    with pytest.raises(MelanomaError, match="val_loss is nan in epoch 1; expected a finite numb"):
+        training.fit(
+            build,
+            lambda model: compile_classifier(
+                model, Fitting(), counts=[1] * 3, steps_per_epoch=1, epochs=1
+            ),
+            training=lambda done: training_batches(phantom_records, INPUTS, first_example=done),
+            validation=validation.map(lambda batch: (batch["image"], batch["label"])),
+            strategy=training.make_strategy("single"),
+            settings=training.TrainingSettings(1, 1),
+            run=training.Run(tmp_path / "run", {"kind": "classifier"}),
+            examples_per_step=BATCH,
+            measures=[Undefined()],
+            report=lambda line: None,
+        )
+    assert not (tmp_path / "run" / "model.keras").exists()
