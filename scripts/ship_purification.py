@@ -16,7 +16,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from melanoma_tf import pretrained as weights
 from melanoma_tf import training
-from melanoma_tf.purification.networks import DETECTOR_KIND, load_filler, load_occlusion_finder
+from melanoma_tf.purification.networks import (
+    DETECTOR_KIND,
+    load_inpainting,
+    load_occlusion_detector,
+)
 
 
 def main() -> None:
@@ -32,12 +36,12 @@ def main() -> None:
     further = config.pop("further_records", [])
     config["shards"] = [config["shards"], *(each["shards"] for each in further)]
     if kind == DETECTOR_KIND:
-        finder = load_occlusion_finder(str(given.run_dir))
+        segmenter = load_occlusion_detector(str(given.run_dir))
         settings = {**config, "threshold": given.threshold}
-        weights.write_detector(finder.model, given.output, settings)
+        weights.write_detector(segmenter.model, given.output, settings)
         name = weights.DETECTOR
     else:
-        weights.write_inpainter(load_filler(given.run_dir).model, given.output, config)
+        weights.write_inpainter(load_inpainting(given.run_dir).model, given.output, config)
         name = weights.INPAINTER
     print((given.output / f"{name}.npz").stat().st_size, "bytes")
 

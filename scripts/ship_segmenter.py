@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from melanoma_tf import pretrained as weights
 from melanoma_tf import training
-from melanoma_tf.segmentation.predict import load_finder
+from melanoma_tf.segmentation.predict import load_lesion_segmenter
 from melanoma_tf.segmentation.train import KIND
 
 
@@ -26,11 +26,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(weights.__file__).parent)
     given = parser.parse_args()
     config = training.read_config(given.run_dir, KIND)
-    finder = load_finder(given.run_dir)
+    segmenter = load_lesion_segmenter(given.run_dir)
     for name in ("records", "weights"):  # Paths of one machine.
         config.pop(name)
-    settings = {**config, **dataclasses.asdict(finder.use)}
-    weights.write_segmenter(finder.model, given.output, settings)
+    settings = {**config, **dataclasses.asdict(segmenter.use)}
+    weights.write_segmenter(segmenter.model, given.output, settings)
     print((given.output / f"{weights.SEGMENTER}.npz").stat().st_size, "bytes")
 
 

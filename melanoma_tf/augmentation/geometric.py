@@ -21,7 +21,7 @@ _LEAST_SCALE = 0.15
 
 
 @dataclass(frozen=True)
-class Movement:
+class GeometricAugmentation:
     """How far an image may be moved; all draws are uniform, that of the scale in its logarithm.
 
     Attributes:
@@ -46,7 +46,11 @@ class Movement:
 
 
 def move(
-    image: tf.Tensor, mask: tf.Tensor, size_px: int, movement: Movement, seed: tf.Tensor
+    image: tf.Tensor,
+    mask: tf.Tensor,
+    size_px: int,
+    movement: GeometricAugmentation,
+    seed: tf.Tensor,
 ) -> tf.Tensor:
     """Cut a randomly placed, turned and scaled square out of an image, and warp it.
 
@@ -188,7 +192,11 @@ def _feathered(image: tf.Tensor) -> tf.Tensor:
 
 
 def _drawn_transform(
-    image: tf.Tensor, mask: tf.Tensor, size_px: int, movement: Movement, seed: tf.Tensor
+    image: tf.Tensor,
+    mask: tf.Tensor,
+    size_px: int,
+    movement: GeometricAugmentation,
+    seed: tf.Tensor,
 ) -> tf.Tensor:
     """From the result's pixels to the image's: 8 numbers, as the projective transform takes."""
     drawn = tf.random.stateless_uniform([6], seed, -1.0, 1.0)
@@ -209,7 +217,7 @@ def _drawn_transform(
     )
 
 
-def _scale_range(mask: tf.Tensor, movement: Movement) -> tf.Tensor:
+def _scale_range(mask: tf.Tensor, movement: GeometricAugmentation) -> tf.Tensor:
     """Smallest and largest scale, `(2,)`."""
     diameter = tf.sqrt(tf.maximum(tf.reduce_mean(mask), 1e-4))
     for_lesion = tf.maximum(movement.smallest_lesion / diameter, _LEAST_SCALE)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from melanoma_tf.images.noise import smooth_noise
 
-Drawer = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Overlay = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 _HAIRS = 14
 _GEL_EDGES = 4

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from melanoma_tf.augmentation import overlays as occluders
-from melanoma_tf.augmentation import random_convolution as random_looks
+from melanoma_tf.augmentation import random_convolution as random_convolution
 from melanoma_tf.augmentation import skin
 
 
 @dataclass(frozen=True)
-class Appearance:
+class PhotometricAugmentation:
     """How strongly images are changed.
 
     Attributes:
@@ -29,7 +29,7 @@ class Appearance:
         mottled_skin, pale_lesion: share of the images whose skin or lesion is changed, see
             `augmentation.skin`.
         gel: share of the images with edges of a plate, drops and glare.
-        random_looks: share of the images shown otherwise, see `augmentation.random_convolution`.
+        random_convolution: share of the images that `augmentation.random_convolution` changes.
     """
 
     colour: float = 1.0
@@ -43,11 +43,11 @@ class Appearance:
     mottled_skin: float = 0.0
     pale_lesion: float = 0.0
     gel: float = 0.0
-    random_looks: float = 0.0
+    random_convolution: float = 0.0
 
 
-def vary(
-    image: tf.Tensor, mask: tf.Tensor, appearance: Appearance, seed: tf.Tensor
+def augment(
+    image: tf.Tensor, mask: tf.Tensor, appearance: PhotometricAugmentation, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Change an image's looks; the mask loses what a lens or a sticker hides.
 
@@ -63,7 +63,7 @@ def vary(
     shares = tf.random.stateless_uniform([10], seed)
     image = tf.clip_by_value(image, 0.0, 1.0)
 
-    def sometimes(index: int, share: float, drawer: occluders.Drawer) -> None:
+    def sometimes(index: int, share: float, drawer: occluders.Overlay) -> None:
         nonlocal image, mask
         if share <= 0.0:
             return
@@ -76,7 +76,7 @@ def vary(
 
     sometimes(6, appearance.pale_lesion, skin.pale)
     sometimes(7, appearance.mottled_skin, skin.mottle)
-    sometimes(9, appearance.random_looks, random_looks.show_otherwise)
+    sometimes(9, appearance.random_convolution, random_convolution.random_convolution)
     sometimes(0, appearance.hairs, occluders.draw_hairs)
     sometimes(1, appearance.ruler, occluders.draw_ruler)
     sometimes(2, appearance.ink, occluders.draw_ink)

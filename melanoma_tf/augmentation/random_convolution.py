@@ -24,7 +24,7 @@ _FIELD_STEEPNESS = 3.0
 _MIXED = 0.5  # Share of the images made of two versions.
 
 
-def show_otherwise(
+def random_convolution(
     image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Average an image with what a random network makes of it, or with two, each in its places.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melanoma_tf.augmentation.classifier_images import Augmentation, preset
-from melanoma_tf.classification.expansion_plan import ORIGINS, GrowthRecipe, recipe_named
+from melanoma_tf.classification.expansion_plan import ORIGINS, ExpansionPlan, recipe_named
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 BALANCES = ("none", "batch")
 
@@ -25,7 +25,7 @@ class BatchSettings:
         balance: `batch` draws equally many of each class into every mini-batch (Bisla et al. 2019,
             Section 6.3): a class is used up before any of it is seen again, so that scarce ones
             are seen more often. `none` sees every image equally often.
-        generated_share: with balanced batches, the largest share of generated images among those
+        generated_fraction: with balanced batches, the largest share of generated images among those
             of a class, in expectation; a class that has fewer is seen as it is. None for no limit.
         augmentation: how images are varied.
 
@@ -36,7 +36,7 @@ class BatchSettings:
     origins: tuple[str, ...] = ()
     plan: str = ""
     balance: str = "none"
-    generated_share: float | None = None
+    generated_fraction: float | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -54,11 +54,11 @@ class BatchSettings:
                     "expected a plan or balanced batches; found both, and a plan says itself how "
                     "often an image is seen"
                 )
-        if self.generated_share is None:
+        if self.generated_fraction is None:
             return
-        if not 0.0 <= self.generated_share < 1.0:
+        if not 0.0 <= self.generated_fraction < 1.0:
             raise MelanomaError(
-                f"expected a generated share within [0, 1); found {self.generated_share}"
+                f"expected a generated share within [0, 1); found {self.generated_fraction}"
             )
         if self.balance != "batch":
             raise MelanomaError(
@@ -75,16 +75,18 @@ class BatchSettings:
         return cls(**fields)
 
     @property
-    def recipe(self) -> GrowthRecipe | None:
+    def recipe(self) -> ExpansionPlan | None:
         """The growth recipe, where there is one."""
         return recipe_named(self.plan) if self.plan else None
 
-    def count(self, held: RecordFolders, class_name: str, *origins: str) -> int:
+    def count(self, records: RecordSet, class_name: str, *origins: str) -> int:
         """Training images of a class, of the origins wanted (and given, where any are)."""
         wanted = [one for one in self.origins or ORIGINS if not origins or one in origins]
-        return sum(held.count(split="train", class_name=class_name, origin=one) for one in wanted)
+        return sum(
+            records.count(split="train", class_name=class_name, origin=one) for one in wanted
+        )
 
-    def examples_by_class(self, held: RecordFolders) -> list[int]:
+    def examples_by_class(self, records: RecordSet) -> list[int]:
         """Examples of an epoch by class: the images, or what a plan makes of them.
 
         With balanced batches an epoch is as long as the images are many.
@@ -94,43 +96,43 @@ class BatchSettings:
         """
         recipe = self.recipe
         if recipe is None:
-            return [self.count(held, name) for name in held.class_names]
-        recipe.check_classes(held.class_names)
+            return [self.count(records, name) for name in records.class_names]
+        recipe.check_classes(records.class_names)
         return [
-            sum(self.count(held, name, one) * recipe.sightings(name, one) for one in ORIGINS)
-            for name in held.class_names
+            sum(self.count(records, name, one) * recipe.sightings(name, one) for one in ORIGINS)
+            for name in records.class_names
         ]
 
-    def images(self, held: RecordFolders) -> int:
+    def images(self, records: RecordSet) -> int:
         """Training images, of the origins wanted."""
-        return sum(self.count(held, name) for name in held.class_names)
+        return sum(self.count(records, name) for name in records.class_names)
 
-    def check(self, held: RecordFolders) -> None:
+    def check(self, records: RecordSet) -> None:
         """Raise `MelanomaError` where these records cannot make such batches.
 
         That is: no training image is of the origins wanted, a class has none to balance with, the
         plan is for other classes, or the generated share has nothing to limit.
         """
-        names = held.class_names
-        if not self.images(held):
+        names = records.class_names
+        if not self.images(records):
             wanted = f" of origin {' or '.join(self.origins)}" if self.origins else ""
-            raise MelanomaError(f"{held}: expected training images{wanted}; there are none")
-        self.examples_by_class(held)
+            raise MelanomaError(f"{records}: expected training images{wanted}; there are none")
+        self.examples_by_class(records)
         if self.balance == "batch":
-            origins = () if self.generated_share is None else ("real", "purified")
-            absent = [name for name in names if not self.count(held, name, *origins)]
+            origins = () if self.generated_fraction is None else ("real", "purified")
+            absent = [name for name in names if not self.count(records, name, *origins)]
             if absent:
                 kind = "real or purified training" if origins else "training"
                 raise MelanomaError(
-                    f"{held}: expected {kind} images of every class for balanced batches; "
+                    f"{records}: expected {kind} images of every class for balanced batches; "
                     f"there are none of {', '.join(absent)}"
                 )
-        if self.generated_share is not None and not any(
-            self.count(held, name, "generated") for name in names
+        if self.generated_fraction is not None and not any(
+            self.count(records, name, "generated") for name in names
         ):
             raise MelanomaError(
-                f"{held}: expected generated training images with a generated share of "
-                f"{self.generated_share}; there are none"
+                f"{records}: expected generated training images with a generated share of "
+                f"{self.generated_fraction}; there are none"
             )
 
 

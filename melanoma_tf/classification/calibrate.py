@@ -28,7 +28,7 @@ from melanoma_tf.evaluation.temperature import (
     negative_log_likelihood,
     probabilities,
 )
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.records.shards import sha256
 
 FILE = "calibration.json"
@@ -36,7 +36,7 @@ FILE = "calibration.json"
 
 def calibrate(
     run_dir: Path,
-    records: Folders,
+    records: RecordsLike,
     inputs: pipeline.ClassifierInputs,
     *,
     split: str = "validation",
@@ -67,8 +67,8 @@ def calibrate(
         MelanomaError: no images in the split, or a calibration that is there.
     """
     refuse_existing_file(run_dir / FILE, overwrite)
-    held = RecordFolders.read(records)
-    batches = pipeline.evaluation_batches(held, split, inputs)
+    records = RecordSet.read(records)
+    batches = pipeline.evaluation_batches(records, split, inputs)
     seen = view_logits(training.load_model(run_dir), batches, views)
     fitted = fit_temperature(seen.logits, seen.labels)
     raw, calibrated = (probabilities(seen.logits, value) for value in (1.0, fitted.value))
@@ -76,19 +76,19 @@ def calibrate(
         "temperature": fitted.value,
         "at_bound": fitted.at_bound,
         "bounds": [LEAST_TEMPERATURE, LARGEST_TEMPERATURE],
-        "thresholds": choose_thresholds(seen.labels, calibrated, held.class_names),
-        "thresholds_raw": choose_thresholds(seen.labels, raw, held.class_names),
-        "raw": reliability(raw, seen.labels, held.class_names),
-        "calibrated": reliability(calibrated, seen.labels, held.class_names),
+        "thresholds": choose_thresholds(seen.labels, calibrated, records.class_names),
+        "thresholds_raw": choose_thresholds(seen.labels, raw, records.class_names),
+        "raw": reliability(raw, seen.labels, records.class_names),
+        "calibrated": reliability(calibrated, seen.labels, records.class_names),
         "fitted_on": {
-            "records": [str(folder) for folder in held.folders],
+            "records": [str(folder) for folder in records.folders],
             "split": split,
-            **_counts(seen, held.class_names),
+            **_counts(seen, records.class_names),
             "tta": views,
             "purify": purification(inputs),
             "images_sha256": images_sha256(seen.names()),
         },
-        "class_names": list(held.class_names),
+        "class_names": list(records.class_names),
         "model_sha256": sha256(run_dir / training.MODEL),
     }
     write_json(run_dir / FILE, payload)
@@ -97,9 +97,9 @@ def calibrate(
 
 def calibrate_trained(
     run_dir: Path,
-    held: RecordFolders,
+    records: RecordSet,
     inputs: pipeline.ClassifierInputs,
-    report: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     """Calibrate a run that has just finished on the images that its best epoch was chosen by.
 
@@ -109,13 +109,13 @@ def calibrate_trained(
     earlier = read_json(path) if path.is_file() else None
     model = sha256(run_dir / training.MODEL)
     if isinstance(earlier, dict) and earlier.get("model_sha256") == model:
-        report(f"{path} belongs to this model already, and stays")
+        log(f"{path} belongs to this model already, and stays")
         return
-    chosen = held.with_validation()
+    chosen = records.with_validation()
     if chosen is None:
-        report("warning: no validation split; probabilities stay as they are, uncalibrated")
+        log("warning: no validation split; probabilities stay as they are, uncalibrated")
         return
-    report(summary(calibrate(run_dir, chosen, inputs, overwrite=True)))
+    log(summary(calibrate(run_dir, chosen, inputs, overwrite=True)))
 
 
 def summary(calibration: dict[str, Any]) -> str:

@@ -6,36 +6,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf.classification.folds import DIVIDED, FoldFolders, FoldSettings, divide_by_folds
+from melanoma_tf.classification.folds import DIVIDED, FoldedRecordSet, FoldSettings, divide_by_folds
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 # In a run's config.json: its `FoldSettings`, and the fingerprint of the division.
 SETTINGS, ASSIGNMENT = "cross_validation", "fold_assignment"
 
 
 def training_view(
-    held: RecordFolders, settings: FoldSettings, report: Callable[[str], None]
-) -> RecordFolders:
+    records: RecordSet, settings: FoldSettings, log: Callable[[str], None]
+) -> RecordSet:
     """The folders to train on: as they are, or with a fold held out for validation."""
     if not settings.folds:
-        return held
-    view = divide_by_folds(held, settings)
-    report(
+        return records
+    view = divide_by_folds(records, settings)
+    log(
         f"fold {settings.fold} of {settings.folds}: {view.count(split='train')} training and "
         f"{view.count(split='validation', origin='real')} validation images"
     )
     if view.count(origin="generated"):
-        report(
+        log(
             "warning: generated images are trained on in every fold; a generator that saw the "
             "images held out here makes validation scores look better than they are"
         )
     return view
 
 
-def fold_config(held: RecordFolders) -> dict[str, str]:
+def fold_config(records: RecordSet) -> dict[str, str]:
     """What `config.json` says of the division, so that no other is taken for it."""
-    return {ASSIGNMENT: held.fingerprint} if isinstance(held, FoldFolders) else {}
+    return {ASSIGNMENT: records.fingerprint} if isinstance(records, FoldedRecordSet) else {}
 
 
 def folds_of(config: dict[str, Any], split: str) -> FoldSettings | None:
@@ -44,9 +44,7 @@ def folds_of(config: dict[str, Any], split: str) -> FoldSettings | None:
     return settings if settings.folds and split in DIVIDED else None
 
 
-def as_divided(
-    held: RecordFolders, config: dict[str, Any], run_dir: Path, split: str
-) -> RecordFolders:
+def as_divided(records: RecordSet, config: dict[str, Any], run_dir: Path, split: str) -> RecordSet:
     """Record folders as a run on a fold saw them, for a split.
 
     Raises:
@@ -54,8 +52,8 @@ def as_divided(
     """
     settings = folds_of(config, split)
     if settings is None:
-        return held
-    view = divide_by_folds(held, settings)
+        return records
+    view = divide_by_folds(records, settings)
     if view.fingerprint != config[ASSIGNMENT]:
         trained = [
             config["records"],
@@ -63,7 +61,7 @@ def as_divided(
         ]
         raise MelanomaError(
             f"{run_dir} holds out fold {settings.fold} of {', '.join(trained)}; expected these "
-            f"records for split {split}, or --split test of others; found {held}"
+            f"records for split {split}, or --split test of others; found {records}"
         )
     return view
 

@@ -15,7 +15,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import loading
 from melanoma_tf.purification.purify import purify
 from melanoma_tf.records import schema, stream
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
@@ -90,7 +90,7 @@ class ClassifierInputs:
 
 
 def training_batches(
-    folders: Folders, inputs: ClassifierInputs, *, first_example: int = 0
+    folders: RecordsLike, inputs: ClassifierInputs, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The endless stream of training batches.
 
@@ -111,9 +111,9 @@ def training_batches(
         MelanomaError: a folder is unfinished or of another taxonomy, none has training examples,
             or they cannot make such batches (see `BatchSettings.check`).
     """
-    held = RecordFolders.read(folders)
+    records = RecordSet.read(folders)
     varied = inputs.batches.augmentation
-    examples = training_examples(held, inputs, first_example=first_example)
+    examples = training_examples(records, inputs, first_example=first_example)
     batches = examples.batch(inputs.batch_size, drop_remainder=True)
 
     def finished(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -122,7 +122,7 @@ def training_batches(
         return mixing.mix(
             batch["image"],
             batch["label"],
-            len(held.class_names),
+            len(records.class_names),
             mixup=varied.mixup,
             cutmix=varied.cutmix,
             seed=_seed(inputs, batch["number"][0]) + [0, _FIRST_SEED_OF_MIXING],
@@ -132,7 +132,7 @@ def training_batches(
 
 
 def training_examples(
-    held: RecordFolders, inputs: ClassifierInputs, *, first_example: int = 0
+    records: RecordSet, inputs: ClassifierInputs, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The examples that `training_batches` puts together, one by one.
 
@@ -152,21 +152,23 @@ def training_examples(
         image = _training_view(record.pop("image/encoded"), inputs, draws)
         return {"number": number, "image": image, "view": view, **record}
 
-    records = drawing.draw_examples(
-        held,
+    examples = drawing.draw_examples(
+        records,
         inputs.batches,
         seed=inputs.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
     )
-    return records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _seed(inputs: ClassifierInputs, number: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(inputs.seed, tf.int64), number * _SEEDS_PER_EXAMPLE])
 
 
-def evaluation_batches(folders: Folders, split: str, inputs: ClassifierInputs) -> tf.data.Dataset:
+def evaluation_batches(
+    folders: RecordsLike, split: str, inputs: ClassifierInputs
+) -> tf.data.Dataset:
     """One pass over a split, in the records' order, the middle of every image.
 
     A purified copy that stands beside its original is left out: an image counts once.
@@ -179,16 +181,16 @@ def evaluation_batches(folders: Folders, split: str, inputs: ClassifierInputs) -
     Raises:
         MelanomaError: a folder is unfinished, or none has examples in the split.
     """
-    held = RecordFolders.read(folders)
-    paths = held.shard_paths(split)
+    records = RecordSet.read(folders)
+    paths = records.shard_paths(split)
 
     def example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
     records = stream.read_shards(paths)
-    copies = held.count(split=split, origin="purified")
-    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+    copies = records.count(split=split, origin="purified")
+    keep = stream.both(records.keep(split), stream.is_not_purified_copy if copies else None)
     records = records if keep is None else records.filter(keep)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))

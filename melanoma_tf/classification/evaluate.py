@@ -16,10 +16,10 @@ from melanoma_tf.classification.cross_validation import as_divided, folds_of, re
 from melanoma_tf.classification.folds import DIVIDED
 from melanoma_tf.classification.operating_points import (
     Thresholds,
-    carried_points,
-    own_points,
+    in_sample_points,
     read_thresholds,
     thresholds_of,
+    transferred_points,
 )
 from melanoma_tf.classification.predict_views import (
     ViewLogits,
@@ -36,11 +36,11 @@ from melanoma_tf.core.outputs import refuse_existing_file
 from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.evaluation.combine import combine
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
-from melanoma_tf.evaluation.score import Judged, judge, score_predictions
+from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, score_predictions
 from melanoma_tf.evaluation.temperature import probabilities
 from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.manifest import shard_paths
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # How images are purified before the network sees them -> what the pipeline calls it.
 PURIFICATIONS = {"none": "none", "classical": "test", "network": "test"}
@@ -106,7 +106,7 @@ class Member:
 
 def evaluate_classifier(
     run_dirs: Path | Sequence[Path],
-    records: Folders,
+    records: RecordsLike,
     settings: EvaluationSettings | None = None,
     *,
     output: Path | None = None,
@@ -141,31 +141,31 @@ def evaluate_classifier(
         refuse_existing_file(output / name, overwrite)
     refuse_existing_report(output, settings.split, overwrite)
     members = _members(run_dirs, settings)
-    held = _records(records, members, settings.split)
-    refuse_inputs(output, held.folders)
-    seen = [_seen(member, held, settings) for member in members]
+    records = _records(records, members, settings.split)
+    refuse_inputs(output, records.folders)
+    seen = [_seen(member, records, settings) for member in members]
     apply = _applies_temperature(members, settings.calibrated)
     predictions = _combined(members, seen, settings, apply)
-    judged = judge(predictions)
-    description = _description(members, held, settings, seen, apply)
+    labelled = align_with_truth(predictions)
+    description = _description(members, records, settings, seen, apply)
     metrics = {
         **description,
-        **_scored(judged, settings, watch),
+        **_scored(labelled, settings, watch),
         "calibration": _calibration(members, seen, settings, apply),
         "operating_points": {
-            "chosen_on_this_set": own_points(judged, settings.rounds, settings.seed),
-            **_carried(members, judged, settings, description),
+            "chosen_on_this_set": in_sample_points(labelled, settings.rounds, settings.seed),
+            **_carried(members, labelled, settings, description),
         },
     }
     write_predictions(output / "predictions.csv", predictions)
     write_json(output / "metrics.json", metrics)
-    write_report(output, run_dirs, held, predictions, metrics, overwrite=overwrite)
+    write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
 
 
 def calibrate_classifier(
     run_dir: Path,
-    records: Folders,
+    records: RecordsLike,
     *,
     split: str = "validation",
     tta: int = 1,
@@ -181,9 +181,9 @@ def calibrate_classifier(
     settings = EvaluationSettings(split=split, tta=tta, purify=purify, batch_size=batch_size)
     config = training.read_config(run_dir, KIND)
     inputs = _inputs(config, settings)
-    held = _records(records, [Member(run_dir, config, inputs, None)], split)
-    held = as_divided(held, config, run_dir, split)
-    return calibrate(run_dir, held, inputs, split=split, views=tta, overwrite=overwrite)
+    records = _records(records, [Member(run_dir, config, inputs, None)], split)
+    records = as_divided(records, config, run_dir, split)
+    return calibrate(run_dir, records, inputs, split=split, views=tta, overwrite=overwrite)
 
 
 def _output(run_dirs: Sequence[Path], output: Path | None) -> Path:
@@ -234,25 +234,25 @@ def purified_by(
     return purified_inputs(inputs, PURIFICATIONS[method], used, network)
 
 
-def _records(records: Folders, members: Sequence[Member], split: str) -> RecordFolders:
-    held = RecordFolders.read(records)
+def _records(records: RecordsLike, members: Sequence[Member], split: str) -> RecordSet:
+    records = RecordSet.read(records)
     expected = members[0].config["class_names"]
-    if list(held.class_names) != expected:
+    if list(records.class_names) != expected:
         raise MelanomaError(
             f"{members[0].run_dir} was trained on the classes {', '.join(expected)}; "
-            f"{held} has {', '.join(held.class_names)}"
+            f"{records} has {', '.join(records.class_names)}"
         )
     if any(folds_of(member.config, split) for member in members):
-        held.refuse_repeated(DIVIDED)
-        return held
-    for folder, manifest in zip(held.folders, held.manifests):
+        records.refuse_repeated(DIVIDED)
+        return records
+    for folder, manifest in zip(records.folders, records.manifests):
         shard_paths(folder, manifest, split)  # One that adds nothing is a mistake.
-    held.refuse_repeated([split])
-    return held
+    records.refuse_repeated([split])
+    return records
 
 
-def _seen(member: Member, held: RecordFolders, settings: EvaluationSettings) -> ViewLogits:
-    own = as_divided(held, member.config, member.run_dir, settings.split)
+def _seen(member: Member, records: RecordSet, settings: EvaluationSettings) -> ViewLogits:
+    own = as_divided(records, member.config, member.run_dir, settings.split)
     batches = pipeline.evaluation_batches(own, settings.split, member.inputs)
     return view_logits(training.load_model(member.run_dir), batches, settings.tta)
 
@@ -296,9 +296,11 @@ def _counted(seen: Sequence[ViewLogits], how: str) -> Sequence[ViewLogits]:
 
 
 def _scored(
-    judged: Judged, settings: EvaluationSettings, watch: Callable[[Iterator[Any]], Iterator[Any]]
+    labelled: LabelledPredictions,
+    settings: EvaluationSettings,
+    watch: Callable[[Iterator[Any]], Iterator[Any]],
 ) -> dict[str, Any]:
-    result = score_predictions(judged, rounds=settings.rounds, seed=settings.seed, watch=watch)
+    result = score_predictions(labelled, rounds=settings.rounds, seed=settings.seed, watch=watch)
     if settings.combine != "ranks":
         return result
     # The ranks of two classes add up to 1, and would pass for probabilities.
@@ -313,7 +315,7 @@ def _scored(
 
 def _description(
     members: Sequence[Member],
-    held: RecordFolders,
+    records: RecordSet,
     settings: EvaluationSettings,
     seen: Sequence[ViewLogits],
     apply: bool,
@@ -330,14 +332,14 @@ def _description(
     methods = sorted({str(run["purify"]) for run in runs})
     return {
         "split": settings.split,
-        "records": [str(folder) for folder in held.folders],
+        "records": [str(folder) for folder in records.folders],
         "runs": runs,
         "combine": settings.combine,
         "scores": "ranks" if settings.combine == "ranks" else "probabilities",
         "tta": settings.tta,
         "purify": methods[0] if len(methods) == 1 else "mixed",
         "calibrated": apply,
-        "classes": list(held.class_names),
+        "classes": list(records.class_names),
         "images_sha256": images_sha256(
             [name for one in _counted(seen, settings.combine) for name in one.names()]
         ),
@@ -367,7 +369,7 @@ def _calibration(
 
 def _carried(
     members: Sequence[Member],
-    judged: Judged,
+    labelled: LabelledPredictions,
     settings: EvaluationSettings,
     description: dict[str, Any],
 ) -> dict[str, Any]:
@@ -379,4 +381,4 @@ def _carried(
         source = thresholds_of(
             members[0].run_dir / FILE, members[0].calibration, description["calibrated"]
         )
-    return carried_points(source, judged, description, settings.rounds, settings.seed)
+    return transferred_points(source, labelled, description, settings.rounds, settings.seed)

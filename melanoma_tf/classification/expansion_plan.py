@@ -40,7 +40,7 @@ SIX_VIEWS = tuple(View(flipped, *place) for flipped in (False, True) for place i
 
 
 @dataclass(frozen=True)
-class GrowthRecipe:
+class ExpansionPlan:
     """Which images are seen in which views.
 
     Attributes:
@@ -66,13 +66,13 @@ class GrowthRecipe:
         return len(self.views) * (2 if origin in self.mirrored[class_name] else 1)
 
 
-def _all_but(abundant: str, taxonomy: str) -> GrowthRecipe:
+def _all_but(abundant: str, taxonomy: str) -> ExpansionPlan:
     """The paper's plan for another taxonomy: all classes are scarce but one."""
     scarce = ("real", "generated")
-    return GrowthRecipe({name: () if name == abundant else scarce for name in CLASSES[taxonomy]})
+    return ExpansionPlan({name: () if name == abundant else scarce for name in CLASSES[taxonomy]})
 
 
-RECIPES: dict[str, GrowthRecipe] = {
+RECIPES: dict[str, ExpansionPlan] = {
     "isic2017": _all_but("nevus", "isic2017"),
     "isic2018": _all_but("nevus", "isic2018"),
     "isic2019": _all_but("nevus", "isic2019"),
@@ -110,7 +110,7 @@ class Growth:
     generated_examples: int
 
 
-def recipe_named(name: str) -> GrowthRecipe:
+def recipe_named(name: str) -> ExpansionPlan:
     """A recipe by name.
 
     Raises:
@@ -121,7 +121,7 @@ def recipe_named(name: str) -> GrowthRecipe:
     return RECIPES[name]
 
 
-def grow(counts: Counts, recipe: GrowthRecipe) -> tuple[Growth, ...]:
+def grow(counts: Counts, recipe: ExpansionPlan) -> tuple[Growth, ...]:
     """Apply a recipe to the counts of images by class and origin, in the counts' order.
 
     Raises:
@@ -131,7 +131,7 @@ def grow(counts: Counts, recipe: GrowthRecipe) -> tuple[Growth, ...]:
     return tuple(_grow(name, row, recipe) for name, row in counts.items())
 
 
-def _grow(class_name: str, row: Mapping[str, int], recipe: GrowthRecipe) -> Growth:
+def _grow(class_name: str, row: Mapping[str, int], recipe: ExpansionPlan) -> Growth:
     _check(class_name, row)
     images = {origin: row.get(origin, 0) for origin in ORIGINS}
     seen = {
@@ -162,7 +162,7 @@ def _check(class_name: str, row: Mapping[str, int]) -> None:
             )
 
 
-def generated_share(plan: tuple[Growth, ...]) -> float:
+def generated_fraction(plan: tuple[Growth, ...]) -> float:
     """The share of generated examples in an epoch, in [0, 1]; 0 of an empty plan."""
     total = sum(row.examples for row in plan)
     return sum(row.generated_examples for row in plan) / total if total else 0.0

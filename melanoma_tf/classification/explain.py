@@ -24,7 +24,7 @@ from melanoma_tf.classification.train import classifier_inputs
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import heat_map
 from melanoma_tf.images.masks import draw_outline
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 UNKNOWN = -1
 AT_ONCE = 16
@@ -118,7 +118,7 @@ class Explainer:
 
 def explain_records(
     run_dir: Path,
-    records: Folders,
+    records: RecordsLike,
     keys: Sequence[str],
     *,
     split: str = "test",
@@ -148,7 +148,7 @@ def explain_records(
 
 
 def explain_keys(
-    explainer: Explainer, records: Folders, split: str, keys: Sequence[str]
+    explainer: Explainer, records: RecordsLike, split: str, keys: Sequence[str]
 ) -> list[Explanation]:
     """`explain_records` with a classifier that is loaded."""
     found: dict[str, Explanation] = {}
@@ -158,8 +158,8 @@ def explain_keys(
         found.setdefault(each.image_id, each)
     absent = [key for key in keys if key not in found]
     if absent:
-        held = RecordFolders.read(records)
-        raise MelanomaError(f"{held} has no image {absent[0]} in split {split!r}")
+        records = RecordSet.read(records)
+        raise MelanomaError(f"{records} has no image {absent[0]} in split {split!r}")
     return [found[key] for key in keys]
 
 
@@ -216,27 +216,27 @@ def load_run(
     )
 
 
-def split_of(explainer: Explainer, records: Folders, split: str) -> RecordFolders:
+def split_of(explainer: Explainer, records: RecordsLike, split: str) -> RecordSet:
     """Record folders as a classifier saw them: of one trained on a fold, divided by its folds.
 
     Raises:
         MelanomaError: a folder is unfinished or has other classes, an image stands in two, none
             has the split, or the classifier's folds divide others.
     """
-    held = RecordFolders.read(records)
-    if held.class_names != explainer.class_names:
+    records = RecordSet.read(records)
+    if records.class_names != explainer.class_names:
         raise MelanomaError(
             f"{explainer.name} was trained on the classes {', '.join(explainer.class_names)}; "
-            f"{held} has {', '.join(held.class_names)}"
+            f"{records} has {', '.join(records.class_names)}"
         )
-    held.refuse_repeated(DIVIDED if folds_of(explainer.config, split) else [split])
-    held = as_divided(held, explainer.config, Path(explainer.name), split)
-    held.shard_paths(split)
-    return held
+    records.refuse_repeated(DIVIDED if folds_of(explainer.config, split) else [split])
+    records = as_divided(records, explainer.config, Path(explainer.name), split)
+    records.shard_paths(split)
+    return records
 
 
 def explained_records(
-    explainer: Explainer, records: Folders, split: str, *, keys: Sequence[str] | None = None
+    explainer: Explainer, records: RecordsLike, split: str, *, keys: Sequence[str] | None = None
 ) -> Iterator[Explanation]:
     """Explain the images of a split, in the records' order.
 
@@ -249,8 +249,8 @@ def explained_records(
     Raises:
         MelanomaError: see `split_of`.
     """
-    held = split_of(explainer, records, split)
-    for batch in record_views(held, split, explainer.view, keys=keys, batch_size=AT_ONCE):
+    records = split_of(explainer, records, split)
+    for batch in record_views(records, split, explainer.view, keys=keys, batch_size=AT_ONCE):
         names = [name.decode("utf-8") for name in batch.pop("image/key").numpy()]
         yield from explained(explainer, names, batch.pop("image/encoded"), batch)
 

@@ -28,7 +28,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.evaluation.metrics.attention import Attention, attention, mean_attention
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 TABLE, SUMMARY, SHEET = "saliency.csv", "summary.json", "sheet.png"
 _REGIONS = ("lesion", "occlusions")
@@ -125,7 +125,7 @@ def write_explanations(
 
 def write_errors(
     explainer: Explainer,
-    records: Folders,
+    records: RecordsLike,
     output: Path,
     *,
     class_name: str,
@@ -160,8 +160,8 @@ def write_errors(
         raise MelanomaError(
             f"expected a class out of {', '.join(explainer.class_names)}; found {class_name}"
         )
-    held = split_of(explainer, records, split)
-    chosen = _errors(explainer, held, split, explainer.class_names.index(class_name))
+    records = split_of(explainer, records, split)
+    chosen = _errors(explainer, records, split, explainer.class_names.index(class_name))
     shown = {kind: keys[:count] for kind, keys in chosen.items()}
     if any(shown.values()):
         with published_folder(output, overwrite=overwrite) as folder:
@@ -170,7 +170,11 @@ def write_errors(
 
 
 def _write_sheets(
-    folder: Path, explainer: Explainer, records: Folders, split: str, shown: dict[str, list[str]]
+    folder: Path,
+    explainer: Explainer,
+    records: RecordsLike,
+    split: str,
+    shown: dict[str, list[str]],
 ) -> None:
     keys = [key for kind in shown.values() for key in kind]
     explanations = dict(zip(keys, explain_keys(explainer, records, split, keys)))
@@ -185,11 +189,11 @@ def _write_sheets(
 
 
 def _errors(
-    explainer: Explainer, held: RecordFolders, split: str, label: int
+    explainer: Explainer, records: RecordSet, split: str, label: int
 ) -> dict[str, list[str]]:
     """The wrong images about a class, `source/key`, the most confident first."""
     found: dict[str, list[tuple[float, str]]] = {"false_positives": [], "false_negatives": []}
-    for batch in encoded_records(held, split, batch_size=AT_ONCE):
+    for batch in encoded_records(records, split, batch_size=AT_ONCE):
         probabilities = explainer.explain(batch["image/encoded"])[PROBABILITIES].numpy()
         predicted = probabilities.argmax(axis=1) == label
         actual = batch["label"].numpy() == label
@@ -277,7 +281,7 @@ def _cells(share: Attention | None) -> tuple[object, object, object]:
     """What is undefined stays empty."""
     if share is None:
         return "", "", ""
-    values = (share.area_share, share.saliency_share, share.ratio)
+    values = (share.area_fraction, share.saliency_fraction, share.ratio)
     return tuple("" if np.isnan(value) else value for value in values)  # type: ignore[return-value]
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from melanoma_tf.images import loading
 from melanoma_tf.purification.purify import purify
 from melanoma_tf.records import schema, stream
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # Occlusions are sought, and images shown, at about the size that purification works at.
 _SHORT_SIDE_PX = 384
@@ -74,7 +74,7 @@ def _mask(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
 
 
 def encoded_records(
-    folders: Folders, split: str, *, keys: Sequence[str] | None = None, batch_size: int = 16
+    folders: RecordsLike, split: str, *, keys: Sequence[str] | None = None, batch_size: int = 16
 ) -> tf.data.Dataset:
     """The examples of a split in the records' order, not decoded.
 
@@ -99,7 +99,7 @@ def encoded_records(
 
 
 def record_views(
-    folders: Folders,
+    folders: RecordsLike,
     split: str,
     view: View,
     *,
@@ -117,17 +117,17 @@ def record_views(
     return stream.ordered(examples.batch(batch_size))
 
 
-def _records(folders: Folders, split: str, keys: Sequence[str] | None) -> tf.data.Dataset:
-    held = RecordFolders.read(folders)
-    copies = held.count(split=split, origin="purified")
-    keep = stream.both(held.keep(split), stream.counts_once if copies else None)
+def _records(folders: RecordsLike, split: str, keys: Sequence[str] | None) -> tf.data.Dataset:
+    records = RecordSet.read(folders)
+    copies = records.count(split=split, origin="purified")
+    keep = stream.both(records.keep(split), stream.is_not_purified_copy if copies else None)
     if keys is not None:
         keep = stream.both(keep, _named(keys))
-    records = stream.read_shards(held.shard_paths(split))
+    records = stream.read_shards(records.shard_paths(split))
     return records if keep is None else records.filter(keep)
 
 
-def _named(keys: Sequence[str]) -> stream.Keep:
+def _named(keys: Sequence[str]) -> stream.Predicate:
     wanted = tf.constant(list(keys), tf.string)
     return lambda serialized: tf.reduce_any(
         schema.parse(serialized, ("image/key",))["image/key"] == wanted

@@ -22,7 +22,7 @@ from melanoma_tf.datasets.splits import group_lesions
 from melanoma_tf.records import schema
 from melanoma_tf.records.manifest import Manifest, shard_paths
 from melanoma_tf.records.read import read_features
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 DIVIDED = ("train", "validation")
 _NAMING = ("image/key", "source", "origin", "origin/parent")
@@ -58,7 +58,7 @@ class FoldSettings:
 
 
 @dataclass(frozen=True)
-class FoldFolders(RecordFolders):
+class FoldedRecordSet(RecordSet):
     """Record folders of which `train` and `validation` are divided by folds.
 
     Attributes:
@@ -74,14 +74,14 @@ class FoldFolders(RecordFolders):
     fingerprint: str
 
     def count(self, **cell: Any) -> int:
-        """As `RecordFolders.count`, of the parts as they are divided here."""
+        """As `RecordSet.count`, of the parts as they are divided here."""
         return sum(
             number
             for row, number in self.cells.items()
             if all(cell.get(name) in (None, own) for name, own in zip(_CELL, row))
         )
 
-    def with_validation(self) -> RecordFolders:
+    def with_validation(self) -> RecordSet:
         """These: the held-out fold is their validation split."""
         return self
 
@@ -92,7 +92,7 @@ class FoldFolders(RecordFolders):
         return divided_shards(self)
 
     def keep(self, split: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
-        """See `RecordFolders.keep`. A purified copy follows its original.
+        """See `RecordSet.keep`. A purified copy follows its original.
 
         Generated examples are trained on in every fold.
         """
@@ -114,7 +114,7 @@ class FoldFolders(RecordFolders):
         return kept
 
 
-def divide_by_folds(held: RecordFolders, settings: FoldSettings) -> FoldFolders:
+def divide_by_folds(records: RecordSet, settings: FoldSettings) -> FoldedRecordSet:
     """See record folders with one fold held out for validation.
 
     Images of one patient, lesion or picture (as found when the records were built) share a fold,
@@ -123,17 +123,17 @@ def divide_by_folds(held: RecordFolders, settings: FoldSettings) -> FoldFolders:
     of folders or records. The records are read once.
 
     Args:
-        held: the folders.
+        records: the folders.
         settings: at least two folds.
 
     Raises:
         MelanomaError: fewer groups than folds.
     """
-    examples = list(_examples(held))
+    examples = list(_examples(records))
     rows = {lesion.name: lesion for origin, lesion in examples if origin != "generated"}
     names = sorted(rows)
     lesions = [rows[name] for name in names]
-    groups = group_lesions(lesions, _same_pictures(held.manifests, rows))
+    groups = group_lesions(lesions, _same_pictures(records.manifests, rows))
     classes = [lesion.diagnosis for lesion in lesions]
     folds = assign_folds(groups, classes, settings.folds, seed=settings.seed)
     assignment = dict(zip(names, folds))
@@ -142,31 +142,33 @@ def divide_by_folds(held: RecordFolders, settings: FoldSettings) -> FoldFolders:
         held_out = origin != "generated" and assignment[lesion.name] == settings.fold
         part = "validation" if held_out else "train"
         cells[part, lesion.diagnosis, lesion.source, origin] += 1
-    for manifest in held.manifests:
+    for manifest in records.manifests:
         for row in manifest.counts:
             if row.split not in DIVIDED:
                 cells[row.split, row.class_name, row.source, row.origin] += row.count
     digest = hashlib.sha256(repr(sorted(assignment.items())).encode()).hexdigest()
-    return FoldFolders(held.folders, held.manifests, assignment, settings.fold, cells, digest)
+    return FoldedRecordSet(
+        records.folders, records.manifests, assignment, settings.fold, cells, digest
+    )
 
 
-def divided_shards(held: RecordFolders) -> list[Path]:
+def divided_shards(records: RecordSet) -> list[Path]:
     """The shards of all folders that hold training or validation examples."""
     paths = [
         path
-        for folder, manifest in zip(held.folders, held.manifests)
+        for folder, manifest in zip(records.folders, records.manifests)
         for split in DIVIDED
         if split in manifest.splits()
         for path in shard_paths(folder, manifest, split)
     ]
     if not paths:
-        raise MelanomaError(f"{held}: expected training or validation examples; found none")
+        raise MelanomaError(f"{records}: expected training or validation examples; found none")
     return paths
 
 
-def _examples(held: RecordFolders) -> Iterator[tuple[str, Lesion]]:
+def _examples(records: RecordSet) -> Iterator[tuple[str, Lesion]]:
     """Origin and original of each training and validation example."""
-    for row in read_features(divided_shards(held), _FEATURES):
+    for row in read_features(divided_shards(records), _FEATURES):
         copied = row["origin"] == "purified"
         yield (
             row["origin"],
@@ -174,7 +176,7 @@ def _examples(held: RecordFolders) -> Iterator[tuple[str, Lesion]]:
                 key=row["origin/parent"] if copied else row["image/key"],
                 image_path=Path(),
                 mask_path=None,
-                diagnosis=held.class_names[row["label"]],
+                diagnosis=records.class_names[row["label"]],
                 source=row["source"],
                 split="train",
                 lesion_id=row["lesion/id"] or None,

@@ -58,7 +58,7 @@ class ClassificationLoss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Loss per image, float32 `(batch,)`, of labels and logits `(batch, classes)`."""
         logits = tf.cast(y_pred, tf.float32)
-        shares = class_shares(y_true, logits.shape[-1])
+        shares = class_fractions(y_true, logits.shape[-1])
         smoothing = self.label_smoothing
         shares = shares * (1.0 - smoothing) + smoothing / logits.shape[-1]
         log_probability = tf.nn.log_softmax(logits)
@@ -77,10 +77,10 @@ class ClassificationLoss(keras.losses.Loss):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def class_shares(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+def class_fractions(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
     """Labels, whichever form they have, as float32 `(batch, classes)`."""
     labels = tf.convert_to_tensor(labels)
-    if _are_shares(labels, num_classes):
+    if _is_soft(labels, num_classes):
         return tf.cast(labels, tf.float32)
     return tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), num_classes)
 
@@ -232,11 +232,11 @@ def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric
 
 def _class_numbers(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Labels, whichever form they have, as int64 `(batch,)`."""
-    if _are_shares(labels, logits.shape[-1]):
+    if _is_soft(labels, logits.shape[-1]):
         return tf.argmax(labels, -1)
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)
 
 
-def _are_shares(labels: tf.Tensor, num_classes: int) -> bool:
+def _is_soft(labels: tf.Tensor, num_classes: int) -> bool:
     """Whether labels are shares of the classes, not class numbers."""
     return labels.shape.rank == 2 and labels.shape[-1] == num_classes

@@ -9,7 +9,7 @@ from typing import Any
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
-from melanoma_tf.evaluation.score import Judged, groups_of
+from melanoma_tf.evaluation.score import LabelledPredictions, groups_of
 
 # What thresholds are chosen under; under other circumstances they may not hold.
 _CIRCUMSTANCES = ("calibrated", "tta", "purify", "combine")
@@ -32,22 +32,26 @@ class Thresholds:
     images_sha256: str
 
 
-def own_points(judged: Judged, rounds: int, seed: int) -> Points:
+def in_sample_points(labelled: LabelledPredictions, rounds: int, seed: int) -> Points:
     """The operating points of thresholds chosen on the very images: optimistic."""
-    predictions = judged.predictions
+    predictions = labelled.predictions
     assert predictions.labels is not None  # every judged image has an entry
     chosen = choose_thresholds(predictions.labels, predictions.scores, predictions.class_names)
-    return _points(judged, chosen, rounds, seed)
+    return _points(labelled, chosen, rounds, seed)
 
 
-def carried_points(
-    source: Thresholds | None, judged: Judged, here: dict[str, Any], rounds: int, seed: int
+def transferred_points(
+    source: Thresholds | None,
+    labelled: LabelledPredictions,
+    here: dict[str, Any],
+    rounds: int,
+    seed: int,
 ) -> dict[str, Any]:
     """The operating points of thresholds from elsewhere.
 
     Args:
         source: the thresholds, if there are any.
-        judged: the images scored.
+        labelled: the images scored.
         here: how they are scored: `_CIRCUMSTANCES` and `images_sha256`.
         rounds: of the bootstrap.
         seed: of the bootstrap.
@@ -65,7 +69,7 @@ def carried_points(
         if name in source.chosen_on and source.chosen_on[name] != here[name]
     ]
     return {
-        "carried_over": _points(judged, source.by_class, rounds, seed),
+        "carried_over": _points(labelled, source.by_class, rounds, seed),
         "carried_over_from": {
             "file": str(source.file),
             "chosen_on": source.chosen_on,
@@ -121,16 +125,19 @@ def _chosen_in(file: Path, metrics: dict[str, Any]) -> Thresholds:
 
 
 def _points(
-    judged: Judged, by_class: dict[str, dict[str, float | None]], rounds: int, seed: int
+    labelled: LabelledPredictions,
+    by_class: dict[str, dict[str, float | None]],
+    rounds: int,
+    seed: int,
 ) -> Points:
-    predictions = judged.predictions
+    predictions = labelled.predictions
     assert predictions.labels is not None  # every judged image has an entry
     return at_thresholds(
         predictions.labels,
         predictions.scores,
         predictions.class_names,
         by_class,
-        groups_of(judged)[0],
+        groups_of(labelled)[0],
         rounds=rounds,
         seed=seed,
     )

@@ -25,7 +25,7 @@ _DECAY_PER_STEP = 10.0
 
 
 @dataclass(frozen=True)
-class Fitting:
+class OptimizationSettings:
     """How a classifier is fitted.
 
     Attributes:
@@ -85,7 +85,7 @@ class Fitting:
 
 def compile_classifier(
     model: keras.Model,
-    fitting: Fitting,
+    fitting: OptimizationSettings,
     *,
     counts: Sequence[int],
     steps_per_epoch: int,
@@ -95,7 +95,7 @@ def compile_classifier(
 
     Args:
         model: what `backbones.classifier.build_classifier` returns.
-        fitting: see `Fitting`.
+        fitting: see `OptimizationSettings`.
         counts: training images by class; metrics leave out the classes that have none.
         steps_per_epoch: batches in an epoch.
         epochs: in all.
@@ -128,7 +128,9 @@ def compile_classifier(
     return model
 
 
-def _optimizer(fitting: Fitting, steps_per_epoch: int, epochs: int) -> keras.optimizers.Optimizer:
+def _optimizer(
+    fitting: OptimizationSettings, steps_per_epoch: int, epochs: int
+) -> keras.optimizers.Optimizer:
     rate = _learning_rate(fitting, steps_per_epoch, epochs)
     if fitting.optimizer == "adam":
         return keras.optimizers.Adam(rate)
@@ -142,7 +144,7 @@ def _optimizer(fitting: Fitting, steps_per_epoch: int, epochs: int) -> keras.opt
 
 
 def _learning_rate(
-    fitting: Fitting, steps_per_epoch: int, epochs: int
+    fitting: OptimizationSettings, steps_per_epoch: int, epochs: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     schedules = keras.optimizers.schedules
     if fitting.schedule == "step":

@@ -22,9 +22,9 @@ from melanoma_tf.evaluation.predictions import Predictions, read_predictions
 from melanoma_tf.evaluation.report.charts import charts
 from melanoma_tf.evaluation.report.content import DataFolder, ReportContent, TrainedRun
 from melanoma_tf.evaluation.report.render import render_report
-from melanoma_tf.evaluation.score import judge, prepared
+from melanoma_tf.evaluation.score import align_with_truth, prepared
 from melanoma_tf.records.manifest import Manifest, read_manifest
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
 
@@ -37,7 +37,7 @@ RunFolders = Union[Path, Sequence[Path]]
 def write_report(
     output: Path,
     run_dirs: RunFolders,
-    records: Folders,
+    records: RecordsLike,
     predictions: Predictions,
     metrics: Mapping[str, Any],
     *,
@@ -154,8 +154,10 @@ def _gathered(
     names = [str(each) for each in evaluated]
     data = tuple(_data_folders(runs, names, metrics["split"], moved))
     # What was predicted is looked for in the folders that were evaluated.
-    held = [each.place for each in data if each.manifest is not None and "evaluation" in each.use]
-    mistakes, note = find_mistakes(predictions, folders, held, metrics, examples)
+    records = [
+        each.place for each in data if each.manifest is not None and "evaluation" in each.use
+    ]
+    mistakes, note = find_mistakes(predictions, folders, records, metrics, examples)
     of_first = [each for each in data if each.path in _trained_on(runs[0])]
     return ReportContent(
         split=metrics["split"],
@@ -175,8 +177,8 @@ def _paths(given: Path | str | Sequence[Path | str]) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
 
 
-def _record_paths(records: Folders) -> list[Path]:
-    return list(records.folders) if isinstance(records, RecordFolders) else _paths(records)
+def _record_paths(records: RecordsLike) -> list[Path]:
+    return list(records.folders) if isinstance(records, RecordSet) else _paths(records)
 
 
 def _trained(folder: Path) -> TrainedRun:
@@ -189,7 +191,9 @@ def _trained(folder: Path) -> TrainedRun:
 
 def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path) -> None:
     """Raise `MelanomaError` where `metrics.json` is not of these predictions."""
-    found = task_scores(prepared(judge(predictions)), np.ones(len(predictions.image_ids)))
+    found = task_scores(
+        prepared(align_with_truth(predictions)), np.ones(len(predictions.image_ids))
+    )
     for name, area in found["auc"].items():
         told = metrics["auc"].get(name)
         if (area is None) != (told is None) or (area is not None and abs(area - told) > 1e-9):
@@ -213,7 +217,7 @@ def _data_folders(
         yield _located(name, use, same, moved)
     for name in evaluated:
         if name not in shards:
-            yield _located(name, "evaluation", lambda held: split in held.splits(), moved)
+            yield _located(name, "evaluation", lambda records: split in records.splits(), moved)
 
 
 def _trained_on(run: TrainedRun) -> dict[str, dict[str, str]]:

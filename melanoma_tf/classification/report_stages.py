@@ -9,7 +9,7 @@ from typing import Any
 from melanoma_tf.classification.expansion_plan import ORIGINS, grow, recipe_named
 from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
 from melanoma_tf.evaluation.report.content import Counts, DataFolder, Stage
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 _NAMES = {"real": "real images", "purified": "+ purified", "generated": "+ generated"}
 
@@ -29,11 +29,11 @@ def growth_stages(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> t
     if not folders or any(folder.manifest is None for folder in folders):
         return ()
     batches = config.get("batches", {"balance": config.get("balance", "none")})
-    held = _trained_on(config, folders)
+    records = _trained_on(config, folders)
     wanted = batches.get("origins") or ORIGINS
     counts = {
         name: {
-            origin: held.count(split="train", class_name=name, origin=origin)
+            origin: records.count(split="train", class_name=name, origin=origin)
             if origin in wanted
             else 0
             for origin in ORIGINS
@@ -44,18 +44,18 @@ def growth_stages(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> t
     if batches.get("plan"):
         epoch = _planned(counts, batches["plan"])
     elif batches.get("balance") == "batch":
-        epoch = _balanced(counts, config["batch_size"], batches.get("generated_share"))
+        epoch = _balanced(counts, config["batch_size"], batches.get("generated_fraction"))
     return (*_images(counts), *epoch)
 
 
-def _trained_on(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> RecordFolders:
+def _trained_on(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> RecordSet:
     """The folders as the training saw them: with a fold held out, where it did."""
-    held = RecordFolders(
+    records = RecordSet(
         tuple(folder.place for folder in folders),
         tuple(folder.manifest for folder in folders if folder.manifest is not None),
     )
     folds = FoldSettings(**config.get("cross_validation", {}))
-    return divide_by_folds(held, folds) if folds.folds else held
+    return divide_by_folds(records, folds) if folds.folds else records
 
 
 def _images(counts: Counts) -> Iterator[Stage]:
@@ -86,7 +86,7 @@ def _planned(counts: Counts, plan: str) -> Iterator[Stage]:
     yield Stage(f"an epoch by the plan {plan}", "examples", seen)
 
 
-def _balanced(counts: Counts, batch_size: int, generated_share: float | None) -> Iterator[Stage]:
+def _balanced(counts: Counts, batch_size: int, generated_fraction: float | None) -> Iterator[Stage]:
     """An epoch of equally many examples of each class, in expectation."""
     total = sum(sum(row.values()) for row in counts.values())
     present = [name for name, row in counts.items() if sum(row.values())]
@@ -97,8 +97,8 @@ def _balanced(counts: Counts, batch_size: int, generated_share: float | None) ->
         if name not in present:
             continue
         share = row["generated"] / sum(row.values())
-        if generated_share is not None:
-            share = min(share, generated_share)
+        if generated_fraction is not None:
+            share = min(share, generated_fraction)
         of_class = examples / len(present)
         others = sum(row.values()) - row["generated"]
         for origin in ORIGINS:

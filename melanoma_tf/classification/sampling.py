@@ -14,16 +14,16 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from melanoma_tf.classification.batches import BatchSettings
-from melanoma_tf.classification.expansion_plan import ORIGINS, GrowthRecipe
+from melanoma_tf.classification.expansion_plan import ORIGINS, ExpansionPlan
 from melanoma_tf.records import schema, stream
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 _REAL = ("real", "purified")
 _HASH_BUCKETS = 2**31 - 1
 
 
 def draw_examples(
-    held: RecordFolders,
+    records: RecordSet,
     settings: BatchSettings,
     *,
     seed: int,
@@ -33,7 +33,7 @@ def draw_examples(
     """The stream of training examples.
 
     Args:
-        held: record folders with training examples.
+        records: record folders with training examples.
         settings: which are seen how often.
         seed: of the order.
         window: records that are shuffled among each other.
@@ -42,14 +42,14 @@ def draw_examples(
     Raises:
         MelanomaError: see `BatchSettings.check`, or no folder has a `train` split.
     """
-    paths = held.shard_paths("train")
-    settings.check(held)
+    paths = records.shard_paths("train")
+    settings.check(records)
     recipe = settings.recipe
     if settings.balance == "batch":
-        balanced = _balanced(held, settings, seed, window, first_example)
+        balanced = _balanced(records, settings, seed, window, first_example)
         return balanced.map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
     keep = None
-    if settings.images(held) != held.count(split="train"):
+    if settings.images(records) != records.count(split="train"):
         keep = _belongs(settings.origins)
     draw = functools.partial(
         stream.shuffled_stream,
@@ -57,19 +57,19 @@ def draw_examples(
         seed=seed,
         window=window,
         first_example=first_example,
-        keep=stream.both(keep, held.keep("train")),
+        keep=stream.both(keep, records.keep("train")),
     )
-    examples = sum(settings.examples_by_class(held))
+    examples = sum(settings.examples_by_class(records))
     if recipe is None:
         return draw(examples).map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
-    expand = _expansion(recipe, held.class_names, seed)
+    expand = _expansion(recipe, records.class_names, seed)
     # Every pass over the records shows each image in one view, so that all epoch long the stream
     # is mixed like the whole.
     planned = draw(examples // len(recipe.views), expand=expand)
     return planned.map(lambda number, example: (number, *example))
 
 
-def view_table(recipe: GrowthRecipe) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+def view_table(recipe: ExpansionPlan) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
     """The views of a plan: those of images as they are, then those of their mirror images.
 
     Returns:
@@ -86,7 +86,7 @@ def view_table(recipe: GrowthRecipe) -> tuple[npt.NDArray[np.bool_], npt.NDArray
     return np.array(flips, np.bool_), np.array(places, np.float32)
 
 
-def _expansion(recipe: GrowthRecipe, class_names: tuple[str, ...], seed: int) -> stream.Expand:
+def _expansion(recipe: ExpansionPlan, class_names: tuple[str, ...], seed: int) -> stream.Expand:
     """Each record once, or twice where it is mirrored, with one of its views that are left."""
     views = len(recipe.views)
     mirrored = np.array(
@@ -123,18 +123,18 @@ def _expansion(recipe: GrowthRecipe, class_names: tuple[str, ...], seed: int) ->
 
 
 def _balanced(
-    held: RecordFolders, settings: BatchSettings, seed: int, window: int, first_example: int
+    records: RecordSet, settings: BatchSettings, seed: int, window: int, first_example: int
 ) -> tf.data.Dataset:
     """One example of each class in turn, so that any run of them is balanced to within one."""
-    classes = len(held.class_names)
+    classes = len(records.class_names)
     turn, within = divmod(first_example, classes)
-    by_class = [_of_class(held, settings, label, seed, window, turn) for label in range(classes)]
+    by_class = [_of_class(records, settings, label, seed, window, turn) for label in range(classes)]
     turns = tf.data.Dataset.zip(tuple(by_class)).map(lambda *drawn: tf.stack(drawn))
     return turns.unbatch().enumerate(turn * classes).skip(within)
 
 
 def _of_class(
-    held: RecordFolders,
+    records: RecordSet,
     settings: BatchSettings,
     label: int,
     seed: int,
@@ -142,21 +142,24 @@ def _of_class(
     first_example: int,
 ) -> tf.data.Dataset:
     """The stream of a class: serialised records."""
-    name = held.class_names[label]
+    name = records.class_names[label]
 
     def draw(origins: tuple[str, ...], own_seed: int, first: int) -> tf.data.Dataset:
         numbered = stream.shuffled_stream(
-            held.shard_paths("train"),
-            settings.count(held, name, *origins),
+            records.shard_paths("train"),
+            settings.count(records, name, *origins),
             seed=own_seed,
             window=window,
             first_example=first,
-            keep=stream.both(_belongs(origins or settings.origins, label), held.keep("train")),
+            keep=stream.both(_belongs(origins or settings.origins, label), records.keep("train")),
         )
         return numbered.map(lambda _, serialized: serialized)
 
-    everything, generated = settings.count(held, name), settings.count(held, name, "generated")
-    share = settings.generated_share
+    everything, generated = (
+        settings.count(records, name),
+        settings.count(records, name, "generated"),
+    )
+    share = settings.generated_fraction
     if share is None or generated / everything <= share:
         return draw((), seed + label, first_example)
     real = tuple(origin for origin in settings.origins or _REAL if origin in _REAL)

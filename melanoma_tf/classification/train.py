@@ -19,11 +19,11 @@ from melanoma_tf.classification.batches import BatchSettings
 from melanoma_tf.classification.calibrate import calibrate_trained
 from melanoma_tf.classification.cross_validation import fold_config, training_view
 from melanoma_tf.classification.folds import FoldSettings
-from melanoma_tf.classification.optimization import Fitting, compile_classifier
+from melanoma_tf.classification.optimization import OptimizationSettings, compile_classifier
 from melanoma_tf.classification.purified_inputs import purified_inputs
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.networks import SHIPPED
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.run_config import further_folders, run_config
 from melanoma_tf.training.validation import validation_records
 
@@ -41,7 +41,7 @@ class ClassifierSettings:
         resize_px: see `classification.data.ClassifierInputs`.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
-        fitting: see `classification.optimization.Fitting`.
+        fitting: see `classification.optimization.OptimizationSettings`.
         average_momentum, patience: see `training.TrainingSettings`.
         batches: see `classification.batches.BatchSettings`.
         purify, purify_method: see `classification.data.ClassifierInputs`.
@@ -58,7 +58,7 @@ class ClassifierSettings:
     resize_px: int = 0
     epochs: int = 30
     batch_size: int = 32
-    fitting: Fitting = field(default_factory=Fitting)
+    fitting: OptimizationSettings = field(default_factory=OptimizationSettings)
     average_momentum: float = 0.0
     patience: int = 0
     batches: BatchSettings = field(default_factory=BatchSettings)
@@ -85,13 +85,13 @@ class ClassifierSettings:
 
 
 def train_classifier(
-    records: Folders,
+    records: RecordsLike,
     run_dir: Path,
     settings: ClassifierSettings,
     *,
     resume: bool = False,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train on the `train` split, choose the best epoch on `validation`, and calibrate on it.
 
@@ -102,7 +102,7 @@ def train_classifier(
         settings: see `ClassifierSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
         overwrite: replace a run that is there.
-        report: takes one line per epoch, and warnings.
+        log: takes one line per epoch, and warnings.
 
     Returns:
         The history: for each metric its value by epoch.
@@ -113,12 +113,12 @@ def train_classifier(
             existing run folder, a loss that is not finite.
     """
     strategy = training.make_strategy(settings.strategy, settings.replicas)
-    held = RecordFolders.read(records)
-    held.check_mixture()
-    held = training_view(held, settings.cross_validation, report)
-    settings.batches.check(held)
-    counts = _counts_by_class(held, settings, report)
-    settings = dataclasses.replace(settings, image_size_px=_image_size(settings, held))
+    records = RecordSet.read(records)
+    records.check_mixture()
+    records = training_view(records, settings.cross_validation, log)
+    settings.batches.check(records)
+    counts = _counts_by_class(records, settings, log)
+    settings = dataclasses.replace(settings, image_size_px=_image_size(settings, records))
     inputs = classifier_inputs(dataclasses.asdict(settings), settings.batch_size)
     schedule = _schedule(settings, math.ceil(sum(counts) / settings.batch_size))
 
@@ -132,16 +132,16 @@ def train_classifier(
         )
 
     return training.fit(
-        lambda: _build(settings, len(held.class_names)),
+        lambda: _build(settings, len(records.class_names)),
         compile_model,
-        training=lambda done: pipeline.training_batches(held, inputs, first_example=done),
-        validation=_validation(held, inputs, report),
+        training=lambda done: pipeline.training_batches(records, inputs, first_example=done),
+        validation=_validation(records, inputs, log),
         strategy=strategy,
         settings=schedule,
-        run=training.Run(run_dir, _config(held, settings), resume, overwrite, held.folders),
+        run=training.Run(run_dir, _config(records, settings), resume, overwrite, records.folders),
         examples_per_step=settings.batch_size,
-        finish=lambda folder: calibrate_trained(folder, held, inputs, report),
-        report=report,
+        finish=lambda folder: calibrate_trained(folder, records, inputs, log),
+        log=log,
     )
 
 
@@ -182,48 +182,48 @@ def classifier_inputs(config: dict[str, Any], batch_size: int) -> pipeline.Class
     )
 
 
-def _image_size(settings: ClassifierSettings, held: RecordFolders) -> int:
+def _image_size(settings: ClassifierSettings, records: RecordSet) -> int:
     """The size asked for, else the crop that needs no enlargement of the records' images."""
     if settings.image_size_px:
         return settings.image_size_px
-    stored = int(held.manifests[0].settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX))
+    stored = int(records.manifests[0].settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX))
     return min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
 
 
 def _counts_by_class(
-    held: RecordFolders, settings: ClassifierSettings, report: Callable[[str], None]
+    records: RecordSet, settings: ClassifierSettings, log: Callable[[str], None]
 ) -> list[int]:
     """Training examples of an epoch by class; fewer than two classes with any are an error."""
-    names = held.class_names
-    counts = settings.batches.examples_by_class(held)
+    names = records.class_names
+    counts = settings.batches.examples_by_class(records)
     absent = ", ".join(name for name, count in zip(names, counts) if not count)
     if sum(count > 0 for count in counts) < 2:
         raise MelanomaError(
-            f"{held}: expected training examples of at least two classes; "
+            f"{records}: expected training examples of at least two classes; "
             f"there are none of {absent}"
         )
     if absent:
-        report(f"warning: no training example of {absent}; it cannot be learned")
+        log(f"warning: no training example of {absent}; it cannot be learned")
     return counts
 
 
 def _validation(
-    held: RecordFolders,
+    records: RecordSet,
     inputs: pipeline.ClassifierInputs,
-    report: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    chosen = validation_records(held, report)
+    chosen = validation_records(records, log)
     if chosen is None:
         return None
     batches = pipeline.evaluation_batches(chosen, "validation", inputs)
     return batches.map(lambda batch: (batch["image"], batch["label"]))
 
 
-def _config(held: RecordFolders, settings: ClassifierSettings) -> dict[str, Any]:
+def _config(records: RecordSet, settings: ClassifierSettings) -> dict[str, Any]:
     return {
-        **run_config(KIND, held.folders[0], held.manifests[0], settings),
-        **further_folders(held),
-        **fold_config(held),
-        "taxonomy": held.taxonomy,
-        "class_names": list(held.class_names),
+        **run_config(KIND, records.folders[0], records.manifests[0], settings),
+        **further_folders(records),
+        **fold_config(records),
+        "taxonomy": records.taxonomy,
+        "class_names": list(records.class_names),
     }

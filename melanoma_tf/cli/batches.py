@@ -32,7 +32,7 @@ _OPTIONS = (
         help="batch: equally many images of each class in every mini-batch.",
     ),
     click.option(
-        "--generated-share",
+        "--generated-fraction",
         type=float,
         metavar="SHARE",
         help="With --balance batch: at most this share of each class is generated, as 0.26.",
@@ -61,7 +61,7 @@ def batches_options(command: Command) -> Command:
         origins: tuple[str, ...],
         plan: str,
         balance: str,
-        generated_share: float | None,
+        generated_fraction: float | None,
         preset_name: str,
         no_augment: bool,
         cutout: float | None,
@@ -76,7 +76,7 @@ def batches_options(command: Command) -> Command:
                 tuple(dict.fromkeys(origins)),
                 plan,
                 balance,
-                generated_share,
+                generated_fraction,
                 augmentation_of(
                     "none" if no_augment else preset_name,
                     cutout=cutout,

@@ -32,7 +32,7 @@ def demo(work_dir: Path, images: int, epochs: int, seed: int, overwrite: bool) -
     from melanoma_tf.workflows.demo import DemoSettings, run_demo
 
     settings = DemoSettings(images=images, epochs=epochs, seed=seed)
-    result = run_demo(work_dir, settings, overwrite=overwrite, report=click.echo)
+    result = run_demo(work_dir, settings, overwrite=overwrite, log=click.echo)
     made = [(name, str(path), f"{seconds:.1f}") for name, path, seconds in result.stages]
     table("The demo made", ("stage", "output", "seconds"), made)
     aucs = {**result.metrics["auc"], "mean": result.metrics["mean_auc"]}

@@ -143,15 +143,15 @@ def _explain_files(
 
 def _explain_records(explainer: Explainer, output: Path, settings: dict[str, Any]) -> None:
     from melanoma_tf.classification.explain import explained_records
-    from melanoma_tf.records.record_set import RecordFolders
+    from melanoma_tf.records.record_set import RecordSet
 
     records, split = settings["records"] or explainer.records, settings["split"]
     if settings["pictures"] is None:
         settings["pictures"] = _PICTURES_OF_RECORDS
-    held = RecordFolders.read(records)
+    records = RecordSet.read(records)
     results = explained_records(explainer, records, split)
-    about = {"records": [str(folder) for folder in held.folders], "split": split}
-    _write(results, held.count(split=split), explainer, output, settings, about)
+    about = {"records": [str(folder) for folder in records.folders], "split": split}
+    _write(results, records.count(split=split), explainer, output, settings, about)
 
 
 def _write(
@@ -184,7 +184,7 @@ def _show(summary: dict[str, Any]) -> None:
                 continue
             limits = mean["interval"]
             between = f" ({limits['low']:.2f} to {limits['high']:.2f})" if limits else ""
-            shares = (f"{mean['area_share']:.1%}", f"{mean['saliency_share']:.1%}")
+            shares = (f"{mean['area_fraction']:.1%}", f"{mean['saliency_fraction']:.1%}")
             ratio = f"{mean['ratio']:.2f}{between}"
             rows.append((group, region.replace("_", " "), mean["images"], *shares, ratio))
     if rows:

@@ -116,14 +116,16 @@ _STACK = (
 
 
 def fitting_options(command: Command) -> Command:
-    """The options of `classification.optimization.Fitting`, handed on as one `fitting`."""
+    """The options of `OptimizationSettings`, handed on as one `fitting`."""
 
     @functools.wraps(command)
     def with_fitting(**given: Any) -> Any:
-        from melanoma_tf.classification.optimization import Fitting
+        from melanoma_tf.classification.optimization import OptimizationSettings
 
-        names = [field.name for field in dataclasses.fields(Fitting)]
-        return command(fitting=Fitting(**{name: given.pop(name) for name in names}), **given)
+        names = [field.name for field in dataclasses.fields(OptimizationSettings)]
+        return command(
+            fitting=OptimizationSettings(**{name: given.pop(name) for name in names}), **given
+        )
 
     for option in reversed(_STACK):
         with_fitting = option(with_fitting)

@@ -63,7 +63,7 @@ def generate(
 
     settings = GenerationSettings(latent_size=latent_size or 0, **chosen)
     manifest = generate_records(
-        run_dir, output, settings, records=records, overwrite=overwrite, report=click.echo
+        run_dir, output, settings, records=records, overwrite=overwrite, log=click.echo
     )
     rows = [(name, manifest.count(class_name=name)) for name in manifest.class_names]
     table(f"{output} ({manifest.taxonomy})", ("class", "generated"), rows)

@@ -38,7 +38,7 @@ def plan(records: tuple[Path, ...], counts: Path | None, recipe: str) -> None:
 
     Figure 7 of Bisla et al. 2019. A folder that `purify` made holds the originals too.
     """
-    from melanoma_tf.classification.expansion_plan import generated_share, grow, recipe_named
+    from melanoma_tf.classification.expansion_plan import generated_fraction, grow, recipe_named
 
     if records and counts:
         raise MelanomaError("expected --records or --counts; found both")
@@ -49,7 +49,7 @@ def plan(records: tuple[Path, ...], counts: Path | None, recipe: str) -> None:
     cells = [tuple(getattr(row, name) for name in names) for row in rows]
     total = ("all", *(sum(row[column] for row in cells) for column in range(1, len(names))))
     table(f"training examples, recipe {recipe}", columns, [*cells, total])
-    click.echo(f"generated: {generated_share(rows):.0%} of the examples")
+    click.echo(f"generated: {generated_fraction(rows):.0%} of the examples")
     click.echo(f"`train classifier --plan {recipe}` makes epochs of exactly these examples")
 
 

@@ -101,7 +101,7 @@ def purify(
         segmenter = "none"
     shared = {
         "networks": _networks(method, run_dir, detector, given),
-        "find_lesion": _lesion_finder(segmenter),
+        "segment_lesion": _lesion_finder(segmenter),
         "workers": available_cores() if workers is None else workers,
         "overwrite": overwrite,
         "progress": functools.partial(_bar, "purifying"),
@@ -162,10 +162,10 @@ def _purify_records(
 def _lesion_finder(segmenter: str) -> Callable[[Any], Any] | None:
     if segmenter == "none":  # Without it, TensorFlow need not be loaded.
         return None
-    from melanoma_tf.segmentation.predict import load_finder
+    from melanoma_tf.segmentation.predict import load_lesion_segmenter
 
-    finder = load_finder(None if segmenter == "shipped" else Path(segmenter))
-    return lambda image: finder.mask(image).numpy()
+    segmenter = load_lesion_segmenter(None if segmenter == "shipped" else Path(segmenter))
+    return lambda image: segmenter.mask(image).numpy()
 
 
 def _networks(method: str, run_dir: Path | None, detector: str, masks_given: bool) -> Any:

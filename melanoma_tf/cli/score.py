@@ -67,18 +67,18 @@ def classifier(
     from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.evaluation.predictions import read_predictions
-    from melanoma_tf.evaluation.score import judge, score_predictions, with_softmax
+    from melanoma_tf.evaluation.score import align_with_truth, score_predictions, with_softmax
     from melanoma_tf.evaluation.truth import read_truth
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
     names = None if taxonomy is None else taxonomy_named(taxonomy).classes
     read = read_predictions(predictions, names)
-    judged = judge(
+    labelled = align_with_truth(
         with_softmax(read) if use_softmax else read, None if truth is None else read_truth(truth)
     )
     result = score_predictions(
-        judged, rounds=rounds, seed=seed, min_tpr=min_tpr, watch=rounds_bar(rounds)
+        labelled, rounds=rounds, seed=seed, min_tpr=min_tpr, watch=rounds_bar(rounds)
     )
     result["softmax"] = use_softmax
     if json_path is not None:  # first: the reader of a pipe may be gone before the last table

@@ -11,7 +11,7 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress
 
 if TYPE_CHECKING:
-    from melanoma_tf.segmentation.lesion_segmenter import LesionFinder
+    from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 
 
 @click.command()
@@ -68,30 +68,30 @@ def segment(
     An image without a lesion may give an empty mask. Research software. Not a medical device.
     """
     from melanoma_tf.core.outputs import refuse_existing
-    from melanoma_tf.segmentation.predict import load_finder, segment_records
+    from melanoma_tf.segmentation.predict import load_lesion_segmenter, segment_records
 
     refuse_existing(output, overwrite, [source, *([run_dir] if run_dir else [])])
-    finder = load_finder(
+    segmenter = load_lesion_segmenter(
         run_dir, adapt=adapt, flips=flips, refine=refine, largest_only=largest_only
     )
     if (source / "manifest.json").is_file():
         filled = segment_records(
             source,
             output,
-            finder,
+            segmenter,
             batch_size=batch_size,
             overwrite=overwrite,
             progress=lambda examples, total: progress(examples, label="segment", total=total),
         )
         click.echo(f"wrote {output}: {filled:,} masks filled in")
         return
-    _segment_images(source, output, finder, overlay, batch_size, overwrite)
+    _segment_images(source, output, segmenter, overlay, batch_size, overwrite)
 
 
 def _segment_images(
     source: Path,
     output: Path,
-    finder: LesionFinder,
+    segmenter: LesionSegmenter,
     overlay: bool,
     batch_size: int,
     overwrite: bool,
@@ -101,7 +101,7 @@ def _segment_images(
     from melanoma_tf.segmentation.predict import image_files, segment_files
 
     paths = image_files(source)
-    results = segment_files(paths, finder, overlay=overlay, batch_size=batch_size)
+    results = segment_files(paths, segmenter, overlay=overlay, batch_size=batch_size)
     bad = []
     with published_folder(output, overwrite=overwrite) as folder:
         if overlay:

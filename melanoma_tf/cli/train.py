@@ -114,9 +114,7 @@ def classifier(
     from melanoma_tf.classification.train import ClassifierSettings, train_classifier
 
     resolved = ClassifierSettings(image_size_px=image_size_px or 0, **settings)
-    train_classifier(
-        records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo
-    )
+    train_classifier(records, run_dir, resolved, resume=resume, overwrite=overwrite, log=click.echo)
     click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
 
 

@@ -25,14 +25,14 @@ from melanoma_tf.cli.train import train
 )
 @options.start_weights
 @click.option(
-    "--clean-share",
+    "--clean-fraction",
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
     help="Share of the squares that nothing is drawn on.",
 )
 @click.option(
-    "--coarse-share",
+    "--coarse-fraction",
     type=click.FloatRange(0, 1),
     default=0.4,
     show_default=True,
@@ -74,9 +74,7 @@ def occlusion_detector(
     from melanoma_tf.purification.detector.train import DetectorSettings, train_detector
 
     resolved = DetectorSettings(**settings)
-    train_detector(
-        records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo
-    )
+    train_detector(records, run_dir, resolved, resume=resume, overwrite=overwrite, log=click.echo)
     click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
 
 

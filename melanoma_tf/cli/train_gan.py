@@ -76,7 +76,7 @@ _STABILISERS = (
                  help="Of the moving average of the weights that images are drawn from."),
     click.option("--patience", type=click.IntRange(min=0), default=0,
                  help="Stop after so many epochs without a smaller distance; 0: never."),
-    click.option("--collapse-share", type=click.FloatRange(0, 1), default=0.5,
+    click.option("--collapse-fraction", type=click.FloatRange(0, 1), default=0.5,
                  show_default=True,
                  help="Warn below this share of the real images' diversity."),
 )  # fmt: skip
@@ -154,7 +154,7 @@ def _train(
     from melanoma_tf.generation.train import GanSettings, train_gan
 
     resolved = GanSettings(class_names, coupled, int(image_size_px), **settings)
-    train_gan(records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo)
+    train_gan(records, run_dir, resolved, resume=resume, overwrite=overwrite, log=click.echo)
     click.echo(f"generator: {run_dir / 'model.keras'}   grids: tensorboard --logdir {run_dir}")
 
 

@@ -50,14 +50,14 @@ def _weight(name: str, default: float, text: str) -> Any:
     help="Of the perceptual and the style loss: VGG-16, its weights' file, a classifier's run.",
 )
 @click.option(
-    "--classical-share",
+    "--classical-fraction",
     type=click.FloatRange(0, 1),
     default=0.25,
     show_default=True,
     help="Share of the pairs that the classical method makes; the others have random masks.",
 )
 @click.option(
-    "--detected-share",
+    "--detected-fraction",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
@@ -115,9 +115,7 @@ def inpainter(
     from melanoma_tf.purification.inpainter.train import InpainterSettings, train_inpainter
 
     resolved = InpainterSettings(**settings)
-    train_inpainter(
-        records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo
-    )
+    train_inpainter(records, run_dir, resolved, resume=resume, overwrite=overwrite, log=click.echo)
     click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
 
 

@@ -45,7 +45,7 @@ from melanoma_tf.cli.train import train
 )
 @click.option("--dropout", type=click.FloatRange(0, 0.9), default=0.0, show_default=True)
 @click.option("--colour-constancy", is_flag=True, help="Divide out the light's colour first.")
-@click.option("--skin-reference", is_flag=True, help="Divide out the skin's colour first.")
+@click.option("--skin-white-balance", is_flag=True, help="Divide out the skin's colour first.")
 @click.option("--chroma", is_flag=True, help="Hue and saturation as a point, with no jump at red.")
 @options.start_weights
 @options.epochs(100)
@@ -106,9 +106,7 @@ def segmenter(records: Path, run_dir: Path, resume: bool, overwrite: bool, **set
     from melanoma_tf.segmentation.train import SegmenterSettings, train_segmenter
 
     resolved = SegmenterSettings(**settings)
-    train_segmenter(
-        records, run_dir, resolved, resume=resume, overwrite=overwrite, report=click.echo
-    )
+    train_segmenter(records, run_dir, resolved, resume=resume, overwrite=overwrite, log=click.echo)
     click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
 
 

@@ -32,25 +32,27 @@ def assign_folds(
     """
     if folds < 2:
         raise MelanomaError(f"expected 2 folds or more; found {folds}")
-    held: dict[str, Counter[str]] = {}
+    members: dict[str, Counter[str]] = {}
     for group, name in zip(groups, class_names):
-        held.setdefault(group, Counter())[name] += 1
-    if len(held) < folds:
+        members.setdefault(group, Counter())[name] += 1
+    if len(members) < folds:
         raise MelanomaError(
             f"expected at least as many groups (patients, lesions, pictures) as the {folds} folds; "
-            f"found {len(held)}"
+            f"found {len(members)}"
         )
     totals = Counter(class_names)
 
     def weight(group: str) -> float:
         """How uneven the group could make the folds: the sum of its squared shares of classes."""
-        return sum((held[group][name] / totals[name]) ** 2 for name in sorted(held[group]))
+        return sum((members[group][name] / totals[name]) ** 2 for name in sorted(members[group]))
 
     filled = [Counter[str]() for _ in range(folds)]
     dealt: dict[str, int] = {}
-    for group in sorted(held, key=lambda group: (-weight(group), order_hash(seed, group), group)):
-        fold = min(range(folds), key=lambda index: _fullness(filled[index], held[group], totals))
-        filled[fold].update(held[group])
+    for group in sorted(
+        members, key=lambda group: (-weight(group), order_hash(seed, group), group)
+    ):
+        fold = min(range(folds), key=lambda index: _fullness(filled[index], members[group], totals))
+        filled[fold].update(members[group])
         dealt[group] = fold
     return [dealt[group] for group in groups]
 

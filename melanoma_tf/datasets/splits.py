@@ -226,8 +226,8 @@ def _strata(
     done = frozenset(kept)
     rarest: dict[str, str] = {}
     for lesion, group in zip(lesions, groups):
-        held = rarest.setdefault(group, lesion.diagnosis)
-        if (counts[lesion.diagnosis], lesion.diagnosis) < (counts[held], held):
+        records = rarest.setdefault(group, lesion.diagnosis)
+        if (counts[lesion.diagnosis], lesion.diagnosis) < (counts[records], records):
             rarest[group] = lesion.diagnosis
     strata: dict[str, list[str]] = defaultdict(list)
     for group, diagnosis in rarest.items():
@@ -240,12 +240,12 @@ def _deal(
     ordered: Sequence[str], sizes: Mapping[str, int], shares: Mapping[str, float]
 ) -> dict[str, str]:
     """Each group to the split that has the smallest part of what it is to get."""
-    open_shares = {split: share for split, share in shares.items() if share > 0}
-    filled = dict.fromkeys(open_shares, 0)
+    known_fractions = {split: share for split, share in shares.items() if share > 0}
+    filled = dict.fromkeys(known_fractions, 0)
     dealt = {}
     for group in ordered:
         # min keeps the first of equals: train before validation before test.
-        split = min(open_shares, key=lambda name: filled[name] / open_shares[name])
+        split = min(known_fractions, key=lambda name: filled[name] / known_fractions[name])
         filled[split] += sizes[group]
         dealt[group] = split
     return dealt

@@ -15,10 +15,10 @@ from melanoma_tf.evaluation.metrics.bootstrap import (
     resamples,
 )
 from melanoma_tf.evaluation.metrics.delong import difference_p_value, normal_interval
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_figures
+from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, class_areas
 from melanoma_tf.evaluation.predictions import Predictions, listed
-from melanoma_tf.evaluation.score import groups_of, judge, prepared
+from melanoma_tf.evaluation.score import align_with_truth, groups_of, prepared
 from melanoma_tf.evaluation.truth import Truth
 
 Blocks = Iterator[np.ndarray]
@@ -57,13 +57,13 @@ def compare_predictions(
     """
     if rounds < 2:
         raise MelanomaError(f"expected at least 2 bootstrap rounds, found {rounds}")
-    judged = judge(first, truth)
-    other = judge(_matched(second, first), truth)
-    tasks = [prepared(judged, min_tpr=min_tpr), prepared(other, min_tpr=min_tpr)]
-    groups, unit = groups_of(judged)
-    weights = judged.weights
+    labelled = align_with_truth(first, truth)
+    other = align_with_truth(_matched(second, first), truth)
+    tasks = [prepared(labelled, min_tpr=min_tpr), prepared(other, min_tpr=min_tpr)]
+    groups, unit = groups_of(labelled)
+    weights = labelled.weights
     base = None if np.all(weights == 1) else weights
-    observed = [all_figures(task, weights[None]) for task in tasks]
+    observed = [all_metrics(task, weights[None]) for task in tasks]
     shared = [path for path in observed[0] if path in observed[1]]
     differences = _paired_bootstrap(tasks, shared, watch(resamples(groups, rounds, seed, base)))
     rows = []
@@ -121,7 +121,7 @@ def _paired_bootstrap(
 ) -> dict[FigurePath, np.ndarray]:
     parts = []
     for block in blocks:
-        first, second = (all_figures(task, block) for task in tasks)
+        first, second = (all_metrics(task, block) for task in tasks)
         parts.append({path: second[path] - first[path] for path in paths})
     return {path: np.concatenate([part[path] for part in parts]) for path in paths}
 

@@ -22,7 +22,7 @@ _WIDER = {"seborrheic_keratosis": "benign_keratosis"}
 
 
 @dataclass(frozen=True)
-class Judged:
+class LabelledPredictions:
     """Predictions of the images that count, beside their truth, in the predictions' order.
 
     Attributes:
@@ -42,7 +42,7 @@ class Judged:
     unlabelled: int
 
 
-def judge(predictions: Predictions, truth: Truth | None = None) -> Judged:
+def align_with_truth(predictions: Predictions, truth: Truth | None = None) -> LabelledPredictions:
     """Set predictions beside the truth, or beside the labels that they carry.
 
     Raises:
@@ -66,18 +66,18 @@ def judge(predictions: Predictions, truth: Truth | None = None) -> Judged:
         )
     order = np.array([row[image_id] for image_id in predictions.image_ids], dtype=np.int64)
     labels, membership, has_column = _in_columns(truth, predictions.class_names)
-    judged = replace(
+    labelled = replace(
         predictions,
         labels=labels[order],
         groups=predictions.groups
         if truth.groups is None
         else tuple(truth.groups[index] for index in order),
     )
-    _refuse_other_labels(predictions, judged)
+    _refuse_other_labels(predictions, labelled)
     weights = truth.weights[order]
     is_scored = (weights > 0) & (membership[order] >= 0).any(axis=1)
-    return Judged(
-        predictions=_selected(judged, is_scored),
+    return LabelledPredictions(
+        predictions=_selected(labelled, is_scored),
         membership=membership[order][is_scored],
         weights=weights[is_scored],
         decide_classes=bool(has_column[order][is_scored].all()),
@@ -91,29 +91,29 @@ def with_softmax(predictions: Predictions) -> Predictions:
     return replace(predictions, scores=softmax(predictions.scores))
 
 
-def prepared(judged: Judged, *, min_tpr: float = 0.8) -> Task:
+def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:
     """The task that the metrics evaluate."""
-    predictions = judged.predictions
+    predictions = labelled.predictions
     assert predictions.labels is not None  # every judged image has an entry
     return prepare(
         predictions.labels,
         predictions.scores,
         predictions.class_names,
-        membership=judged.membership,
-        decide_classes=judged.decide_classes,
+        membership=labelled.membership,
+        decide_classes=labelled.decide_classes,
         min_tpr=min_tpr,
     )
 
 
-def groups_of(judged: Judged) -> tuple[np.ndarray, str]:
+def groups_of(labelled: LabelledPredictions) -> tuple[np.ndarray, str]:
     """What a bootstrap draws together, int `(images,)`, and its name: `image` or `patient`."""
-    groups = judged.predictions.groups
-    indices = group_indices(groups, len(judged.predictions.image_ids))
+    groups = labelled.predictions.groups
+    indices = group_indices(groups, len(labelled.predictions.image_ids))
     return indices, "image" if groups is None or not any(groups) else "patient"
 
 
 def score_predictions(
-    judged: Judged,
+    labelled: LabelledPredictions,
     *,
     rounds: int = 1000,
     seed: int = 0,
@@ -123,7 +123,7 @@ def score_predictions(
     """Every figure, and its 95 % interval.
 
     Args:
-        judged: predictions beside their truth.
+        labelled: predictions beside their truth.
         rounds: of the bootstrap; 0 leaves the intervals out.
         seed: of the bootstrap.
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
@@ -133,14 +133,14 @@ def score_predictions(
         What `metrics.scores.task_scores` returns, with `excluded`, `unlabelled` and, where there
         are rounds, `interval` (nested as the figures are) and `bootstrap` (how it was done).
     """
-    task = prepared(judged, min_tpr=min_tpr)
-    result = task_scores(task, judged.weights)
-    result["excluded"] = list(judged.excluded)
-    result["unlabelled"] = judged.unlabelled
+    task = prepared(labelled, min_tpr=min_tpr)
+    result = task_scores(task, labelled.weights)
+    result["excluded"] = list(labelled.excluded)
+    result["unlabelled"] = labelled.unlabelled
     if rounds:
-        groups, unit = groups_of(judged)
+        groups, unit = groups_of(labelled)
         result["interval"] = score_intervals(
-            task, judged.weights, groups, rounds=rounds, seed=seed, watch=watch
+            task, labelled.weights, groups, rounds=rounds, seed=seed, watch=watch
         )
         drawn = int(groups.max()) + 1
         result["bootstrap"] = {
@@ -149,7 +149,7 @@ def score_predictions(
     return result
 
 
-def _judge_by_own_labels(predictions: Predictions) -> Judged:
+def _judge_by_own_labels(predictions: Predictions) -> LabelledPredictions:
     labels = predictions.labels
     if labels is None or not (labels >= 0).any():
         raise MelanomaError(
@@ -161,7 +161,7 @@ def _judge_by_own_labels(predictions: Predictions) -> Judged:
         np.int8
     )
     weights = np.ones(len(membership))
-    return Judged(known, membership, weights, True, (), int((~is_known).sum()))
+    return LabelledPredictions(known, membership, weights, True, (), int((~is_known).sum()))
 
 
 def _in_columns(
@@ -198,8 +198,8 @@ def _refuse_other_classes(truth: Truth, names: list[str], class_names: tuple[str
         )
 
 
-def _refuse_other_labels(predictions: Predictions, judged: Predictions) -> None:
-    own, given = predictions.labels, judged.labels
+def _refuse_other_labels(predictions: Predictions, labelled: Predictions) -> None:
+    own, given = predictions.labels, labelled.labels
     if own is None or given is None:
         return
     differs = np.flatnonzero((own >= 0) & (given >= 0) & (own != given))

@@ -54,7 +54,7 @@ def generate_records(
     *,
     records: Path | None = None,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Manifest:
     """Write a record folder of generated images, none of them a copy of a real one.
 
@@ -64,7 +64,7 @@ def generate_records(
         settings: see `GenerationSettings`.
         records: the real images to compare with; by default those that the run was trained on.
         overwrite: replace an existing folder.
-        report: takes a line for each class.
+        log: takes a line for each class.
 
     Returns:
         The manifest, as written.
@@ -82,14 +82,19 @@ def generate_records(
     blocks = real_blocks(folder, size)
     real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
-    second = None if settings.features is None else _second_opinion(settings.features, real)
+    second = None if settings.features is None else _feature_space_filter(settings.features, real)
     generated = []
     for name in names:
         candidates = _candidates(sampler, name, settings.seed)
         accepted = accept(
-            candidates, settings.count, real, min_mse, image_size_px=size, second_opinion=second
+            candidates,
+            settings.count,
+            real,
+            min_mse,
+            image_size_px=size,
+            feature_space_filter=second,
         )
-        report(_line(name, accepted))
+        log(_line(name, accepted))
         keys, images = _looked_up(blocks, accepted.nearest.index, shown(accepted))
         generated.append(Generated(name, accepted, keys, images))
     licences = sorted({row["licence"] for row in manifest.sources.values()})
@@ -113,7 +118,7 @@ def _without_keys(blocks: RealBlocks) -> Callable[[], Iterator[Images]]:
     return lambda: (images for images, _ in blocks())
 
 
-def _second_opinion(
+def _feature_space_filter(
     source: str, real: Callable[[], Iterator[Images]]
 ) -> Callable[[Images], npt.NDArray[np.bool_]]:
     """Whether images are nearer to a real one in features than real ones usually are."""

@@ -39,17 +39,17 @@ def diversity(images: Images) -> float:
     return float(2.0 * pixels.var(axis=0, ddof=1).mean())
 
 
-class Watch(keras.callbacks.Callback):
+class GanMonitor(keras.callbacks.Callback):
     """Adds the sliced Wasserstein distance and the diversity to the logs; draws a grid of images.
 
     Args:
         real: by class, the images that distances are taken to.
         latent_size: length of the latent vectors.
         logs: TensorBoard's folder.
-        collapse_share: warn where the generated images' diversity is below this share of the real
-            ones'.
+        collapse_fraction: warn where the generated images' diversity is below this share of the
+            real ones'.
         seed: of the latent vectors, which stay the same.
-        report: takes the warning.
+        log: takes the warning.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Watch(keras.callbacks.Callback):
         latent_size: int,
         logs: Path,
         *,
-        collapse_share: float,
+        collapse_fraction: float,
         seed: int,
-        report: Callable[[str], None],
+        log: Callable[[str], None],
     ):
         super().__init__()
-        self._real, self._logs, self._report = real, logs, report
-        self._collapse_share = collapse_share
+        self._real, self._logs, self._log = real, logs, log
+        self._collapse_fraction = collapse_fraction
         random = np.random.default_rng([seed, latent_size])
         self._latents = random.standard_normal((_COMPARED, latent_size)).astype(np.float32)
 
@@ -83,8 +83,8 @@ class Watch(keras.callbacks.Callback):
             levels = sliced_wasserstein(real, own, projections=_PROJECTIONS)
             distances.append(float(np.mean(list(levels.values()))))
             shares.append(diversity(own) / max(diversity(real), 1e-12))
-            if shares[-1] < self._collapse_share:
-                self._report(
+            if shares[-1] < self._collapse_fraction:
+                self._log(
                     f"warning: {name}: generated images differ {shares[-1]:.0%} as much as real "
                     "ones: the generator may be collapsing"
                 )

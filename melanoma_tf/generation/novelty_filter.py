@@ -73,7 +73,7 @@ def accept(
     min_mse: float,
     *,
     image_size_px: int,
-    second_opinion: Callable[[Images], npt.NDArray[np.bool_]] | None = None,
+    feature_space_filter: Callable[[Images], npt.NDArray[np.bool_]] | None = None,
 ) -> Accepted:
     """Generate until `count` images are at least `min_mse` from every real one and each other.
 
@@ -83,8 +83,8 @@ def accept(
         real: gives a new stream of blocks of real images; mirror images are compared too.
         min_mse: least mean squared error, pixels in [0, 1].
         image_size_px: side of the images.
-        second_opinion: tells of images, bool `(images,)`, whether they are too near to a real one
-            in another respect.
+        feature_space_filter: tells of images, bool `(images,)`, whether they are too near to a
+            real one in a space of features.
 
     Raises:
         MelanomaError: fewer passed, out of 20 candidates for every image asked for.
@@ -107,8 +107,8 @@ def accept(
         batch = generate(min(at_once, most - candidates, max(8, wanted)))
         found = nearest(batch, real())
         far = found.distance >= min_mse
-        if second_opinion is not None:
-            far &= ~second_opinion(batch)
+        if feature_space_filter is not None:
+            far &= ~feature_space_filter(batch)
         new = _apart(batch, far, kept, min_mse)
         candidates += len(batch)
         near_real += int((~far).sum())

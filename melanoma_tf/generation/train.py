@@ -24,7 +24,7 @@ from melanoma_tf.generation.adversarial import (
     Stabilisers,
     updates,
 )
-from melanoma_tf.generation.monitor import DISTANCE, Images, Watch, to_bytes
+from melanoma_tf.generation.monitor import DISTANCE, GanMonitor, Images, to_bytes
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.training.run_config import run_config
 from melanoma_tf.training.schedules import rate_by_name
@@ -54,7 +54,7 @@ class GanSettings:
         average_momentum: of the moving average of the weights that images are drawn from.
         patience: epochs without a smaller sliced Wasserstein distance after which training stops;
             0 for never.
-        collapse_share: warn where generated images differ by less than this share of what real
+        collapse_fraction: warn where generated images differ by less than this share of what real
             ones do.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order and latent vectors.
@@ -78,7 +78,7 @@ class GanSettings:
     minibatch_kernels: int = 0
     average_momentum: float = 0.99
     patience: int = 0
-    collapse_share: float = 0.5
+    collapse_fraction: float = 0.5
     strategy: str = "single"
     replicas: int = 0
     mixed_precision: bool = False
@@ -111,7 +111,7 @@ def train_gan(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train on the real images of the `train` split; the epoch nearest to held-out ones is kept.
 
@@ -124,7 +124,7 @@ def train_gan(
         settings: see `GanSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
         overwrite: replace a run that is there.
-        report: takes one line per epoch, and warnings.
+        log: takes one line per epoch, and warnings.
 
     Returns:
         The history: for each metric its value by epoch.
@@ -143,13 +143,13 @@ def train_gan(
     kind = COUPLED_KIND if settings.coupled else KIND
     config = _config(kind, records, manifest, settings)
     run = training.Run(run_dir, config, resume, overwrite, (records,))
-    watch = Watch(
-        _held_out(records, manifest, inputs, report),
+    watch = GanMonitor(
+        _held_out(records, manifest, inputs, log),
         settings.latent_size,
         run.working / "logs",
-        collapse_share=settings.collapse_share,
+        collapse_fraction=settings.collapse_fraction,
         seed=settings.seed,
-        report=report,
+        log=log,
     )
     return training.fit(
         lambda: _build(settings),
@@ -161,7 +161,7 @@ def train_gan(
         run=run,
         examples_per_step=settings.batch_size,
         measures=[watch],
-        report=report,
+        log=log,
     )
 
 
@@ -234,7 +234,7 @@ def _held_out(
     records: Path,
     manifest: Manifest,
     inputs: pipeline.GanInputs,
-    report: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> dict[str, Images]:
     """Real images by class that were not trained on, and the floor that a distance to them has."""
     splits = [name for name in ("validation", "test") if name in manifest.splits()]
@@ -245,14 +245,14 @@ def _held_out(
         own = [part[name] for part in parts]
         images = np.concatenate(own) if own else train[name][:0]
         if len(images) < _LEAST_HELD_OUT:
-            report(
+            log(
                 f"warning: {name}: {len(images)} held-out images are too few to measure a "
                 "distance to; training images stand in"
             )
             images = train[name]
         found[name] = images
         floors.append(np.mean(list(sliced_wasserstein(images, train[name]).values())))
-    report(f"sliced Wasserstein distance of training to held-out images: {np.mean(floors):.4g}")
+    log(f"sliced Wasserstein distance of training to held-out images: {np.mean(floors):.4g}")
     return found
 
 

@@ -70,7 +70,7 @@ def write_phantoms(
     settings: PhantomSettings | None = None,
     seed: int = 0,
     taxonomy: str = "isic2017",
-    class_shares: Mapping[str, float] | None = None,
+    class_fractions: Mapping[str, float] | None = None,
     first_id: int = 0,
     truth: bool = False,
     overwrite: bool = False,
@@ -87,7 +87,7 @@ def write_phantoms(
         settings: size and occlusions; `PhantomSettings()` where left out.
         seed: the same seed writes the same files.
         taxonomy: `isic2017` or `isic2018`; names the classes and the layout.
-        class_shares: class name -> share; a class left out gets none. Equal shares where None.
+        class_fractions: class name -> share; a class left out gets none. Equal shares where None.
             Shares are met as exactly as whole numbers allow.
         first_id: number in the first image's name.
         truth: write the pictures without occlusions and the occlusion masks too (PNG), into
@@ -114,7 +114,7 @@ def write_phantoms(
         )
     classes = taxonomy_named(taxonomy)
     rng = np.random.default_rng([seed])
-    names = _class_names(rng, count, classes, class_shares)
+    names = _class_names(rng, count, classes, class_fractions)
     seeds = rng.integers(0, 2**62, count)
     layout = _LAYOUTS[classes.name]
     with published_folder(Path(folder), overwrite=overwrite) as unfinished:
@@ -129,10 +129,12 @@ def _class_names(
     rng: np.random.Generator,
     count: int,
     taxonomy: Taxonomy,
-    class_shares: Mapping[str, float] | None,
+    class_fractions: Mapping[str, float] | None,
 ) -> list[str]:
     """Class of each image, shuffled; counts by the method of largest remainders."""
-    asked = dict.fromkeys(taxonomy.classes, 1.0) if class_shares is None else dict(class_shares)
+    asked = (
+        dict.fromkeys(taxonomy.classes, 1.0) if class_fractions is None else dict(class_fractions)
+    )
     unknown = sorted(set(asked) - set(taxonomy.classes))
     if unknown:
         raise MelanomaError(

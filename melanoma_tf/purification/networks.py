@@ -11,8 +11,8 @@ from tensorflow import keras
 from melanoma_tf import training
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK
-from melanoma_tf.purification.detector.inference import OcclusionFinder
-from melanoma_tf.purification.inpainter.inference import HoleFiller
+from melanoma_tf.purification.detector.inference import OcclusionDetector
+from melanoma_tf.purification.inpainter.inference import Inpainter
 from melanoma_tf.purification.purify import Networks, purify, purify_by
 from melanoma_tf.purification.shipped import load_detector, load_inpainter
 
@@ -20,7 +20,7 @@ KIND, DETECTOR_KIND = "inpainter", "occlusion-detector"
 SHIPPED, CLASSICAL = "shipped", "classical"
 
 
-def load_filler(run_dir: Path | None = None) -> HoleFiller:
+def load_inpainting(run_dir: Path | None = None) -> Inpainter:
     """The inpainter of a finished run, or the one that ships with the package.
 
     Args:
@@ -30,10 +30,10 @@ def load_filler(run_dir: Path | None = None) -> HoleFiller:
         MelanomaError: there is no such run, it has not finished, trains something else, or its
             model cannot be read.
     """
-    return load_inpainter() if run_dir is None else HoleFiller(_run_model(run_dir, KIND))
+    return load_inpainter() if run_dir is None else Inpainter(_run_model(run_dir, KIND))
 
 
-def load_occlusion_finder(detector: str = SHIPPED) -> OcclusionFinder | None:
+def load_occlusion_detector(detector: str = SHIPPED) -> OcclusionDetector | None:
     """The occlusion detector of a finished run, or the one that ships with the package.
 
     Args:
@@ -41,7 +41,7 @@ def load_occlusion_finder(detector: str = SHIPPED) -> OcclusionFinder | None:
             then left to the classical detector.
 
     Raises:
-        MelanomaError: as `load_filler`.
+        MelanomaError: as `load_inpainting`.
     """
     if detector == CLASSICAL:
         return None
@@ -52,12 +52,12 @@ def load_occlusion_finder(detector: str = SHIPPED) -> OcclusionFinder | None:
             f"expected a detector out of {SHIPPED}, {CLASSICAL}, or a finished run; "
             f"found {detector}"
         )
-    return OcclusionFinder(_run_model(Path(detector), DETECTOR_KIND))
+    return OcclusionDetector(_run_model(Path(detector), DETECTOR_KIND))
 
 
 def load_networks(run_dir: Path | None = None, detector: str = SHIPPED) -> Networks:
-    """Both networks of the purification, see `load_filler` and `load_occlusion_finder`."""
-    return Networks(load_filler(run_dir), load_occlusion_finder(detector))
+    """Both networks of the purification, see `load_inpainting` and `load_occlusion_detector`."""
+    return Networks(load_inpainting(run_dir), load_occlusion_detector(detector))
 
 
 def _run_model(run_dir: Path, kind: str) -> keras.Model:
@@ -78,10 +78,10 @@ class GraphPurifier(tf.Module):
     Args:
         method: out of `purification.classical.settings.METHODS`, or `network`.
         run_dir: a finished inpainter run, for `network`; None takes the shipped network.
-        detector: what finds occlusions for `network`, see `load_occlusion_finder`.
+        detector: what finds occlusions for `network`, see `load_occlusion_detector`.
 
     Raises:
-        MelanomaError: no such method, or as `load_filler`.
+        MelanomaError: no such method, or as `load_inpainting`.
     """
 
     def __init__(self, method: str, run_dir: Path | None = None, detector: str = SHIPPED):
@@ -96,13 +96,13 @@ class GraphPurifier(tf.Module):
             )
         self.method = method
         # Held here, so that whatever exports this finds the network's weights.
-        self.filler = load_filler(run_dir) if method == NETWORK else None
-        self.finder = load_occlusion_finder(detector) if method == NETWORK else None
+        self.filler = load_inpainting(run_dir) if method == NETWORK else None
+        self.segmenter = load_occlusion_detector(detector) if method == NETWORK else None
 
     def __call__(
         self, images: tf.Tensor, lesion_masks: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Purified images and occlusion masks, see `purification.purify.purify` and `purify_by`."""
         if self.filler is not None:
-            return purify_by(self.filler, images, lesion_masks, find=self.finder)
+            return purify_by(self.filler, images, lesion_masks, find=self.segmenter)
         return purify(images, lesion_masks, method=self.method)

@@ -14,10 +14,10 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.purification.purifier import (
-    FindLesion,
     MaskedPurifier,
     Progress,
     Purifier,
+    SegmentLesion,
     check_method,
     in_threads,
     masked_purifier,
@@ -61,7 +61,7 @@ def purify_files(
     occlusion_masks: Path | None = None,
     method: str = "classical",
     networks: Any = None,
-    find_lesion: FindLesion | None = None,
+    segment_lesion: SegmentLesion | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -81,7 +81,7 @@ def purify_files(
             folder with `NAME_occlusion.png` or `NAME.png` for every image; for `network` alone.
         method: out of `purification.classical.settings.METHODS`, or `network`.
         networks: an `purification.purify.Networks`; for the method `network` alone.
-        find_lesion: outlines the lesion where no mask is given.
+        segment_lesion: outlines the lesion where no mask is given.
         workers: number of threads.
         overwrite: replace files that are there.
         progress: wraps the stream of outcomes, given their number.
@@ -93,7 +93,7 @@ def purify_files(
         MelanomaError: no image at `source`, an existing output file, an output that is the
             source, or an unknown method.
     """
-    apply = _way(method, networks, find_lesion, occlusion_masks)
+    apply = _way(method, networks, segment_lesion, occlusion_masks)
     inputs = [path for path in (source, lesion_masks, occlusion_masks) if path is not None]
     for folder in (output, mask_output):
         if folder is not None:
@@ -164,11 +164,11 @@ class _Way:
 
 
 def _way(
-    method: str, networks: Any, find_lesion: FindLesion | None, occlusion_masks: Path | None
+    method: str, networks: Any, segment_lesion: SegmentLesion | None, occlusion_masks: Path | None
 ) -> _Way:
     check_method(method, networks)
     if occlusion_masks is None:
-        return _Way(purifier(method, find_lesion, networks), None, networks is not None)
+        return _Way(purifier(method, segment_lesion, networks), None, networks is not None)
     if networks is None:
         raise MelanomaError(f"expected occlusion masks with the method network; found {method}")
     return _Way(None, masked_purifier(networks), copies_untouched=True)

@@ -13,7 +13,13 @@ import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.purification.purifier import FindLesion, Progress, Purifier, in_threads, purifier
+from melanoma_tf.purification.purifier import (
+    Progress,
+    Purifier,
+    SegmentLesion,
+    in_threads,
+    purifier,
+)
 from melanoma_tf.records.decode import UnreadableImageError, decode_image, decode_stored_mask
 from melanoma_tf.records.encode import Encoding, encode_image
 from melanoma_tf.records.manifest import Manifest, read_manifest
@@ -64,7 +70,7 @@ def purify_records(
     output: Path,
     settings: PurifySettings | None = None,
     *,
-    find_lesion: FindLesion | None = None,
+    segment_lesion: SegmentLesion | None = None,
     networks: Any = None,
     workers: int = 1,
     overwrite: bool = False,
@@ -81,7 +87,7 @@ def purify_records(
         source: a record folder.
         output: the record folder to appear, whole or not at all.
         settings: method and threshold.
-        find_lesion: outlines the lesion in an example that has no mask; name it in `settings`.
+        segment_lesion: outlines the lesion in an example that has no mask; name it in `settings`.
         networks: a `purification.purify.Networks`, of the method `network`; name them in
             `settings`.
         workers: number of threads.
@@ -101,7 +107,7 @@ def purify_records(
     manifest = read_manifest(source)
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")
-    apply = purifier(settings.method, find_lesion, networks)
+    apply = purifier(settings.method, segment_lesion, networks)
     pairs: Iterable[tuple[Example, Example | None]] = in_threads(
         lambda example: (example, _purified(example, apply, settings)),
         read_examples(source),

@@ -19,11 +19,11 @@ from melanoma_tf.purification.classical.graph import find_occlusions
 from melanoma_tf.purification.classical.settings import WORKING_SIZE_PX, OcclusionSettings
 from melanoma_tf.records import schema, stream
 from melanoma_tf.records.manifest import read_manifest, shard_paths
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # How far from what the detector found on an image itself the truth is doubted.
-DOUBTED_PX = 7
-_COLOURS = looks.Appearance(
+IGNORE_MARGIN_PX = 7
+_COLOURS = looks.PhotometricAugmentation(
     colour=0.8, illumination=0.2, blur=0.2, dark_corners=0, hairs=0, ruler=0, ink=0, sticker=0
 )
 
@@ -58,7 +58,7 @@ class SquareInputs:
                 f"expected squares of 32 to {WORKING_SIZE_PX} px; found {self.image_size_px}"
             )
 
-    def check_shares(self, *shares: float) -> None:
+    def check_fractions(self, *shares: float) -> None:
         """Raise `MelanomaError` at a share out of [0, 1]."""
         for share in shares:
             if not 0 <= share <= 1:
@@ -66,14 +66,14 @@ class SquareInputs:
 
 
 def training_squares(
-    folders: Folders, inputs: SquareInputs, make: Make, first_example: int
+    folders: RecordsLike, inputs: SquareInputs, make: Make, first_example: int
 ) -> tf.data.Dataset:
     """The endless stream of batches of what is made of random squares of the `train` split.
 
     It is a pure function of the records, the settings and `first_example`, the number of examples
     that are left out.
     """
-    held = RecordFolders.read(folders)
+    records = RecordSet.read(folders)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Any:
         seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
@@ -81,8 +81,8 @@ def training_squares(
         return make(cut(image, size_px, seed, augment=inputs.augment), seed)
 
     records = stream.shuffled_stream(
-        held.shard_paths("train"),
-        held.count(split="train"),
+        records.shard_paths("train"),
+        records.count(split="train"),
         seed=inputs.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
@@ -104,7 +104,7 @@ def evaluation_squares(
         seed = tf.stack([tf.constant(0, tf.int64), number * 128])
         return make(middle(decoded(serialized, inputs.image_size_px), inputs.image_size_px), seed)
 
-    records = stream.read_shards(paths).filter(stream.counts_once).enumerate()
+    records = stream.read_shards(paths).filter(stream.is_not_purified_copy).enumerate()
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
@@ -127,7 +127,7 @@ def cut(image: tf.Tensor, size_px: int, seed: tf.Tensor, *, augment: bool) -> tf
     square = tf.where(flips[1], square[:, ::-1], square)
     square = tf.where(flips[2], tf.transpose(square, [1, 0, 2]), square)
     square = tf.ensure_shape(square, [size_px, size_px, 3])
-    return looks.vary(square, tf.ones_like(square[..., :1]), _COLOURS, seed + [0, 16])[0]
+    return looks.augment(square, tf.ones_like(square[..., :1]), _COLOURS, seed + [0, 16])[0]
 
 
 def middle(image: tf.Tensor, size_px: int) -> tf.Tensor:
@@ -137,6 +137,6 @@ def middle(image: tf.Tensor, size_px: int) -> tf.Tensor:
 
 
 @tf.function  # Its graph takes seconds to build, and stands in several places of the pipeline.
-def own_occlusions(square: tf.Tensor) -> tf.Tensor:
+def detected_occlusions(square: tf.Tensor) -> tf.Tensor:
     """What the classical detector finds on a square, float32 `(size, size, 1)`, 0 or 1."""
     return find_occlusions(square[tf.newaxis], None, OcclusionSettings())[0]

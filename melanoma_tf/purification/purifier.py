@@ -19,7 +19,7 @@ Purifier = Callable[[Pixels, "Pixels | None"], tuple[Pixels, Pixels]]
 # (uint8 RGB image, occlusion mask of its size) -> the same as a `Purifier`
 MaskedPurifier = Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]
 # uint8 RGB image -> lesion mask, uint8 `(height, width)`, 0 or 255
-FindLesion = Callable[[Pixels], Pixels]
+SegmentLesion = Callable[[Pixels], Pixels]
 # Wraps the results with a progress bar; gets them and their number.
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -29,22 +29,22 @@ Result = TypeVar("Result")
 
 def purifier(
     method: str = "classical",
-    find_lesion: FindLesion | None = None,
+    segment_lesion: SegmentLesion | None = None,
     networks: Any = None,
 ) -> Purifier:
     """The fastest way to purify single images by a method.
 
     Args:
         method: out of `purification.classical.settings.METHODS`, or `network`.
-        find_lesion: outlines the lesion of an image that comes without a mask.
+        segment_lesion: outlines the lesion of an image that comes without a mask.
         networks: an `purification.purify.Networks`; for `network` alone.
 
     Raises:
         MelanomaError: there is no such method, or `network` without, another with networks.
     """
     check_method(method, networks)
-    if find_lesion is not None:
-        return _with_lesions(purifier(method, None, networks), find_lesion)
+    if segment_lesion is not None:
+        return _with_lesions(purifier(method, None, networks), segment_lesion)
     if method == "classical":
         return purify_image
     if method == NETWORK:
@@ -135,9 +135,9 @@ def check_method(method: str, networks: Any = None) -> None:
         )
 
 
-def _with_lesions(apply: Purifier, find_lesion: FindLesion) -> Purifier:
+def _with_lesions(apply: Purifier, segment_lesion: SegmentLesion) -> Purifier:
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
-        return apply(image, find_lesion(image) if lesion_mask is None else lesion_mask)
+        return apply(image, segment_lesion(image) if lesion_mask is None else lesion_mask)
 
     return run
 

@@ -8,9 +8,9 @@ from typing import Any
 from tensorflow import keras
 
 from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
-from melanoma_tf.purification.detector.inference import OcclusionFinder
+from melanoma_tf.purification.detector.inference import OcclusionDetector
 from melanoma_tf.purification.detector.network import build_detector
-from melanoma_tf.purification.inpainter.inference import HoleFiller
+from melanoma_tf.purification.inpainter.inference import Inpainter
 from melanoma_tf.purification.inpainter.network import build_inpainter
 
 INPAINTER, DETECTOR = "inpainter", "occlusion_detector"
@@ -18,7 +18,7 @@ _DETECTOR_NETWORK = ("base_filters", "levels")
 _INPAINTER_NETWORK = ("base_filters", "levels", "normalization", "start", "full_size")
 
 
-def load_inpainter() -> HoleFiller:
+def load_inpainter() -> Inpainter:
     """The data purification network that ships, see `inpainter.md` beside this file.
 
     Returns:
@@ -27,7 +27,7 @@ def load_inpainter() -> HoleFiller:
     return read_inpainter(shipped_folder())
 
 
-def load_detector() -> OcclusionFinder:
+def load_detector() -> OcclusionDetector:
     """The occlusion detector that ships, see `occlusion_detector.md` beside this file.
 
     Returns:
@@ -36,20 +36,20 @@ def load_detector() -> OcclusionFinder:
     return read_detector(shipped_folder())
 
 
-def read_inpainter(folder: Path) -> HoleFiller:
+def read_inpainter(folder: Path) -> Inpainter:
     """Read what `write_inpainter` wrote."""
     settings = read_settings(folder, INPAINTER)
     model = build_inpainter(**{name: settings[name] for name in _INPAINTER_NETWORK})
     read_weights(model, folder, INPAINTER)
-    return HoleFiller(model)
+    return Inpainter(model)
 
 
-def read_detector(folder: Path) -> OcclusionFinder:
+def read_detector(folder: Path) -> OcclusionDetector:
     """Read what `write_detector` wrote."""
     settings = read_settings(folder, DETECTOR)
     model = build_detector(**{name: settings[name] for name in _DETECTOR_NETWORK})
     read_weights(model, folder, DETECTOR)
-    return OcclusionFinder(model, settings["threshold"])
+    return OcclusionDetector(model, settings["threshold"])
 
 
 def write_inpainter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:

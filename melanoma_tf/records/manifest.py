@@ -142,6 +142,6 @@ def shard_paths(folder: Path, manifest: Manifest, split: str) -> list[Path]:
     """
     paths = [Path(folder) / shard.name for shard in manifest.shards if shard.split == split]
     if not paths:
-        held = ", ".join(manifest.splits()) or "none"
-        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {held}")
+        records = ", ".join(manifest.splits()) or "none"
+        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {records}")
     return paths

@@ -27,8 +27,8 @@ def read_examples(folder: Path, split: str | None = None) -> Iterator[Example]:
     """
     manifest = read_manifest(folder)
     if split is not None and split not in manifest.splits():
-        held = ", ".join(manifest.splits())
-        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {held}")
+        records = ", ".join(manifest.splits())
+        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {records}")
     for shard in manifest.shards:
         if split in (None, shard.split):
             yield from read_shard(Path(folder) / shard.name)

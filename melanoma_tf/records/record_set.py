@@ -14,13 +14,13 @@ from melanoma_tf.datasets.splits import namespace, picture_name
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.read import read_features
 
-Folders = Union[Path, Sequence[Path], "RecordFolders"]
+RecordsLike = Union[Path, Sequence[Path], "RecordSet"]
 _NAMING = ("image/key", "source", "origin", "origin/parent")
 _MIXED = (*_NAMING, "split", "lesion/id", "patient/id")
 
 
 @dataclass(frozen=True)
-class RecordFolders:
+class RecordSet:
     """Record folders of the same classes.
 
     Attributes:
@@ -32,13 +32,13 @@ class RecordFolders:
     manifests: tuple[Manifest, ...]
 
     @classmethod
-    def read(cls, folders: Folders) -> RecordFolders:
+    def read(cls, folders: RecordsLike) -> RecordSet:
         """Read the manifests of one folder or several; folders that were read come back as is.
 
         Raises:
             MelanomaError: one is unfinished, given twice, or of another taxonomy than the first.
         """
-        if isinstance(folders, RecordFolders):
+        if isinstance(folders, RecordSet):
             return folders
         given = [folders] if isinstance(folders, (str, Path)) else list(folders)
         paths = tuple(Path(folder) for folder in given)
@@ -81,11 +81,11 @@ class RecordFolders:
         """
         return None
 
-    def with_validation(self) -> RecordFolders | None:
+    def with_validation(self) -> RecordSet | None:
         """The first folder that has a validation split; None where none has."""
         for folder, manifest in zip(self.folders, self.manifests):
             if "validation" in manifest.splits():
-                return RecordFolders((folder,), (manifest,))
+                return RecordSet((folder,), (manifest,))
         return None
 
     def shard_paths(self, split: str) -> list[Path]:
@@ -94,14 +94,16 @@ class RecordFolders:
         Raises:
             MelanomaError: no folder has examples in that split.
         """
-        held = [
+        records = [
             (folder, manifest)
             for folder, manifest in zip(self.folders, self.manifests)
             if split in manifest.splits()
         ]
-        if not held:
+        if not records:
             return shard_paths(self.folders[0], self.manifests[0], split)
-        return [path for folder, manifest in held for path in shard_paths(folder, manifest, split)]
+        return [
+            path for folder, manifest in records for path in shard_paths(folder, manifest, split)
+        ]
 
     def refuse_repeated(self, splits: Collection[str]) -> None:
         """Read the names in some splits, and see that no picture stands in two folders.

@@ -23,7 +23,7 @@ _SHARDS_READ_AT_ONCE = 8
 # From the number of a pass and serialised records to its examples.
 Expand = Callable[[tf.Tensor, tf.Tensor], Any]
 # Tells of a serialised record, a string scalar, whether it belongs to a stream.
-Keep = Callable[[tf.Tensor], tf.Tensor]
+Predicate = Callable[[tf.Tensor], tf.Tensor]
 
 
 def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
@@ -38,7 +38,7 @@ def shuffled_stream(
     seed: int,
     window: int,
     first_example: int = 0,
-    keep: Keep | None = None,
+    keep: Predicate | None = None,
     expand: Expand | None = None,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled records, each with its number.
@@ -89,7 +89,7 @@ def shuffled_stream(
     return groups.prefetch(1).unbatch().skip(offset).enumerate(first_example)
 
 
-def counts_once(serialized: tf.Tensor) -> tf.Tensor:
+def is_not_purified_copy(serialized: tf.Tensor) -> tf.Tensor:
     """Whether a serialised record is no copy that stands beside its original.
 
     Where scores are computed an image counts once. A purified image that replaced its original
@@ -100,7 +100,7 @@ def counts_once(serialized: tf.Tensor) -> tf.Tensor:
     return tf.not_equal(record["origin"], "purified") | replaced
 
 
-def both(first: Keep | None, second: Keep | None) -> Keep | None:
+def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:
     """A filter that keeps what both keep; None keeps everything."""
     if first is None or second is None:
         return first or second

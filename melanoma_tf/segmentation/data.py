@@ -33,8 +33,12 @@ class SegmenterInputs:
 
     image_size_px: int = 380
     batch_size: int = 8
-    movement: augment.Movement | None = field(default_factory=augment.Movement)
-    appearance: looks.Appearance | None = field(default_factory=looks.Appearance)
+    movement: augment.GeometricAugmentation | None = field(
+        default_factory=augment.GeometricAugmentation
+    )
+    appearance: looks.PhotometricAugmentation | None = field(
+        default_factory=looks.PhotometricAugmentation
+    )
     shuffle_window: int = 4096
     seed: int = 0
 
@@ -51,7 +55,7 @@ def count_masks(folder: Path, split: str) -> int:
     count = 0
     names = ("image/key", "image/height", "image/width", "mask/encoded")
     records = stream.read_shards(shard_paths(folder, read_manifest(folder), split))
-    for serialized in records if split == "train" else records.filter(stream.counts_once):
+    for serialized in records if split == "train" else records.filter(stream.is_not_purified_copy):
         record = schema.parse(serialized, names)
         mask = record["mask/encoded"].numpy()
         if not mask:
@@ -122,7 +126,7 @@ def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.
         record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
         return _squeezed(record, inputs.image_size_px)
 
-    records = stream.read_shards(paths).filter(stream.counts_once).filter(_has_mask)
+    records = stream.read_shards(paths).filter(stream.is_not_purified_copy).filter(_has_mask)
     examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
@@ -154,5 +158,5 @@ def _view(
         moved = augment.move(image / 255.0, mask, size_px, inputs.movement, seed)
         image, mask = moved[..., :3], moved[..., 3:]
     if inputs.appearance is not None:
-        image, mask = looks.vary(image, mask, inputs.appearance, seed + [0, 32])
+        image, mask = looks.augment(image, mask, inputs.appearance, seed + [0, 32])
     return 255.0 * image, mask

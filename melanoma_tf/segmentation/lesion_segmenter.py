@@ -19,7 +19,7 @@ _LEAST_WINDOW = 0.2
 
 
 @dataclass(frozen=True)
-class Use:
+class InferenceSettings:
     """How a segmenter is used.
 
     Attributes:
@@ -40,7 +40,7 @@ class Use:
     largest_only: bool = False
 
 
-class LesionFinder(tf.Module):
+class LesionSegmenter(tf.Module):
     """Segments images of any size.
 
     An image is squeezed to a square, segmented, its thresholded map freed of holes (Bisla et al.
@@ -49,7 +49,7 @@ class LesionFinder(tf.Module):
 
     Args:
         model: from RGB `(batch, size, size, 3)` in [0, 255] to probabilities.
-        use: see `Use`.
+        use: see `InferenceSettings`.
 
     Attributes:
         model: the network.
@@ -57,10 +57,10 @@ class LesionFinder(tf.Module):
         square_px: side of the squares that `probabilities` takes and returns.
     """
 
-    def __init__(self, model: keras.Model, use: Use | None = None):
+    def __init__(self, model: keras.Model, use: InferenceSettings | None = None):
         super().__init__(name="lesion_finder")
         self.model = model
-        self.use = use or Use()
+        self.use = use or InferenceSettings()
         self._network_px = int(model.input_shape[1])
         # A second look at half the image or less then has pixels of its own to look at.
         self.square_px = 2 * self._network_px if self.use.refine else self._network_px
@@ -85,10 +85,10 @@ class LesionFinder(tf.Module):
         """The lesion as uint8 `(height, width)`, 0 or 255; all 0 where nothing was found."""
         return tf.where(self(image) > self.use.threshold, tf.constant(255, tf.uint8), 0)
 
-    def used(self, **changes: Any) -> LesionFinder:
-        """The same network used otherwise: fields of `Use` by name, None to leave one as it is."""
+    def with_settings(self, **changes: Any) -> LesionSegmenter:
+        """The same network with other settings, by name; None keeps one."""
         given = {name: value for name, value in changes.items() if value is not None}
-        return LesionFinder(self.model, dataclasses.replace(self.use, **given))
+        return LesionSegmenter(self.model, dataclasses.replace(self.use, **given))
 
     def probabilities(self, squares: tf.Tensor) -> tf.Tensor:
         """Probabilities of squeezed images.

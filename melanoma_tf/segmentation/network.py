@@ -45,7 +45,7 @@ def build_segmenter(
     normalization: str = "none",
     dropout: float = 0.0,
     colour_constancy: bool = False,
-    skin_reference: bool = False,
+    skin_white_balance: bool = False,
     chroma: bool = False,
 ) -> keras.Model:
     """Build the network of Table 1.
@@ -62,7 +62,7 @@ def build_segmenter(
             one by each image's own statistics.
         dropout: share of whole feature maps dropped around the bottom, in training.
         colour_constancy: see `SevenChannels`.
-        skin_reference: likewise.
+        skin_white_balance: likewise.
         chroma: likewise.
 
     Returns:
@@ -78,7 +78,7 @@ def build_segmenter(
 
     layers = _Layers(base_filters, padding, normalization)
     images = keras.Input((input_size, input_size, 3), name="images")
-    channels = SevenChannels(colour_constancy, skin_reference, chroma, name="seven_channels")
+    channels = SevenChannels(colour_constancy, skin_white_balance, chroma, name="seven_channels")
     features = channels(images)
     features, skips = layers.descend(features)
     for index, row in enumerate(_BOTTOM, start=1):
@@ -206,7 +206,7 @@ class SevenChannels(keras.layers.Layer):
     Args:
         colour_constancy: first divide out the light's colour and strength by Shades of Grey with
             the Minkowski norm 6 (Finlayson and Trezzi 2004; for dermoscopy Barata et al. 2015).
-        skin_reference: instead, divide by the skin's colour, see `skin_as_white`. Not in the paper.
+        skin_white_balance: instead, divide by the colour of the skin. Not in the paper.
         chroma: in place of hue and saturation, the point that they are on the colour circle:
             saturation times cosine and sine of the hue, brought into [0, 1]. Hue itself jumps from
             0 to 1 at red and is noise at grey, and skin is both. Not in the paper.
@@ -216,21 +216,21 @@ class SevenChannels(keras.layers.Layer):
     def __init__(
         self,
         colour_constancy: bool = False,
-        skin_reference: bool = False,
+        skin_white_balance: bool = False,
         chroma: bool = False,
         name: str | None = None,
         **options: Any,
     ):
         super().__init__(name=name, **options)
         self.colour_constancy = colour_constancy
-        self.skin_reference = skin_reference
+        self.skin_white_balance = skin_white_balance
         self.chroma = chroma
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """From `(batch, height, width, 3)` to `(batch, height, width, 7)`."""
         rgb = tf.cast(images, tf.float32) / 255.0
-        if self.skin_reference:
-            rgb = skin_as_white(rgb)
+        if self.skin_white_balance:
+            rgb = skin_white_balance(rgb)
         elif self.colour_constancy:
             rgb = shades_of_grey(rgb)
         hsv = tf.image.rgb_to_hsv(rgb)
@@ -242,7 +242,7 @@ class SevenChannels(keras.layers.Layer):
         return {
             **super().get_config(),
             "colour_constancy": self.colour_constancy,
-            "skin_reference": self.skin_reference,
+            "skin_white_balance": self.skin_white_balance,
             "chroma": self.chroma,
         }
 
@@ -277,7 +277,7 @@ _DARKEST_SKIN = 0.02
 _SKIN_CELL_PX = 4  # Hairs are narrower.
 
 
-def skin_as_white(rgb: tf.Tensor) -> tf.Tensor:
+def skin_white_balance(rgb: tf.Tensor) -> tf.Tensor:
     """Scale each channel so that the skin's is 0.75; black stays black.
 
     The skin's colour is the mean of the cells of 4x4 pixels whose brightness lies between the

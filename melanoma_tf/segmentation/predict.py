@@ -20,7 +20,7 @@ from melanoma_tf.images import masks
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.schema import Example, deserialize
 from melanoma_tf.records.writer import Sharding, skipped_before, write_records
-from melanoma_tf.segmentation.lesion_segmenter import LesionFinder, Use
+from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
 from melanoma_tf.segmentation.shipped import load_segmenter
 from melanoma_tf.segmentation.train import KIND, THRESHOLD_FILE
 
@@ -46,14 +46,14 @@ class Segmentation:
     error: str = ""
 
 
-def load_finder(
+def load_lesion_segmenter(
     run_dir: Path | None = None,
     *,
     adapt: bool | None = None,
     flips: bool | None = None,
     refine: bool | None = None,
     largest_only: bool | None = None,
-) -> LesionFinder:
+) -> LesionSegmenter:
     """The segmenter of a finished run, or the one that ships with the package.
 
     Args:
@@ -67,13 +67,15 @@ def load_finder(
         MelanomaError: the run has not finished, or trains something else.
     """
     if run_dir is None:
-        finder = load_segmenter()
+        segmenter = load_segmenter()
     else:
         training.read_config(run_dir, KIND)
         threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
-        use = Use(threshold, adapt=True, flips=True, refine=True, largest_only=True)
-        finder = LesionFinder(training.load_model(run_dir), use)
-    return finder.used(adapt=adapt, flips=flips, refine=refine, largest_only=largest_only)
+        use = InferenceSettings(threshold, adapt=True, flips=True, refine=True, largest_only=True)
+        segmenter = LesionSegmenter(training.load_model(run_dir), use)
+    return segmenter.with_settings(
+        adapt=adapt, flips=flips, refine=refine, largest_only=largest_only
+    )
 
 
 def image_files(path: Path) -> list[Path]:
@@ -94,7 +96,7 @@ def image_files(path: Path) -> list[Path]:
 
 
 def segment_files(
-    paths: Sequence[Path], finder: LesionFinder, *, overlay: bool = False, batch_size: int = 8
+    paths: Sequence[Path], segmenter: LesionSegmenter, *, overlay: bool = False, batch_size: int = 8
 ) -> Iterator[Segmentation]:
     """Segment image files, in order; one that is no image yields its error.
 
@@ -102,24 +104,24 @@ def segment_files(
 
     Args:
         paths: the files.
-        finder: see `load_finder`.
+        segmenter: see `load_lesion_segmenter`.
         overlay: draw the outlines too.
         batch_size: images in a batch.
     """
     images = ((path.stem, path.read_bytes()) for path in paths)
-    return segment_images(images, finder, overlay=overlay, batch_size=batch_size)
+    return segment_images(images, segmenter, overlay=overlay, batch_size=batch_size)
 
 
 def segment_images(
     images: Iterable[tuple[str, bytes]],
-    finder: LesionFinder,
+    segmenter: LesionSegmenter,
     *,
     overlay: bool = False,
     batch_size: int = 8,
 ) -> Iterator[Segmentation]:
     """Segment encoded images, given as pairs of name and bytes; see `segment_files`."""
-    prepare = _preparation(finder.square_px)
-    complete = _completion(finder.use.threshold, overlay)
+    prepare = _preparation(segmenter.square_px)
+    complete = _completion(segmenter.use.threshold, overlay)
 
     def read(named: tuple[str, bytes]) -> _Prepared:
         name, encoded = named
@@ -142,7 +144,7 @@ def segment_images(
         while ahead:
             batch = [future.result() for future in ahead]
             ahead = [pool.submit(read, each) for each in islice(iterator, batch_size)]
-            found = _probabilities(batch, finder)
+            found = _probabilities(batch, segmenter)
             written = [pool.submit(write, *pair) for pair in zip(batch, found)]
             yield from (future.result() for future in behind)
             behind = written
@@ -157,12 +159,14 @@ class _Prepared:
     error: str = ""
 
 
-def _probabilities(batch: Sequence[_Prepared], finder: LesionFinder) -> list[tf.Tensor | None]:
+def _probabilities(
+    batch: Sequence[_Prepared], segmenter: LesionSegmenter
+) -> list[tf.Tensor | None]:
     """One map for each image, None for what is none."""
     good = [each.square for each in batch if each.square is not None]
     if not good:
         return [None] * len(batch)
-    maps = iter(tf.unstack(finder.probabilities(tf.stack(good))))
+    maps = iter(tf.unstack(segmenter.probabilities(tf.stack(good))))
     return [None if each.square is None else next(maps) for each in batch]
 
 
@@ -203,7 +207,7 @@ def _completion(
 def segment_records(
     records: Path,
     output: Path,
-    finder: LesionFinder,
+    segmenter: LesionSegmenter,
     *,
     batch_size: int = 8,
     overwrite: bool = False,
@@ -214,7 +218,7 @@ def segment_records(
     Args:
         records: a record folder; it stays as it is.
         output: the folder to appear.
-        finder: see `load_finder`.
+        segmenter: see `load_lesion_segmenter`.
         batch_size: images in a batch.
         overwrite: replace an existing folder.
         progress: wraps the examples, given their number.
@@ -228,7 +232,7 @@ def segment_records(
     refuse_existing(output, overwrite, [records])
     manifest = read_manifest(records)
     filled: list[str] = []
-    examples = _with_masks(_examples(records, manifest), finder, batch_size, filled)
+    examples = _with_masks(_examples(records, manifest), segmenter, batch_size, filled)
     if progress is not None:
         examples = progress(examples, sum(shard.count for shard in manifest.shards))
     write_records(
@@ -253,12 +257,12 @@ def _examples(records: Path, manifest: Manifest) -> Iterator[Example]:
 
 
 def _with_masks(
-    examples: Iterator[Example], finder: LesionFinder, batch_size: int, filled: list[str]
+    examples: Iterator[Example], segmenter: LesionSegmenter, batch_size: int, filled: list[str]
 ) -> Iterator[Example]:
     while batch := list(islice(examples, batch_size)):
         bare = [example for example in batch if not example.mask]
         images = [(example.key, example.image) for example in bare]
-        found = segment_images(images, finder, batch_size=batch_size)
+        found = segment_images(images, segmenter, batch_size=batch_size)
         masks_found = {id(example): result for example, result in zip(bare, found)}
         for example in batch:
             result = masks_found.get(id(example))

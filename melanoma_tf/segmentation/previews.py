@@ -7,12 +7,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from melanoma_tf.images.masks import draw_outline
-from melanoma_tf.training.previews import ValidationPictures
+from melanoma_tf.training.previews import Preview
 
 _TRUTH, _FOUND = (0, 255, 0), (255, 255, 0)
 
 
-class Overlays(ValidationPictures):
+class SegmenterPreview(Preview):
     """Draws the outlines of truth (green) and finding (yellow) on the first validation images.
 
     Args:
@@ -27,7 +27,7 @@ class Overlays(ValidationPictures):
         self._threshold = threshold
 
     def pictures(self) -> tf.Tensor:
-        """See `ValidationPictures`."""
+        """See `Preview`."""
         found = self.model(self._images, training=False) > self._threshold
         drawn = draw_outline(tf.cast(self._images, tf.uint8), self._masks > 0.5, _TRUTH)
         return draw_outline(drawn, found, _FOUND)

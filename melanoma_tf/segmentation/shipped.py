@@ -8,7 +8,7 @@ from typing import Any
 from tensorflow import keras
 
 from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
-from melanoma_tf.segmentation.lesion_segmenter import LesionFinder, Use
+from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
 from melanoma_tf.segmentation.network import build_segmenter
 
 SEGMENTER = "segmenter"
@@ -18,13 +18,13 @@ _SEGMENTER_NETWORK = (
     "normalization",
     "dropout",
     "colour_constancy",
-    "skin_reference",
+    "skin_white_balance",
     "chroma",
 )
 _USE = ("threshold", "adapt", "flips", "refine", "largest_only")
 
 
-def load_segmenter() -> LesionFinder:
+def load_segmenter() -> LesionSegmenter:
     """The segmenter that ships, see `segmenter.md` beside this file for what it is.
 
     Returns:
@@ -34,13 +34,13 @@ def load_segmenter() -> LesionFinder:
     return read_segmenter(shipped_folder())
 
 
-def read_segmenter(folder: Path) -> LesionFinder:
+def read_segmenter(folder: Path) -> LesionSegmenter:
     """Read what `write_segmenter` wrote."""
     settings = read_settings(folder, SEGMENTER)
     network = {name: settings[name] for name in _SEGMENTER_NETWORK}
     model = build_segmenter(settings["image_size_px"], **network)
     read_weights(model, folder, SEGMENTER)
-    return LesionFinder(model, Use(**{name: settings[name] for name in _USE}))
+    return LesionSegmenter(model, InferenceSettings(**{name: settings[name] for name in _USE}))
 
 
 def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:

@@ -13,16 +13,16 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf import training
-from melanoma_tf.augmentation.geometric import Movement
-from melanoma_tf.augmentation.photometric import Appearance
+from melanoma_tf.augmentation.geometric import GeometricAugmentation
+from melanoma_tf.augmentation.photometric import PhotometricAugmentation
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
 from melanoma_tf.records.manifest import Manifest, read_manifest
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.segmentation import data as pipeline
 from melanoma_tf.segmentation.losses import compile_segmenter
 from melanoma_tf.segmentation.network import build_segmenter
-from melanoma_tf.segmentation.previews import Overlays
+from melanoma_tf.segmentation.previews import SegmenterPreview
 from melanoma_tf.training.initial_weights import start_from
 from melanoma_tf.training.run_config import run_config
 from melanoma_tf.training.schedules import rate_by_name
@@ -32,20 +32,20 @@ KIND = "segmenter"
 THRESHOLD_FILE = "threshold.json"
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
 
-_SKIN = Appearance(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)
+_SKIN = PhotometricAugmentation(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)
 
 # From nothing to all; `mild` is what segmentation networks are commonly trained with.
-AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
+AUGMENTATIONS: dict[str, tuple[GeometricAugmentation | None, PhotometricAugmentation | None]] = {
     "none": (None, None),
     "mild": (
-        Movement(
+        GeometricAugmentation(
             rotation_degrees=15.0,
             smallest_scale=0.9,
             largest_scale=1.1,
             smallest_lesion=1.0,
             elastic=0.0,
         ),
-        Appearance(
+        PhotometricAugmentation(
             colour=0.2,
             illumination=0.0,
             blur=0.0,
@@ -56,14 +56,14 @@ AUGMENTATIONS: dict[str, tuple[Movement | None, Appearance | None]] = {
             sticker=0.0,
         ),
     ),
-    "movement": (Movement(), None),
+    "movement": (GeometricAugmentation(), None),
     "colour": (
-        Movement(),
-        Appearance(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
+        GeometricAugmentation(),
+        PhotometricAugmentation(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
     ),
-    "full": (Movement(), Appearance()),
-    "skin": (Movement(), _SKIN),
-    "devices": (Movement(), dataclasses.replace(_SKIN, random_looks=1.0)),
+    "full": (GeometricAugmentation(), PhotometricAugmentation()),
+    "skin": (GeometricAugmentation(), _SKIN),
+    "devices": (GeometricAugmentation(), dataclasses.replace(_SKIN, random_convolution=1.0)),
 }
 
 
@@ -73,7 +73,7 @@ class SegmenterSettings:
 
     Attributes:
         image_size_px, base_filters, padding, normalization, dropout, colour_constancy,
-            skin_reference, chroma: see `segmentation.network.build_segmenter`.
+            skin_white_balance, chroma: see `segmentation.network.build_segmenter`.
         weights: `none`, or the `model.keras` of another run of the same network to start from.
         epochs: passes over the training split.
         batch_size: global, over all replicas.
@@ -94,7 +94,7 @@ class SegmenterSettings:
     normalization: str = "none"
     dropout: float = 0.0
     colour_constancy: bool = False
-    skin_reference: bool = False
+    skin_white_balance: bool = False
     chroma: bool = False
     weights: str = "none"
     epochs: int = 100
@@ -119,7 +119,7 @@ def train_segmenter(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train a segmenter on the `train` split, and choose the best epoch on `validation`.
 
@@ -129,7 +129,7 @@ def train_segmenter(
         settings: see `SegmenterSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
         overwrite: replace a run that is there.
-        report: takes one line per epoch, and warnings.
+        log: takes one line per epoch, and warnings.
 
     Returns:
         The history: for each metric its value by epoch.
@@ -140,9 +140,9 @@ def train_segmenter(
     """
     strategy = training.make_strategy(settings.strategy, settings.replicas)
     manifest = read_manifest(records)
-    count = _count_masks(records, manifest, report)
+    count = _count_masks(records, manifest, log)
     inputs = segmenter_inputs(settings)
-    validation = _validation(records, manifest, inputs, report)
+    validation = _validation(records, manifest, inputs, log)
     steps = math.ceil(count / settings.batch_size)
     config = run_config(KIND, records, manifest, settings)
     run = training.Run(run_dir, config, resume, overwrite, (records,))
@@ -155,17 +155,19 @@ def train_segmenter(
         settings=_schedule(settings, steps),
         run=run,
         examples_per_step=settings.batch_size,
-        callbacks=[] if validation is None else [Overlays(validation, run.working / "logs")],
-        finish=lambda folder: _write_threshold(folder, settings, validation, report),
-        report=report,
+        callbacks=[]
+        if validation is None
+        else [SegmenterPreview(validation, run.working / "logs")],
+        finish=lambda folder: _write_threshold(folder, settings, validation, log),
+        log=log,
     )
 
 
-def _count_masks(records: Path, manifest: Manifest, report: Callable[[str], None]) -> int:
+def _count_masks(records: Path, manifest: Manifest, log: Callable[[str], None]) -> int:
     count = pipeline.count_masks(records, "train")
     without = manifest.count(split="train") - count
     if without:
-        report(f"warning: {without} training examples have no mask and are left out")
+        log(f"warning: {without} training examples have no mask and are left out")
     return count
 
 
@@ -218,7 +220,7 @@ def _build(settings: SegmenterSettings) -> keras.Model:
         normalization=settings.normalization,
         dropout=settings.dropout,
         colour_constancy=settings.colour_constancy,
-        skin_reference=settings.skin_reference,
+        skin_white_balance=settings.skin_white_balance,
         chroma=settings.chroma,
     )
     if settings.weights != "none":
@@ -230,9 +232,9 @@ def _validation(
     records: Path,
     manifest: Manifest,
     inputs: pipeline.SegmenterInputs,
-    report: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> tf.data.Dataset | None:
-    if validation_records(RecordFolders((records,), (manifest,)), report) is None:
+    if validation_records(RecordSet((records,), (manifest,)), log) is None:
         return None
     pipeline.count_masks(records, "validation")
     return pipeline.evaluation_batches(records, "validation", inputs)
@@ -242,14 +244,14 @@ def _write_threshold(
     run_dir: Path,
     settings: SegmenterSettings,
     validation: tf.data.Dataset | None,
-    report: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     threshold = settings.threshold
     if not threshold and validation is None:
         raise MelanomaError("expected a validation split to choose the threshold on; found none")
     if not threshold:
         threshold = best_threshold(training.load_model(run_dir), validation)
-        report(f"threshold {threshold} is the best on the validation split")
+        log(f"threshold {threshold} is the best on the validation split")
     write_json(run_dir / THRESHOLD_FILE, {"threshold": threshold})
 
 

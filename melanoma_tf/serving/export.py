@@ -15,7 +15,7 @@ from melanoma_tf.classification.train import classifier_inputs
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.segmentation.predict import load_finder
+from melanoma_tf.segmentation.predict import load_lesion_segmenter
 from melanoma_tf.segmentation.train import KIND as SEGMENTER
 from melanoma_tf.serving.classifier_export import export_classifier
 from melanoma_tf.serving.segmenter_export import export_segmenter
@@ -67,7 +67,7 @@ def _export_segmenter(run_dir: Path, output: Path, *, overwrite: bool = False) -
     """
     config = training.read_config(run_dir, SEGMENTER)
     refuse_existing(output, overwrite, [run_dir])
-    export_segmenter(load_finder(run_dir), output, config=config, overwrite=overwrite)
+    export_segmenter(load_lesion_segmenter(run_dir), output, config=config, overwrite=overwrite)
 
 
 _EXPORTS: dict[str, Callable[..., None]] = {

@@ -12,7 +12,7 @@ from melanoma_tf import __version__
 from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.images import masks
-from melanoma_tf.segmentation.lesion_segmenter import LesionFinder
+from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.serving.classifier_export import DISCLAIMER, INPUT, VERSION, grey_image
 from melanoma_tf.serving.warmup import write_warmup
 
@@ -22,14 +22,14 @@ MASKS, MAPS = "masks", "probabilities"
 class _ServedSegmenter(tf.Module):
     """Encoded images in, masks and probability maps out."""
 
-    def __init__(self, finder: LesionFinder):
+    def __init__(self, segmenter: LesionSegmenter):
         super().__init__()
-        self.finder = finder
+        self.segmenter = segmenter
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=INPUT)])
     def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Segment string `(n,)` of encoded images of any sizes; `n` may be 0."""
-        size = self.finder.square_px
+        size = self.segmenter.square_px
 
         def prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
@@ -44,11 +44,11 @@ class _ServedSegmenter(tf.Module):
                 tf.TensorSpec([2], tf.int32),
             ),
         )
-        maps = self.finder.probabilities(squares)
+        maps = self.segmenter.probabilities(squares)
 
         def encode(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             probability = masks.restore(pair[0], pair[1][0], pair[1][1])
-            found = probability > self.finder.use.threshold
+            found = probability > self.segmenter.use.threshold
             return tf.io.encode_png(tf.where(found, tf.constant(255, tf.uint8), 0))
 
         encoded = tf.map_fn(
@@ -58,7 +58,7 @@ class _ServedSegmenter(tf.Module):
 
 
 def export_segmenter(
-    finder: LesionFinder,
+    segmenter: LesionSegmenter,
     output: Path,
     *,
     config: dict[str, Any],
@@ -71,7 +71,7 @@ def export_segmenter(
     `probabilities`, float32 `(n, size, size, 1)`: the map of the whole image squeezed to a square.
 
     Args:
-        finder: the segmenter and how it is used.
+        segmenter: the segmenter and how it is used.
         output: `saved_models/NAME`; the model lands in its sub-folder `1`.
         config: the run's `config.json`.
         overwrite: replace a model that is there.
@@ -79,17 +79,17 @@ def export_segmenter(
     Raises:
         MelanomaError: `output` exists.
     """
-    served = _ServedSegmenter(finder)
+    served = _ServedSegmenter(segmenter)
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
         tf.saved_model.save(served, str(version_dir), signatures=served.serve)
-        write_warmup(version_dir, output.name, INPUT, [grey_image(finder.square_px)])
-        write_json(folder / "metadata.json", _metadata(output.name, finder, config))
-        write_atomically(folder / "model_card.md", _model_card(output.name, finder, config))
+        write_warmup(version_dir, output.name, INPUT, [grey_image(segmenter.square_px)])
+        write_json(folder / "metadata.json", _metadata(output.name, segmenter, config))
+        write_atomically(folder / "model_card.md", _model_card(output.name, segmenter, config))
 
 
-def _metadata(name: str, finder: LesionFinder, config: dict[str, Any]) -> dict[str, Any]:
-    size = finder.square_px
+def _metadata(name: str, segmenter: LesionSegmenter, config: dict[str, Any]) -> dict[str, Any]:
+    size = segmenter.square_px
     return {
         "name": name,
         "version": VERSION,
@@ -100,18 +100,18 @@ def _metadata(name: str, finder: LesionFinder, config: dict[str, Any]) -> dict[s
             MASKS: "string (n,): PNG bytes, 0 skin, 255 lesion, each of its image's size",
             MAPS: f"float32 (n, {size}, {size}, 1), holes filled",
         },
-        "use": dataclasses.asdict(finder.use),
+        "use": dataclasses.asdict(segmenter.use),
         "training": config,
         "intended_use": DISCLAIMER,
     }
 
 
-def _model_card(name: str, finder: LesionFinder, config: dict[str, Any]) -> str:
+def _model_card(name: str, segmenter: LesionSegmenter, config: dict[str, Any]) -> str:
     sources = "\n".join(
         f"- {source}: {entry['licence']}. {entry['attribution']}"
         for source, entry in config["sources"].items()
     )
-    used = ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(finder.use).items())
+    used = ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(segmenter.use).items())
     return f"""# {name}
 
 {DISCLAIMER}

@@ -29,9 +29,9 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
 class Epochs(keras.callbacks.Callback):
     """Adds speed and learning rate to the logs, reports a line, and keeps the state."""
 
-    def __init__(self, state: RunState, report: Callable[[str], None], examples_per_step: int):
+    def __init__(self, state: RunState, log: Callable[[str], None], examples_per_step: int):
         super().__init__()
-        self._state, self._report, self._examples = state, report, examples_per_step
+        self._state, self._log, self._examples = state, log, examples_per_step
         self._started = self._trained = 0.0
         self._steps = self._epoch = 0
 
@@ -67,8 +67,6 @@ class Epochs(keras.callbacks.Callback):
         best = self._state.finish_epoch(logs)
         self.model.stop_training = self._state.out_of_patience()
         line = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        self._report(
-            f"epoch {epoch + 1}/{self.params['epochs']}  {line}{'  (best)' if best else ''}"
-        )
+        self._log(f"epoch {epoch + 1}/{self.params['epochs']}  {line}{'  (best)' if best else ''}")
         if self.model.stop_training:
-            self._report("no better epoch for as long as --patience waits: training stops")
+            self._log("no better epoch for as long as --patience waits: training stops")

@@ -31,7 +31,7 @@ def fit(
     measures: Sequence[keras.callbacks.Callback] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     finish: Callable[[Path], object] | None = None,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train a model, from the start or from the last finished epoch of a run to resume.
 
@@ -47,21 +47,21 @@ def fit(
         measures: callbacks that add to an epoch's logs before it is judged by them and kept.
         callbacks: called after those that keep the state.
         finish: see `Run.publish`.
-        report: takes one line per epoch.
+        log: takes one line per epoch.
 
     Returns: the history: for each metric its value by epoch.
 
     Raises:
         MelanomaError: see `Run.check`; unequal shares of a batch; or the loss is not finite.
     """
-    _check_shares(examples_per_step, strategy)
+    _check_equal_shares(examples_per_step, strategy)
     run.check()
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.mixed_precision), strategy.scope():
         model = compile_model(build())
         run.begin()
         state, averages = _state(model, run, settings)
-        keepers = [averages, *measures, Epochs(state, report, examples_per_step)]
+        keepers = [averages, *measures, Epochs(state, log, examples_per_step)]
         first_epoch = state.restore()
         if first_epoch < settings.epochs and not state.out_of_patience():
             with _damage_named():
@@ -87,7 +87,7 @@ def _state(
     return RunState(model, run.working, settings, averages), averages
 
 
-def _check_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+def _check_equal_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:
     """Where shares differ, images of the smaller ones would weigh more in the loss."""
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:

@@ -10,7 +10,7 @@ from tensorflow import keras
 _SHOWN = 6
 
 
-class ValidationPictures(keras.callbacks.Callback):
+class Preview(keras.callbacks.Callback):
     """Draws what `pictures` makes, as TensorBoard's `validation`.
 
     Args:

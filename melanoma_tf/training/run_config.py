@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from melanoma_tf import __version__
 from melanoma_tf.records.manifest import Manifest
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 
 def run_config(kind: str, records: Path, manifest: Manifest, settings: Any) -> dict[str, Any]:
@@ -32,14 +32,16 @@ def run_config(kind: str, records: Path, manifest: Manifest, settings: Any) -> d
     }
 
 
-def further_folders(held: RecordFolders) -> dict[str, Any]:
+def further_folders(records: RecordSet) -> dict[str, Any]:
     """What `config.json` says of further record folders."""
-    further = list(zip(held.folders, held.manifests))[1:]
+    further = list(zip(records.folders, records.manifests))[1:]
     if not further:
         return {}
     shards = [
         {"records": str(folder), "shards": {one.name: one.sha256 for one in manifest.shards}}
         for folder, manifest in further
     ]
-    sources = {name: row for manifest in held.manifests for name, row in manifest.sources.items()}
+    sources = {
+        name: row for manifest in records.manifests for name, row in manifest.sources.items()
+    }
     return {"further_records": shards, "sources": sources}

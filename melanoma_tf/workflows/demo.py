@@ -63,7 +63,7 @@ def run_demo(
     settings: DemoSettings,
     *,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> DemoResult:
     """Run every stage once, in a folder of its own.
 
@@ -71,7 +71,7 @@ def run_demo(
         work_dir: gets `phantoms/`, `records/`, `runs/demo/` and `saved_models/demo/`.
         settings: see `DemoSettings`.
         overwrite: replace what an earlier demo left there.
-        report: takes one line per stage and epoch.
+        log: takes one line per stage and epoch.
 
     Raises:
         MelanomaError: `work_dir` is not empty.
@@ -85,7 +85,7 @@ def run_demo(
 
     @contextmanager
     def stage(name: str, output: Path) -> Iterator[None]:
-        report(f"{name} -> {output}")
+        log(f"{name} -> {output}")
         started = time.perf_counter()
         yield
         result.stages.append((name, output, time.perf_counter() - started))
@@ -107,7 +107,7 @@ def run_demo(
             overwrite=overwrite,
         )
     with stage("train classifier", run_dir):
-        train_classifier(records, run_dir, _training(settings), overwrite=overwrite, report=report)
+        train_classifier(records, run_dir, _training(settings), overwrite=overwrite, log=log)
     with stage("evaluate", run_dir / "metrics.json"):
         result.metrics.update(evaluate_classifier(run_dir, records))
     with stage("export", model):

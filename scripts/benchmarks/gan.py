@@ -58,8 +58,8 @@ def bare_loop(model: Gan) -> Callable[[tuple[tf.Tensor, tf.Tensor]], None]:
                 cost += loss(tf.zeros_like(on_generated), on_generated)
             gradients = tape.gradient(cost, discriminator.trainable_variables)
             optimizers[1].apply_gradients(zip(gradients, discriminator.trainable_variables))
-            judged = discriminator(generated, training=True)[0]
-            cost = loss(tf.ones_like(judged), judged)
+            labelled = discriminator(generated, training=True)[0]
+            cost = loss(tf.ones_like(labelled), labelled)
         gradients = generator_tape.gradient(cost, generator.trainable_variables)
         optimizers[0].apply_gradients(zip(gradients, generator.trainable_variables))
 

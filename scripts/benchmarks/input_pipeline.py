@@ -18,7 +18,7 @@ import tensorflow as tf
 from melanoma_tf.classification.batches import BatchSettings, augmentation_of
 from melanoma_tf.classification.data import ClassifierInputs, training_batches
 from melanoma_tf.records import schema, stream
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 # What training may ask of the pipeline, beside bare decoding.
 NONE, STANDARD = augmentation_of("none"), augmentation_of("standard")
@@ -37,14 +37,14 @@ WAYS: dict[str, BatchSettings] = {
 }
 
 
-def decode_alone(held: RecordFolders, batch_size: int) -> tf.data.Dataset:
+def decode_alone(records: RecordSet, batch_size: int) -> tf.data.Dataset:
     """Parse and `decode_jpeg` in parallel, nothing else; one number a batch keeps it honest."""
 
     def decode(serialized):
         encoded = schema.parse(serialized, ("image/encoded",))["image/encoded"]
         return tf.shape(tf.io.decode_jpeg(encoded, channels=3))
 
-    records = stream.read_shards(held.shard_paths("train")).repeat()
+    records = stream.read_shards(records.shard_paths("train")).repeat()
     return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
 
 
@@ -60,23 +60,23 @@ def images_per_second(batches: tf.data.Dataset, batch_size: int, count: int) -> 
 
 
 def contenders(
-    held: RecordFolders, image_size_px: int, batch_size: int
+    records: RecordSet, image_size_px: int, batch_size: int
 ) -> dict[str, Callable[[], tf.data.Dataset]]:
     """By name, what makes the batches; a way that these records do not allow is left out."""
 
     def batches(settings: BatchSettings) -> Callable[[], tf.data.Dataset]:
         inputs = ClassifierInputs(image_size_px, batch_size, settings)
-        return lambda: training_batches(held.folders, inputs)
+        return lambda: training_batches(records.folders, inputs)
 
     allowed = {
         name: settings
         for name, settings in WAYS.items()
-        if settings.balance == "none" or all(settings.examples_by_class(held))
+        if settings.balance == "none" or all(settings.examples_by_class(records))
     }
     for name in sorted(set(WAYS) - set(allowed)):
         print(f"left out, since a class has no training image: {name}")
     return {
-        "decode_jpeg alone": lambda: decode_alone(held, batch_size),
+        "decode_jpeg alone": lambda: decode_alone(records, batch_size),
         **{name: batches(settings) for name, settings in allowed.items()},
     }
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=3000, help="per round")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    ways = contenders(RecordFolders.read(options.records), options.image_size, options.batch_size)
+    ways = contenders(RecordSet.read(options.records), options.image_size, options.batch_size)
     best = dict.fromkeys(ways, 0.0)
     for _ in range(options.rounds):  # Alternating rounds, so that noise hits all alike.
         for name, make in ways.items():

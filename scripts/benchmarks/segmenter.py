@@ -25,7 +25,7 @@ from tensorflow import keras
 
 from melanoma_tf.images import masks
 from melanoma_tf.segmentation.network import build_segmenter
-from melanoma_tf.segmentation.predict import image_files, load_finder, segment_files
+from melanoma_tf.segmentation.predict import image_files, load_lesion_segmenter, segment_files
 
 
 def plain_network(model: keras.Model) -> keras.Model:
@@ -100,7 +100,7 @@ def measure_network(filters: list[int], size: int, batch: int, repeats: int) -> 
 
 
 def measure_folder(folder: Path, batch: int, repeats: int) -> None:
-    finder = load_finder()
+    segmenter = load_lesion_segmenter()
     paths = image_files(folder)
     paths = paths[: len(paths) // batch * batch]
     if not paths:
@@ -108,15 +108,15 @@ def measure_folder(folder: Path, batch: int, repeats: int) -> None:
     images = [
         tf.io.decode_image(tf.io.read_file(str(p)), 3, expand_animations=False) for p in paths
     ]
-    squares = tf.stack([masks.squeeze(image, finder.square_px) for image in images])
+    squares = tf.stack([masks.squeeze(image, segmenter.square_px) for image in images])
     forward = float("inf")
     command = float("inf")
     for attempt in range(repeats + 1):
         started = time.perf_counter()
         for start in range(0, len(paths), batch):
-            finder.probabilities(squares[start : start + batch]).numpy()
+            segmenter.probabilities(squares[start : start + batch]).numpy()
         middle = time.perf_counter()
-        for _ in segment_files(paths, finder, batch_size=batch):
+        for _ in segment_files(paths, segmenter, batch_size=batch):
             pass
         if attempt:  # The first warms up.
             forward = min(forward, middle - started)

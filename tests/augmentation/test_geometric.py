@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.augmentation import overlays as occluders
-from melanoma_tf.augmentation.geometric import Movement, move
-from melanoma_tf.augmentation.photometric import Appearance, vary
+from melanoma_tf.augmentation.geometric import GeometricAugmentation, move
+from melanoma_tf.augmentation.photometric import PhotometricAugmentation, augment
 
-STILL = Movement(
+STILL = GeometricAugmentation(
     flips=False,
     rotation_degrees=0.0,
     smallest_scale=1.0,
@@ -43,14 +43,14 @@ def test_without_movement_nothing_changes():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_mask_follows_the_disc_and_stays_binary(seed):
-    image, mask = moved(Movement(smallest_lesion=0.2), seed)
+    image, mask = moved(GeometricAugmentation(smallest_lesion=0.2), seed)
     assert set(np.unique(mask)) <= {0.0, 1.0}
     dark = image.mean(-1) < 0.5
     assert (dark & (mask > 0)).sum() / (dark | (mask > 0)).sum() > 0.8
 
 
 def test_smaller_lesions_are_drawn_and_never_smaller_than_asked():
-    movement = Movement(smallest_lesion=0.1, shift=0.0, elastic=0.0)
+    movement = GeometricAugmentation(smallest_lesion=0.1, shift=0.0, elastic=0.0)
     areas = [moved(movement, seed)[1].mean() for seed in range(40)]
     diameters = np.sqrt(areas)
     own = np.sqrt(picture()[1].mean())
@@ -60,14 +60,14 @@ def test_smaller_lesions_are_drawn_and_never_smaller_than_asked():
 
 
 def test_an_image_whose_lesion_touches_the_border_is_never_made_smaller():
-    movement = Movement(rotation_degrees=0.0, shift=0.0, elastic=0.0)
+    movement = GeometricAugmentation(rotation_degrees=0.0, shift=0.0, elastic=0.0)
     for seed in range(12):
         _, mask = moved(movement, seed, centre=(0, 32))
         assert mask[0].any() or mask[-1].any()
 
 
 def test_beyond_the_image_there_is_skin_and_no_second_lesion():
-    movement = Movement(
+    movement = GeometricAugmentation(
         smallest_scale=0.4, largest_scale=0.4, smallest_lesion=1.0, shift=0.0, elastic=0.0
     )
     image, mask = moved(movement, 3, centre=(32, 32), radius=18)
@@ -79,20 +79,25 @@ def test_beyond_the_image_there_is_skin_and_no_second_lesion():
 def test_the_same_seed_moves_the_same_way_eagerly_and_in_a_pipeline():
     image, mask = map(tf.constant, picture())
     seed = tf.constant([7, 9])
-    eager = move(image, mask, 48, Movement(), seed)
+    eager = move(image, mask, 48, GeometricAugmentation(), seed)
     piped = next(iter(tf.data.Dataset.from_tensors(seed).map(
-        lambda drawn: move(image, mask, 48, Movement(), drawn)
+        lambda drawn: move(image, mask, 48, GeometricAugmentation(), drawn)
     )))  # fmt: skip
     # An interpolated pixel may round to the other side where the mask's edge passes through it.
     assert np.mean(np.abs(eager - piped) > 1e-4) < 0.01
-    assert np.mean(np.abs(eager - move(image, mask, 48, Movement(), seed + 1)) > 1e-2) > 0.1
+    assert (
+        np.mean(np.abs(eager - move(image, mask, 48, GeometricAugmentation(), seed + 1)) > 1e-2)
+        > 0.1
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_looks_vary_within_range_and_masks_only_lose(seed):
     image, mask = map(tf.constant, picture())
-    always = Appearance(blur=1.0, dark_corners=1.0, hairs=1.0, ruler=1.0, ink=1.0, sticker=1.0)
-    found, found_mask = vary(image, mask, always, tf.constant([seed, 2]))
+    always = PhotometricAugmentation(
+        blur=1.0, dark_corners=1.0, hairs=1.0, ruler=1.0, ink=1.0, sticker=1.0
+    )
+    found, found_mask = augment(image, mask, always, tf.constant([seed, 2]))
     assert found.shape == image.shape
     assert float(tf.reduce_min(found)) >= 0.0
     assert float(tf.reduce_max(found)) <= 1.0
@@ -100,14 +105,14 @@ def test_looks_vary_within_range_and_masks_only_lose(seed):
     assert set(np.unique(found_mask)) <= {0.0, 1.0}
     assert (found_mask <= mask).numpy().all()
     assert float(tf.reduce_mean(tf.abs(found - image))) > 0.02
-    again, _ = vary(image, mask, always, tf.constant([seed, 2]))
+    again, _ = augment(image, mask, always, tf.constant([seed, 2]))
     np.testing.assert_array_equal(found, again)
 
 
 def test_nothing_asked_for_nothing_changed():
     image, mask = map(tf.constant, picture())
-    nothing = Appearance(0, 0, 0, 0, 0, 0, 0, 0)
-    found, found_mask = vary(image, mask, nothing, tf.constant([1, 2]))
+    nothing = PhotometricAugmentation(0, 0, 0, 0, 0, 0, 0, 0)
+    found, found_mask = augment(image, mask, nothing, tf.constant([1, 2]))
     np.testing.assert_array_equal(found, image)
     np.testing.assert_array_equal(found_mask, mask)
 

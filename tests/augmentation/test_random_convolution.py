@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melanoma_tf.augmentation.photometric import Appearance, vary
-from melanoma_tf.augmentation.random_convolution import show_otherwise
+from melanoma_tf.augmentation.photometric import PhotometricAugmentation, augment
+from melanoma_tf.augmentation.random_convolution import random_convolution
 
 SIZE = 48
 
@@ -20,7 +20,7 @@ def picture():
 
 def shown(seed, image=None):
     plain, mask = picture()
-    found, found_mask = show_otherwise(
+    found, found_mask = random_convolution(
         tf.constant(plain if image is None else image), tf.constant(mask), tf.constant([seed, 7])
     )
     np.testing.assert_array_equal(found_mask, mask)
@@ -66,8 +66,8 @@ def test_a_plain_image_stays_finite(level):
 
 def test_appearance_shows_the_share_that_was_asked_for():
     image, mask = map(tf.constant, picture())
-    nothing = dict.fromkeys(Appearance.__dataclass_fields__, 0.0)
-    asked = Appearance(**{**nothing, "random_looks": 0.5})
-    found = [vary(image, mask, asked, tf.constant([seed, 3]))[0].numpy() for seed in range(60)]
+    nothing = dict.fromkeys(PhotometricAugmentation.__dataclass_fields__, 0.0)
+    asked = PhotometricAugmentation(**{**nothing, "random_convolution": 0.5})
+    found = [augment(image, mask, asked, tf.constant([seed, 3]))[0].numpy() for seed in range(60)]
     changed = sum(np.abs(one - image.numpy()).max() > 1e-6 for one in found)
     assert 18 < changed < 42

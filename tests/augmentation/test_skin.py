@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from melanoma_tf.augmentation import overlays as occluders
 from melanoma_tf.augmentation import skin
-from melanoma_tf.augmentation.photometric import Appearance, vary
+from melanoma_tf.augmentation.photometric import PhotometricAugmentation, augment
 
 SIZE = 64
 
@@ -83,10 +83,10 @@ def test_they_are_asked_for_by_share_and_repeat_with_their_seed(field):
     )
     image, mask = map(tf.constant, picture())
     seed = tf.constant([4, 9])
-    same, _ = vary(image, mask, Appearance(**nothing), seed)
+    same, _ = augment(image, mask, PhotometricAugmentation(**nothing), seed)
     np.testing.assert_array_equal(same, image)
-    looks = Appearance(**{**nothing, field: 1.0})
-    first, _ = vary(image, mask, looks, seed)
-    again, _ = tf.function(lambda *given: vary(*given, looks, seed))(image, mask)
+    looks = PhotometricAugmentation(**{**nothing, field: 1.0})
+    first, _ = augment(image, mask, looks, seed)
+    again, _ = tf.function(lambda *given: augment(*given, looks, seed))(image, mask)
     assert np.abs(first - image).max() > 1e-3
     np.testing.assert_allclose(first, again, atol=1e-5)

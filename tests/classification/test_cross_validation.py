@@ -40,7 +40,7 @@ def runs(phantom_records, tmp_path_factory):
     """Runs on three folds: the first is trained, the others differ from it by their fold alone."""
     base = tmp_path_factory.mktemp("folds")
     with one_convolution_for_small():
-        train_classifier(phantom_records, base / "0", settings(0), report=lambda line: None)
+        train_classifier(phantom_records, base / "0", settings(0), log=lambda line: None)
     for fold in (1, 2):
         shutil.copytree(base / "0", base / str(fold))
         path = base / str(fold) / "config.json"
@@ -115,5 +115,5 @@ def test_leaking_and_incomplete_combinations_are_refused(
 
 def test_another_division_is_not_resumed(runs, phantom_records):
     with pytest.raises(MelanomaError, match=r"cross_validation.fold was 0, is 1 now"):
-        train_classifier(phantom_records, runs[0], settings(1), resume=True, report=lambda _: None)
+        train_classifier(phantom_records, runs[0], settings(1), resume=True, log=lambda _: None)
     assert training.read_config(runs[0], "classifier")["fold_assignment"]

@@ -7,7 +7,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melanoma_tf.classification.expansion_plan import PAPER_COUNTS, RECIPES, generated_share, grow
+from melanoma_tf.classification.expansion_plan import (
+    PAPER_COUNTS,
+    RECIPES,
+    generated_fraction,
+    grow,
+)
 from melanoma_tf.cli import main
 from melanoma_tf.records.manifest import read_manifest
 
@@ -26,7 +31,7 @@ def test_the_papers_numbers_come_out():
         assert number in done.output
     rows = grow(PAPER_COUNTS["isic2017"], ISIC2017)
     assert [row.examples for row in rows] == [16110, 17928, 16632]
-    assert generated_share(rows) == pytest.approx(2200 / 8445)
+    assert generated_fraction(rows) == pytest.approx(2200 / 8445)
 
 
 def test_small_counts_by_hand(tmp_path):
@@ -70,7 +75,7 @@ def test_every_image_is_seen_and_shares_stay_shares(counts):
         images = row.real + row.purified + row.generated
         assert 6 * images <= row.examples <= 12 * images
         assert row.generated_examples <= row.examples
-    assert 0 <= generated_share(rows) <= 1
+    assert 0 <= generated_fraction(rows) <= 1
 
 
 def test_records_are_counted(phantom_records):

@@ -33,7 +33,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.loading import load_image
 from melanoma_tf.purification.purify import purify
 from melanoma_tf.records.read import read_examples
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.explainer import load_exported
 from melanoma_tf.serving.export import export_run
 
@@ -153,9 +153,9 @@ def test_single_records_come_in_the_order_asked_for_with_calibrated_probabilitie
 
 
 def test_a_run_on_a_fold_is_explained_on_what_it_held_out(explainer, phantom_records):
-    held = RecordFolders.read(phantom_records)
+    records = RecordSet.read(phantom_records)
     settings = FoldSettings(folds=3, fold=1)
-    divided = divide_by_folds(held, settings)
+    divided = divide_by_folds(records, settings)
     config = {
         **explainer.config,
         "cross_validation": dataclasses.asdict(settings),
@@ -195,7 +195,7 @@ def test_what_is_written_can_be_worked_out_again(looks, explainer, tmp_path):
     summary = json.loads((output / "summary.json").read_text())
     assert summary == outcome.summary
     mean = np.mean([float(row["lesion_saliency"]) for row in rows])
-    assert summary["all"]["lesion"]["saliency_share"] == pytest.approx(mean)
+    assert summary["all"]["lesion"]["saliency_fraction"] == pytest.approx(mean)
     means = [summary[group]["lesion"] for group in ("right", "wrong")]
     assert sum(mean["images"] for mean in means if mean) == summary["all"]["lesion"]["images"]
     assert summarise(outcome.rows)["images"] == len(rows)

@@ -11,7 +11,7 @@ from melanoma_tf.classification.batches import BatchSettings, augmentation_of
 from melanoma_tf.classification.data import ClassifierInputs, evaluation_batches, training_batches
 from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding
 from melanoma_tf.records.writer import write_records
@@ -71,18 +71,18 @@ def folders(tmp_path_factory):
 
 
 def divided(folders, fold, **settings):
-    return divide_by_folds(RecordFolders.read(folders), FoldSettings(FOLDS, fold, **settings))
+    return divide_by_folds(RecordSet.read(folders), FoldSettings(FOLDS, fold, **settings))
 
 
-def seen_in_training(held):
-    count = held.count(split="train")
+def seen_in_training(records):
+    count = records.count(split="train")
     inputs = ClassifierInputs(32, 1, PLAIN)
-    batches = training_batches(held, inputs).take(count)
+    batches = training_batches(records, inputs).take(count)
     return sorted(int(images[0, 0, 0, 0]) for images, _ in batches.as_numpy_iterator())
 
 
-def held_out(held, split="validation"):
-    batches = evaluation_batches(held, split, ClassifierInputs(32, 8))
+def held_out(records, split="validation"):
+    batches = evaluation_batches(records, split, ClassifierInputs(32, 8))
     return sorted(key.decode() for batch in batches for key in batch["image/key"].numpy())
 
 
@@ -90,20 +90,20 @@ def held_out(held, split="validation"):
 def parts(folders):
     """Of every fold what it is a view of, and the keys that it holds out."""
     views = [divided(folders, fold) for fold in range(FOLDS)]
-    return [(held, held_out(held)) for held in views]
+    return [(records, held_out(records)) for records in views]
 
 
 def test_every_example_is_held_out_once_and_trained_on_otherwise(parts):
     real = {one.key: one for one in originals() if one.split != "test"}
     copy_of = {100 + int(one.parent[-2:]): one.parent for one in copies()}
-    for held, keys in parts:
+    for records, keys in parts:
         # Training sees all other images, copies of those alone, and whatever was generated.
         expected = {int(key[-2:]) for key in set(real) - set(keys)} | {200, 201, 202}
         expected |= {value for value, parent in copy_of.items() if parent not in keys}
-        assert held.count(split="train") == len(expected)
-        assert held.count(split="validation", origin="real") == len(keys)
+        assert records.count(split="train") == len(expected)
+        assert records.count(split="validation", origin="real") == len(keys)
     assert sorted(key for _, keys in parts for key in keys) == sorted(real)
-    assert seen_in_training(held) == sorted(expected)
+    assert seen_in_training(records) == sorted(expected)
 
 
 def test_patients_lesions_and_pictures_stay_together_and_classes_are_spread(parts):
@@ -117,31 +117,32 @@ def test_patients_lesions_and_pictures_stay_together_and_classes_are_spread(part
     assert all(len(folds) == 1 for folds in together.values())
     assert fold_of[TWINS[0]] == fold_of[TWINS[1]]
     melanomas = [
-        held.count(split="validation", class_name="melanoma", origin="real") for held, _ in parts
+        records.count(split="validation", class_name="melanoma", origin="real")
+        for records, _ in parts
     ]
     assert sum(melanomas) == 10
     assert max(melanomas) - min(melanomas) <= 2
 
 
 def test_balanced_batches_see_the_same_examples(parts):
-    held, keys = parts[1]
+    records, keys = parts[1]
     inputs = ClassifierInputs(32, 2, dataclasses.replace(PLAIN, balance="batch"))
-    most = max(held.count(split="train", class_name=name) for name in CLASSES)
+    most = max(records.count(split="train", class_name=name) for name in CLASSES)
     seen = set()
-    for images, labels in training_batches(held, inputs).take(most).as_numpy_iterator():
+    for images, labels in training_batches(records, inputs).take(most).as_numpy_iterator():
         assert sorted(labels) == [0, 1]
         seen.update(int(image[0, 0, 0]) for image in images)
-    assert len(seen) == held.count(split="train")
+    assert len(seen) == records.count(split="train")
     assert not seen & {int(key[-2:]) for key in keys}
 
 
 def test_the_test_split_is_untouched_and_folders_may_come_in_any_order(folders):
-    held = divided(folders, 0)
-    assert held_out(held, "test") == [f"real_{index}" for index in range(30, 36)]
-    assert held.count(split="test") == 6
+    records = divided(folders, 0)
+    assert held_out(records, "test") == [f"real_{index}" for index in range(30, 36)]
+    assert records.count(split="test") == 6
     again = divided(folders[::-1], 2)
-    assert again.fingerprint == held.fingerprint
-    assert divided(folders, 0, seed=1).fingerprint != held.fingerprint
+    assert again.fingerprint == records.fingerprint
+    assert divided(folders, 0, seed=1).fingerprint != records.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -159,4 +160,4 @@ def test_impossible_folds_are_refused(settings, message):
 
 def test_more_folds_than_groups_are_refused(folders):
     with pytest.raises(MelanomaError, match="as the 40 folds; found"):
-        divide_by_folds(RecordFolders.read(folders), FoldSettings(40))
+        divide_by_folds(RecordSet.read(folders), FoldSettings(40))

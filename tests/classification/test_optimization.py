@@ -5,7 +5,7 @@ import pytest
 from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import build_classifier
-from melanoma_tf.classification.optimization import Fitting, compile_classifier
+from melanoma_tf.classification.optimization import OptimizationSettings, compile_classifier
 from melanoma_tf.core.errors import MelanomaError
 
 STEPS = 4
@@ -22,7 +22,7 @@ def network(seed=0):
 
 
 def compiled(model=None, epochs=6, **fitting):
-    fitting = Fitting(**fitting)
+    fitting = OptimizationSettings(**fitting)
     return compile_classifier(
         model or network(), fitting, counts=[5, 5, 5], steps_per_epoch=STEPS, epochs=epochs
     )

@@ -19,7 +19,7 @@ from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
 from melanoma_tf.cli import main
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.evaluation.predictions import read_predictions
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_of_a_fold_the_images_that_it_held_out_are_shown(
     without_charts, copied, phantom_records, tmp_path
 ):
     folds = FoldSettings(folds=3, fold=1)
-    divided = divide_by_folds(RecordFolders.read(phantom_records), folds)
+    divided = divide_by_folds(RecordSet.read(phantom_records), folds)
     replace_in(
         copied / "config.json",
         cross_validation=dataclasses.asdict(folds),

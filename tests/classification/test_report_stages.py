@@ -50,7 +50,7 @@ def test_the_paper_s_plan_gives_the_paper_s_figure_7():
 def test_balanced_batches_hold_equally_many_of_each_class(nested):
     counts = {"melanoma": {"real": 30, "purified": 10, "generated": 60},
               "nevus": {"real": 190, "purified": 10}, "seborrheic_keratosis": {}}  # fmt: skip
-    batches = {"balance": "batch", "generated_share": 0.25} if nested else {}
+    batches = {"balance": "batch", "generated_fraction": 0.25} if nested else {}
     config = {"class_names": NAMES, "batch_size": 32, "balance": "batch"}
     config.update({"batches": batches} if nested else {})
     stage = growth_stages(config, [folder(counts)])[-1]

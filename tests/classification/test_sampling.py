@@ -14,7 +14,7 @@ from melanoma_tf.classification.data import ClassifierInputs, training_batches, 
 from melanoma_tf.classification.expansion_plan import RECIPES, grow
 from melanoma_tf.classification.sampling import draw_examples, generated_before
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import write_records
 
@@ -46,18 +46,18 @@ def write(folder, counts, shards=2):
         examples, folder, taxonomy="isic2017", class_names=CLASSES,
         settings={"image_size": HEIGHT}, sources=sources,
     )  # fmt: skip
-    return RecordFolders.read(folder)
+    return RecordSet.read(folder)
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory):
+def records(tmp_path_factory):
     return write(tmp_path_factory.mktemp("drawing") / "records", COUNTS)
 
 
-def drawn(held, take, first_example=0, seed=0, window=4096, **settings):
+def drawn(records, take, first_example=0, seed=0, window=4096, **settings):
     """`(number, key, view)` of some examples of a stream."""
     stream = draw_examples(
-        held, BatchSettings(**settings), seed=seed, window=window, first_example=first_example
+        records, BatchSettings(**settings), seed=seed, window=window, first_example=first_example
     )
     found = []
     for number, serialized, view in stream.take(take):
@@ -82,9 +82,9 @@ EPOCH = sum(row.examples for row in grow(COUNTS, RECIPES["isic2017"]))
 
 
 @pytest.mark.parametrize("window", [5, 4096])
-def test_an_epoch_of_a_plan_holds_exactly_its_examples(held, window):
+def test_an_epoch_of_a_plan_holds_exactly_its_examples(records, window):
     assert EPOCH == 6 * (3 * 2 + 2 + 4 * 2 + 7 + 1 + 2 * 2 + 1 * 2)
-    stream = drawn(held, 2 * EPOCH, window=window, plan="isic2017")
+    stream = drawn(records, 2 * EPOCH, window=window, plan="isic2017")
     assert [number for number, _, _ in stream] == list(range(2 * EPOCH))
     first, second = ([one[1:] for one in stream[start:][:EPOCH]] for start in (0, EPOCH))
     assert Counter(first) == Counter(second) == planned(COUNTS)
@@ -96,14 +96,14 @@ def test_an_epoch_of_a_plan_holds_exactly_its_examples(held, window):
 
 @pytest.mark.parametrize("window", [5, 4096])
 @pytest.mark.parametrize("first_example", [1, EPOCH + 17])
-def test_a_plan_goes_on_where_it_was_left(held, window, first_example):
-    whole = drawn(held, first_example + 9, window=window, plan="isic2017")
-    rest = drawn(held, 9, first_example, window=window, plan="isic2017")
+def test_a_plan_goes_on_where_it_was_left(records, window, first_example):
+    whole = drawn(records, first_example + 9, window=window, plan="isic2017")
+    rest = drawn(records, 9, first_example, window=window, plan="isic2017")
     assert rest == whole[first_example:]
 
 
-def test_the_seed_decides_order_and_views(held):
-    first, again, other = (drawn(held, EPOCH, seed=s, plan="isic2017") for s in (1, 1, 2))
+def test_the_seed_decides_order_and_views(records):
+    first, again, other = (drawn(records, EPOCH, seed=s, plan="isic2017") for s in (1, 1, 2))
     assert first == again
     assert first != other
     views = [Counter(view for _, _, view in one[: EPOCH // 6]) for one in (first, other)]
@@ -120,11 +120,11 @@ def expected_view(view):
     return cut[::-1] if flipped else cut
 
 
-def test_the_views_of_a_plan_are_those_that_it_names(held):
+def test_the_views_of_a_plan_are_those_that_it_names(records):
     settings = BatchSettings(plan="isic2017", augmentation=augmentation_of("standard"))
     inputs = ClassifierInputs(SIZE, 4, settings)
     seen = Counter()
-    for example in training_examples(held, inputs).take(EPOCH):
+    for example in training_examples(records, inputs).take(EPOCH):
         view = int(example["view"])
         np.testing.assert_array_equal(example["image"], expected_view(view))
         name = CLASSES[int(example["label"])]
@@ -134,21 +134,21 @@ def test_the_views_of_a_plan_are_those_that_it_names(held):
 
 
 @pytest.mark.parametrize("origins", [("real",), ("real", "purified"), ("generated",)])
-def test_only_the_wanted_origins_are_seen(held, origins):
+def test_only_the_wanted_origins_are_seen(records, origins):
     count = sum(row[origin] for row in COUNTS.values() for origin in origins)
-    keys = [key for _, key, _ in drawn(held, 2 * count, origins=origins)]
+    keys = [key for _, key, _ in drawn(records, 2 * count, origins=origins)]
     for epoch in (keys[:count], keys[count:]):
         assert len(set(epoch)) == count
         assert {key.split("/")[0] for key in epoch} == set(origins)
-    assert sum(BatchSettings(origins).examples_by_class(held)) == count
+    assert sum(BatchSettings(origins).examples_by_class(records)) == count
 
 
-def test_a_plan_of_some_origins_counts_only_those(held):
+def test_a_plan_of_some_origins_counts_only_those(records):
     settings = {"plan": "isic2017", "origins": ("real",)}
     real = {name: {"real": row["real"]} for name, row in COUNTS.items()}
     count = sum(row.examples for row in grow(real, RECIPES["isic2017"]))
-    assert sum(BatchSettings(**settings).examples_by_class(held)) == count
-    seen = Counter(one[1:] for one in drawn(held, count, **settings))
+    assert sum(BatchSettings(**settings).examples_by_class(records)) == count
+    seen = Counter(one[1:] for one in drawn(records, count, **settings))
     assert seen == planned(real)
 
 
@@ -171,9 +171,9 @@ def check_without_replacement(keys, count):
 @settings(max_examples=4)
 def test_balanced_batches_of_any_counts(tmp_path_factory, counts, batch, first_example, window):
     folder = tmp_path_factory.mktemp("balanced") / "records"
-    held = write(folder, {name: {"real": n} for name, n in zip(CLASSES, counts)})
+    records = write(folder, {name: {"real": n} for name, n in zip(CLASSES, counts)})
     take = first_example + 6 * batch * 3
-    stream = drawn(held, take, seed=1, window=window, balance="batch")
+    stream = drawn(records, take, seed=1, window=window, balance="batch")
     keys = [key for _, key, _ in stream]
     surplus = Counter()
     for start in range(0, len(keys) - batch + 1, batch):
@@ -184,7 +184,7 @@ def test_balanced_batches_of_any_counts(tmp_path_factory, counts, batch, first_e
         assert max(surplus.values()) - min(surplus[name] for name in CLASSES) <= 1
     for name, count in zip(CLASSES, counts):
         check_without_replacement(by_class(keys)[name], count)
-    rest = drawn(held, 5, first_example, seed=1, window=window, balance="batch")
+    rest = drawn(records, 5, first_example, seed=1, window=window, balance="batch")
     assert rest == stream[first_example : first_example + 5]
 
 
@@ -199,7 +199,7 @@ def mostly_generated(tmp_path_factory):
 
 
 def test_the_generated_share_is_a_limit_of_each_class(mostly_generated):
-    stream = drawn(mostly_generated, 300, balance="batch", generated_share=0.26)
+    stream = drawn(mostly_generated, 300, balance="batch", generated_fraction=0.26)
     for name, keys in by_class([key for _, key, _ in stream]).items():
         assert len(keys) == 100
         generated = [key for key in keys if key.startswith("generated")]
@@ -228,23 +228,23 @@ def test_over_seeds_the_share_holds_at_every_place():
 
 
 def test_a_share_of_zero_takes_no_generated_image(mostly_generated):
-    stream = drawn(mostly_generated, 60, balance="batch", generated_share=0.0)
+    stream = drawn(mostly_generated, 60, balance="batch", generated_fraction=0.0)
     assert not [key for _, key, _ in stream if key.startswith("generated")]
 
 
 @pytest.mark.parametrize("first_example", [7, 100])
 def test_a_limited_share_goes_on_where_it_was_left(mostly_generated, first_example):
-    settings = {"balance": "batch", "generated_share": 0.3, "seed": 5}
+    settings = {"balance": "batch", "generated_fraction": 0.3, "seed": 5}
     whole = drawn(mostly_generated, first_example + 12, **settings)
     assert drawn(mostly_generated, 12, first_example, **settings) == whole[first_example:]
 
 
-def test_strong_and_mixed_batches_are_reproducible_and_resumable(held):
+def test_strong_and_mixed_batches_are_reproducible_and_resumable(records):
     varied = augmentation_of("strong", mixup=0.4, cutmix=1.0)
     inputs = ClassifierInputs(32, 6, BatchSettings(balance="batch", augmentation=varied), seed=2)
-    batches = training_batches(held.folders, inputs).take(3)
+    batches = training_batches(records.folders, inputs).take(3)
     first, again = list(batches), list(batches)
-    resumed = next(iter(training_batches(held.folders, inputs, first_example=12)))
+    resumed = next(iter(training_batches(records.folders, inputs, first_example=12)))
     for ours, theirs in itertools.chain(zip(first, again), [(first[2], resumed)]):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
@@ -257,10 +257,10 @@ def test_strong_and_mixed_batches_are_reproducible_and_resumable(held):
     np.testing.assert_allclose(totals, [6, 6, 6], atol=3)
 
 
-def test_augmentation_leaves_labels_alone(held):
+def test_augmentation_leaves_labels_alone(records):
     def labels(preset):
         settings = BatchSettings(augmentation=augmentation_of(preset))
-        batches = training_batches(held.folders, ClassifierInputs(32, 5, settings))
+        batches = training_batches(records.folders, ClassifierInputs(32, 5, settings))
         return [batch[1].numpy().tolist() for batch in batches.take(4)]
 
     assert labels("strong") == labels("none")
@@ -273,10 +273,10 @@ def test_augmentation_leaves_labels_alone(held):
         ({"balance": "epoch"}, "balance out of none, batch; found epoch"),
         ({"plan": "isic1999"}, "a recipe out of isic2017, .*; found isic1999"),
         ({"plan": "isic2017", "balance": "batch"}, "a plan or balanced batches; found both"),
-        ({"balance": "batch", "generated_share": 1.0}, r"share within \[0, 1\); found 1.0"),
-        ({"balance": "batch", "generated_share": -0.1}, r"share within \[0, 1\); found -0.1"),
-        ({"balance": "batch", "generated_share": float("nan")}, "found nan"),
-        ({"generated_share": 0.2}, "with a generated share; found balance none"),
+        ({"balance": "batch", "generated_fraction": 1.0}, r"share within \[0, 1\); found 1.0"),
+        ({"balance": "batch", "generated_fraction": -0.1}, r"share within \[0, 1\); found -0.1"),
+        ({"balance": "batch", "generated_fraction": float("nan")}, "found nan"),
+        ({"generated_fraction": 0.2}, "with a generated share; found balance none"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -289,10 +289,10 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
     [
         ({"melanoma": {"real": 2}, "nevus": {"real": 2}}, {"balance": "batch"},
          "images of every class for balanced batches; there are none of seborrheic_keratosis"),
-        ({name: {"real": 1} for name in CLASSES}, {"balance": "batch", "generated_share": 0.2},
+        ({name: {"real": 1} for name in CLASSES}, {"balance": "batch", "generated_fraction": 0.2},
          "expected generated training images with a generated share of 0.2; there are none"),
         ({**{name: {"real": 1} for name in CLASSES}, "melanoma": {"generated": 3}},
-         {"balance": "batch", "generated_share": 0.2},
+         {"balance": "batch", "generated_fraction": 0.2},
          "real or purified training images of every class .* none of melanoma"),
         ({name: {"real": 1} for name in CLASSES}, {"plan": "isic2018"},
          "expected the classes .*vascular_lesion; found melanoma, nevus, seborrheic_keratosis"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import all_figures, prepare, softmax
+from melanoma_tf.evaluation.metrics import all_metrics, prepare, softmax
 from melanoma_tf.evaluation.metrics import bootstrap as module
 from melanoma_tf.evaluation.metrics.bootstrap import (
     bootstrap,
@@ -92,7 +92,7 @@ def test_intervals_are_percentiles_beside_delongs():
     groups = np.arange(len(labels))
     intervals = score_intervals(task, np.ones(len(labels)), groups, rounds=100, seed=4)
     values = [
-        all_figures(task, row[None])["accuracy",][0]
+        all_metrics(task, row[None])["accuracy",][0]
         for block in resamples(groups, 100, 4) for row in block
     ]  # fmt: skip
     low, high = np.percentile(values, [2.5, 97.5])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import all_figures, classification_scores, prepare, softmax
-from melanoma_tf.evaluation.metrics.ranking import rank_class, ranking_figures
+from melanoma_tf.evaluation.metrics import all_metrics, classification_scores, prepare, softmax
+from melanoma_tf.evaluation.metrics.ranking import rank_class, ranking_metrics
 from tests.evaluation import reference
 
 NAMES = ("melanoma", "nevus", "seborrheic_keratosis")
@@ -20,7 +20,7 @@ def figures_of(truth, score, weight=None, **options):
     truth, score = np.asarray(truth), np.asarray(score, dtype=np.float64)
     ranked = rank_class(truth == 1, np.ones(len(truth), dtype=bool), score)
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight)
-    figures = ranking_figures(ranked, weight[None], **options)
+    figures = ranking_metrics(ranked, weight[None], **options)
     return {name: values[0] for name, values in figures.items()}
 
 
@@ -193,9 +193,9 @@ def test_softmax_of_huge_logits_stays_finite():
 def test_weight_two_counts_as_two_images_and_weight_zero_as_none():
     labels, scores = random_task(13, n_images=60)
     weights = np.random.default_rng(0).integers(0, 4, 60)
-    weighted = all_figures(prepare(labels, scores, NAMES), weights[None])
+    weighted = all_metrics(prepare(labels, scores, NAMES), weights[None])
     rows = np.repeat(np.arange(60), weights)
-    repeated = all_figures(prepare(labels[rows], scores[rows], NAMES), np.ones((1, len(rows))))
+    repeated = all_metrics(prepare(labels[rows], scores[rows], NAMES), np.ones((1, len(rows))))
     for path, values in repeated.items():
         assert weighted[path][0] == pytest.approx(values[0], abs=1e-9), path
 

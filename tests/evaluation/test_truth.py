@@ -5,7 +5,7 @@ import pytest
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import Predictions
-from melanoma_tf.evaluation.score import groups_of, judge, score_predictions
+from melanoma_tf.evaluation.score import align_with_truth, groups_of, score_predictions
 from melanoma_tf.evaluation.truth import read_truth
 
 ISIC2017 = ("melanoma", "nevus", "seborrheic_keratosis")
@@ -43,9 +43,9 @@ def test_isic2018_codes_become_our_names_and_one_image_is_excluded(real_data):
     assert set(found.class_names) == set(ISIC2018)
     assert len(found.image_ids) == 1512
     assert np.array(found.image_ids)[found.weights == 0].tolist() == ["ISIC_0035068"]
-    judged = judge(predictions_for(found, ISIC2018), found)
-    assert judged.excluded == ("ISIC_0035068",)
-    result = score_predictions(judged, rounds=0)
+    labelled = align_with_truth(predictions_for(found, ISIC2018), found)
+    assert labelled.excluded == ("ISIC_0035068",)
+    result = score_predictions(labelled, rounds=0)
     assert result["n"] == 1511
     assert result["n_per_class"]["nevus"] == counted(found)["nevus"] - 1
 
@@ -64,18 +64,18 @@ def test_isic2019_has_eight_classes_and_an_empty_unknown(real_data):
     assert counts["squamous_cell_carcinoma"] == 628
     assert counts["unknown"] == 0
     names = tuple(name for name in found.class_names if name != "unknown")
-    assert judge(predictions_for(found, names), found).decide_classes
+    assert align_with_truth(predictions_for(found, names), found).decide_classes
 
 
 def test_isic2020_says_melanoma_or_not_and_knows_the_patient(real_data):
     found = read_truth(real_data / "labels" / "ISIC_2020_Training_GroundTruth.csv")
     assert counted(found) == {"melanoma": 584, "nevus": 5193, "seborrheic_keratosis": 135}
-    judged = judge(predictions_for(found, ISIC2017), found)
-    groups, unit = groups_of(judged)
+    labelled = align_with_truth(predictions_for(found, ISIC2017), found)
+    groups, unit = groups_of(labelled)
     assert unit == "patient"
     assert groups.max() + 1 == 2056
-    assert (judged.membership[:, 0] >= 0).all()  # every image is a melanoma or is none
-    result = score_predictions(judged, rounds=0)
+    assert (labelled.membership[:, 0] >= 0).all()  # every image is a melanoma or is none
+    result = score_predictions(labelled, rounds=0)
     assert result["n"] == 33126
     assert result["n_class_known"] == 5912
     assert np.sum(result["confusion_matrix"]) == 5912
@@ -87,7 +87,9 @@ def test_benign_without_diagnosis_counts_against_melanoma_alone(truth):
         "a,p1,melanoma,1\nb,p1,nevus,0\nc,p2,unknown,0\nd,p2,lentigo NOS,0\n"
     )
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.7, 0.2, 0.1], [0.1, 0.8, 0.1]])
-    result = score_predictions(judge(Predictions(tuple("abcd"), scores, ISIC2017), found), rounds=0)
+    result = score_predictions(
+        align_with_truth(Predictions(tuple("abcd"), scores, ISIC2017), found), rounds=0
+    )
     assert result["auc"]["melanoma"] == pytest.approx(2 / 3)
     assert result["auc"]["nevus"] == 1.0  # of a and b alone
     assert result["accuracy"] == 1.0
@@ -98,7 +100,8 @@ def test_score_weights_count_as_the_official_scorer_has_them(truth):
                   "a,1,0,1,0\nb,0,1,2.5,1\nc,0,1,0.5,1\nd,1,0,0,1\n")  # fmt: skip
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
     result = score_predictions(
-        judge(Predictions(tuple("abcd"), scores, ("melanoma", "nevus")), found), rounds=50
+        align_with_truth(Predictions(tuple("abcd"), scores, ("melanoma", "nevus")), found),
+        rounds=50,
     )
     assert result["accuracy"] == pytest.approx(3.5 / 4)
     assert result["balanced_accuracy"] == pytest.approx((1 + 2.5 / 3) / 2)
@@ -109,22 +112,26 @@ def test_score_weights_count_as_the_official_scorer_has_them(truth):
 
 def test_plain_labels_with_patients(truth):
     found = truth("image_id,label,patient_id\na,nevus,p1\nb,melanoma,p1\nc,nevus,\n")
-    judged = judge(predictions_for(found, ISIC2017), found)
-    assert judged.predictions.labels.tolist() == [1, 0, 1]
-    assert judged.predictions.groups == ("p1", "p1", "")
+    labelled = align_with_truth(predictions_for(found, ISIC2017), found)
+    assert labelled.predictions.labels.tolist() == [1, 0, 1]
+    assert labelled.predictions.groups == ("p1", "p1", "")
 
 
 def test_rows_in_another_order_are_matched_by_id(truth):
     found = truth("image,MEL,NV\na,1,0\nb,0,1\n")
-    judged = judge(Predictions(("b", "a"), np.eye(2)[::-1], ("melanoma", "nevus")), found)
-    assert score_predictions(judged, rounds=0)["accuracy"] == 1.0
+    labelled = align_with_truth(
+        Predictions(("b", "a"), np.eye(2)[::-1], ("melanoma", "nevus")), found
+    )
+    assert score_predictions(labelled, rounds=0)["accuracy"] == 1.0
 
 
 def test_two_columns_of_isic2017_score_their_classes_but_decide_nothing(truth):
     found = truth("image_id,melanoma,seborrheic_keratosis\na,1,0\nb,0,1\nc,0,0\nd,0,0\n")
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.3], [0.95, 0.1]])
     names = ("melanoma", "seborrheic_keratosis")
-    result = score_predictions(judge(Predictions(tuple("abcd"), scores, names), found), rounds=0)
+    result = score_predictions(
+        align_with_truth(Predictions(tuple("abcd"), scores, names), found), rounds=0
+    )
     assert result["auc"] == {"melanoma": pytest.approx(2 / 3), "seborrheic_keratosis": 1.0}
     assert result["mean_auc_isic2017"] == pytest.approx(5 / 6)
     assert result["accuracy"] is None
@@ -160,28 +167,33 @@ def test_predictions_of_other_images_classes_or_labels_are_refused(truth):
     found = truth("image,MEL,NV\na,1,0\nb,0,1\n")
     names = ("melanoma", "nevus")
     with pytest.raises(MelanomaError, match=r"missing from the predictions: b; .*: c"):
-        judge(Predictions(("a", "c"), np.eye(2), names), found)
+        align_with_truth(Predictions(("a", "c"), np.eye(2), names), found)
     with pytest.raises(MelanomaError, match="unknown: wart"):
-        judge(Predictions(("a", "b"), np.eye(2), ("melanoma", "wart")), found)
+        align_with_truth(Predictions(("a", "b"), np.eye(2), ("melanoma", "wart")), found)
     with pytest.raises(MelanomaError, match="differ in b"):
-        judge(Predictions(("a", "b"), np.eye(2), names, np.array([0, 0])), found)
+        align_with_truth(Predictions(("a", "b"), np.eye(2), names, np.array([0, 0])), found)
     with pytest.raises(MelanomaError, match="found neither"):
-        judge(Predictions(("a", "b"), np.eye(2), names))
+        align_with_truth(Predictions(("a", "b"), np.eye(2), names))
     labels = truth("image_id,label\na,wart\nb,nevus\n")
     with pytest.raises(MelanomaError, match="missing: wart"):
-        judge(Predictions(("a", "b"), np.eye(2), names), labels)
+        align_with_truth(Predictions(("a", "b"), np.eye(2), names), labels)
 
 
 def test_seborrheic_keratosis_is_a_benign_keratosis_of_isic2018(truth):
     found = truth("image_id,label\na,seborrheic_keratosis\nb,nevus\n")
-    judged = judge(predictions_for(found, ISIC2018), found)
-    assert [ISIC2018[label] for label in judged.predictions.labels] == ["benign_keratosis", "nevus"]
+    labelled = align_with_truth(predictions_for(found, ISIC2018), found)
+    assert [ISIC2018[label] for label in labelled.predictions.labels] == [
+        "benign_keratosis",
+        "nevus",
+    ]
 
 
 def test_a_single_column_of_melanoma_is_enough_for_isic2020(truth):
     found = truth("image_name,target\na,1\nb,0\nc,0\n")
-    judged = judge(Predictions(tuple("abc"), np.array([[0.5], [0.6], [0.1]]), ("melanoma",)), found)
-    result = score_predictions(judged, rounds=20)
+    labelled = align_with_truth(
+        Predictions(tuple("abc"), np.array([[0.5], [0.6], [0.1]]), ("melanoma",)), found
+    )
+    result = score_predictions(labelled, rounds=20)
     assert result["auc"] == {"melanoma": 0.5}
     assert result["accuracy"] is None
     assert result["interval"]["auc"]["melanoma"]["method"] == "bootstrap"
@@ -189,7 +201,7 @@ def test_a_single_column_of_melanoma_is_enough_for_isic2020(truth):
 
 def test_truth_that_excludes_every_image_is_an_error(truth):
     found = truth("image,MEL,NV,score_weight\na,1,0,0\n")
-    judged = judge(Predictions(("a",), np.eye(2)[:1], ("melanoma", "nevus")), found)
-    assert score_predictions(judged, rounds=0)["n"] == 0
+    labelled = align_with_truth(Predictions(("a",), np.eye(2)[:1], ("melanoma", "nevus")), found)
+    assert score_predictions(labelled, rounds=0)["n"] == 0
     with pytest.raises(MelanomaError, match="at least one image"):
-        score_predictions(judged, rounds=10)
+        score_predictions(labelled, rounds=10)

@@ -72,7 +72,7 @@ def test_a_second_opinion_rejects_too():
     def opinion(images):
         return np.array([next(odd) for _ in images])
 
-    found = accept(generate, 6, real, 0.0, image_size_px=SIZE_PX, second_opinion=opinion)
+    found = accept(generate, 6, real, 0.0, image_size_px=SIZE_PX, feature_space_filter=opinion)
     np.testing.assert_array_equal(found.images, NEW[:12:2])
 
 

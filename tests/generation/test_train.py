@@ -71,13 +71,13 @@ def records(tmp_path_factory, phantom_folder):
 def settings(**changes):
     base = {
         "class_names": ("melanoma",), "image_size_px": SIZE_PX, "latent_size": 4, "epochs": 2,
-        "steps_per_epoch": 6, "batch_size": 4, "collapse_share": 0.0,
+        "steps_per_epoch": 6, "batch_size": 4, "collapse_fraction": 0.0,
     }  # fmt: skip
     return GanSettings(**{**base, **changes})
 
 
-def train(records, run_dir, report=lambda line: None, resume=False, **changes):
-    return train_gan(records, run_dir, settings(**changes), report=report, resume=resume)
+def train(records, run_dir, log=lambda line: None, resume=False, **changes):
+    return train_gan(records, run_dir, settings(**changes), log=log, resume=resume)
 
 
 def weights(run_dir):
@@ -88,7 +88,7 @@ def weights(run_dir):
 def trained(records, tmp_path_factory):
     """A run of two epochs, its history, and what it reported."""
     run_dir, lines = tmp_path_factory.mktemp("gan") / "melanoma", []
-    history = train(records, run_dir, report=lines.append, collapse_share=1.0)
+    history = train(records, run_dir, log=lines.append, collapse_fraction=1.0)
     return run_dir, history, lines
 
 
@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_bit_for_bit(trained, records, tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        train(records, tmp_path / "run", report=kill)
+        train(records, tmp_path / "run", log=kill)
     history = train(records, tmp_path / "run", resume=True)
     for name in ("loss", "generator_loss", "d_real", "sliced_wasserstein", "diversity"):
         assert history[name] == trained[1][name], name
@@ -237,7 +237,7 @@ def test_diversity_is_the_mean_over_all_pairs():
 def generated(run, records, tmp_path_factory):
     """A folder of generated images, none rejected for being alike: the network is too young."""
     output = tmp_path_factory.mktemp("generated") / "folder"
-    generate_records(run, output, GenerationSettings(9, min_mse=0.0), report=lambda line: None)
+    generate_records(run, output, GenerationSettings(9, min_mse=0.0), log=lambda line: None)
     return output
 
 
@@ -274,7 +274,7 @@ def test_nearest_csv_is_right(generated, records):
 
 def test_the_same_seed_generates_the_same(run, generated, tmp_path):
     again = tmp_path / "again"
-    generate_records(run, again, GenerationSettings(9, min_mse=0.0), report=lambda line: None)
+    generate_records(run, again, GenerationSettings(9, min_mse=0.0), log=lambda line: None)
     assert [one.image for one in read_examples(again)] == [
         one.image for one in read_examples(generated)
     ]
@@ -346,7 +346,7 @@ def test_a_generator_is_scored_beside_real_images(run, records, trained_run, tmp
 def test_a_second_opinion_counts(run, records, trained_run, tmp_path, monkeypatch):
     """Features that are alike for all images make every candidate a copy, whatever its pixels."""
     generate = GenerationSettings(4, min_mse=0.0, features=str(trained_run))
-    manifest = generate_records(run, tmp_path / "out", generate, report=lambda line: None)
+    manifest = generate_records(run, tmp_path / "out", generate, log=lambda line: None)
     assert manifest.count(origin="generated") == 4
     spread = iter([np.arange(1000.0)[:, None]])
 
@@ -358,7 +358,7 @@ def test_a_second_opinion_counts(run, records, trained_run, tmp_path, monkeypatc
         "melanoma_tf.generation.generate.load_extractor", lambda source: Extractor("test", features)
     )
     with pytest.raises(MelanomaError, match=r"0 of .* candidates are"):
-        generate_records(run, tmp_path / "none", generate, report=lambda line: None)
+        generate_records(run, tmp_path / "none", generate, log=lambda line: None)
 
 
 def test_imagenet_features_that_cannot_be_had_are_one_line(run, records):

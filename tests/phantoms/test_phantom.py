@@ -234,7 +234,7 @@ def read_rows(path):
 
 def test_class_shares_are_met_exactly(tmp_path):
     shares = {"melanoma": 2, "nevus": 1, "seborrheic_keratosis": 1}
-    folder = write_phantoms(tmp_path / "a", 8, settings=settings(16), class_shares=shares)
+    folder = write_phantoms(tmp_path / "a", 8, settings=settings(16), class_fractions=shares)
     rows = read_rows(folder / "ISIC-2017_Training_Part3_GroundTruth.csv")
     assert sum(row["melanoma"] == "1.0" for row in rows) == 4
     assert sum(row["seborrheic_keratosis"] == "1.0" for row in rows) == 2
@@ -303,10 +303,10 @@ def test_writing_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     [
         (0, {}, "count of phantoms of 1 or more; found 0"),
         (2, {"taxonomy": "isic1999"}, "taxonomy"),
-        (2, {"class_shares": {"wart": 1}}, "found wart"),
-        (2, {"class_shares": {"nevus": 0}}, "positive sum"),
-        (2, {"class_shares": {"nevus": -1, "melanoma": 3}}, "shares of 0 or more"),
-        (2, {"class_shares": {"nevus": float("nan")}}, "shares of 0 or more"),
+        (2, {"class_fractions": {"wart": 1}}, "found wart"),
+        (2, {"class_fractions": {"nevus": 0}}, "positive sum"),
+        (2, {"class_fractions": {"nevus": -1, "melanoma": 3}}, "shares of 0 or more"),
+        (2, {"class_fractions": {"nevus": float("nan")}}, "shares of 0 or more"),
         (2, {"seed": -1}, "seed of 0 or larger"),
         (2, {"first_id": 9_999_999}, "numbers below 10000000"),
     ],

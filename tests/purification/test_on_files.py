@@ -152,11 +152,11 @@ def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
         return np.full(image.shape[:2], 255, np.uint8)
 
     given = purify_files(
-        folder / "b.png", tmp_path / "given", lesion_masks=masks, find_lesion=everything
+        folder / "b.png", tmp_path / "given", lesion_masks=masks, segment_lesion=everything
     )
     assert not seen
     found = purify_files(
-        folder / "b.png", tmp_path / "found", method="bisla2019", find_lesion=everything
+        folder / "b.png", tmp_path / "found", method="bisla2019", segment_lesion=everything
     )
     # The paper's method leaves the lesion as it is, and all is lesion.
     assert seen == [(96, 128, 3)]

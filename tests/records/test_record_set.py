@@ -10,7 +10,7 @@ from melanoma_tf.classification.batches import BatchSettings, augmentation_of
 from melanoma_tf.classification.data import ClassifierInputs, training_batches
 from melanoma_tf.classification.train import ClassifierSettings, train_classifier
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.record_set import RecordFolders
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import write_records
 
@@ -49,14 +49,14 @@ def write(tmp_path):
 def test_counts_and_shards_are_those_of_all(write):
     real = write("real", example("a"), example("b", 1), example("c", split="test"))
     made = write("made", generated("g"))
-    held = RecordFolders.read([real, made])
-    held.check_mixture()
-    assert held.count(split="train") == 3
-    assert held.count(class_name="melanoma", split="train") == 2
-    assert [path.parent for path in held.shard_paths("train")] == [real, made]
-    assert [path.parent for path in held.shard_paths("test")] == [real]
+    records = RecordSet.read([real, made])
+    records.check_mixture()
+    assert records.count(split="train") == 3
+    assert records.count(class_name="melanoma", split="train") == 2
+    assert [path.parent for path in records.shard_paths("train")] == [real, made]
+    assert [path.parent for path in records.shard_paths("test")] == [real]
     with pytest.raises(MelanomaError, match="no examples in split 'validation'"):
-        held.shard_paths("validation")
+        records.shard_paths("validation")
 
 
 def test_a_pass_sees_every_image_of_every_folder_once(write):
@@ -75,7 +75,7 @@ def test_an_image_listed_twice_is_named(write):
     first = write("first", example("a"), example("b", 1))
     second = write("second", example("b", 1), example("z"))
     with pytest.raises(MelanomaError, match=r"each image once; b stands in .*first and in"):
-        RecordFolders.read([first, second]).check_mixture()
+        RecordSet.read([first, second]).check_mixture()
 
 
 def test_a_copy_of_a_held_out_image_is_no_training_image(write):
@@ -83,7 +83,7 @@ def test_a_copy_of_a_held_out_image_is_no_training_image(write):
     copy = example("b_purified", 1, origin="purified", parent="b")
     second = write("second", copy)
     with pytest.raises(MelanomaError, match="expected b and its copies to be trained on or held"):
-        RecordFolders.read([first, second]).check_mixture()
+        RecordSet.read([first, second]).check_mixture()
 
 
 def test_a_held_out_picture_is_known_under_another_source_and_name(write):
@@ -91,7 +91,7 @@ def test_a_held_out_picture_is_known_under_another_source_and_name(write):
     second = write("second", example("ISIC_0000001_downsampled", source="isic2019"))
     again = r"ISIC_0000001 stands in .*first and in .*second as ISIC_0000001_downsampled"
     with pytest.raises(MelanomaError, match=again):
-        RecordFolders.read([first, second]).check_mixture()
+        RecordSet.read([first, second]).check_mixture()
 
 
 @pytest.mark.parametrize("kind", ["lesion", "patient"])
@@ -100,9 +100,9 @@ def test_a_held_out_lesion_or_patient_is_not_trained_on(write, kind):
     first = write("first", example("a", split="test", **shared), example("b", **shared))
     second = write("second", example("c", **{**shared, "source": "isic2019"}))
     with pytest.raises(MelanomaError, match=f"all images of {kind} isic/7 to be trained on or"):
-        RecordFolders.read([first, second]).check_mixture()
+        RecordSet.read([first, second]).check_mixture()
     elsewhere = write("elsewhere", example("c", **{**shared, "source": "ph2"}))
-    RecordFolders.read([first, elsewhere]).check_mixture()
+    RecordSet.read([first, elsewhere]).check_mixture()
 
 
 def test_generated_images_are_never_held_out(write, tmp_path):
@@ -116,11 +116,11 @@ def test_other_classes_and_the_same_folder_twice_are_refused(write):
     real = write("real", example("a"), example("b", 1))
     other = write("other", example("c"), class_names=("melanoma", "nevus", "wart"))
     with pytest.raises(MelanomaError, match=r"expected the taxonomy of .*real.*found .*wart"):
-        RecordFolders.read([real, other])
+        RecordSet.read([real, other])
     with pytest.raises(MelanomaError, match="real is given twice"):
-        RecordFolders.read([real, real])
+        RecordSet.read([real, real])
     with pytest.raises(MelanomaError, match="expected a record folder; found none"):
-        RecordFolders.read([])
+        RecordSet.read([])
 
 
 def test_a_classifier_trains_on_several_folders(write, tmp_path, tiny_backbone):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.segmentation.lesion_segmenter import LesionFinder, Use
+from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,11 @@ def jaccard(mask, truth):
 @pytest.mark.parametrize("flips", [False, True])
 def test_a_disc_is_found_at_its_place_and_size(darkness, refine, flips):
     image, disc = photo()
-    mask = LesionFinder(darkness, Use(0.5, flips=flips, refine=refine)).mask(image).numpy()
+    mask = (
+        LesionSegmenter(darkness, InferenceSettings(0.5, flips=flips, refine=refine))
+        .mask(image)
+        .numpy()
+    )
     assert mask.shape == disc.shape
     assert set(np.unique(mask)) == {0, 255}
     assert jaccard(mask, disc) > 0.93
@@ -40,7 +44,10 @@ def test_a_disc_is_found_at_its_place_and_size(darkness, refine, flips):
 def test_a_second_look_outlines_small_lesions_better(darkness):
     image, disc = photo(radius=17, centre=(51, 333))
     once, twice = (
-        jaccard(LesionFinder(darkness, Use(0.5, refine=refine)).mask(image).numpy(), disc)
+        jaccard(
+            LesionSegmenter(darkness, InferenceSettings(0.5, refine=refine)).mask(image).numpy(),
+            disc,
+        )
         for refine in (False, True)
     )
     assert once < twice
@@ -51,9 +58,9 @@ def test_holes_are_filled_and_lesser_pieces_dropped(darkness):
     image, disc = photo()
     image[130:150, 160:180] = 235
     image[250:270, 30:50] = 20
-    use = Use(0.5, largest_only=True, refine=True)
-    assert jaccard(LesionFinder(darkness, use).mask(image).numpy(), disc) > 0.93
-    both = LesionFinder(darkness, Use(0.5)).mask(image).numpy()
+    use = InferenceSettings(0.5, largest_only=True, refine=True)
+    assert jaccard(LesionSegmenter(darkness, use).mask(image).numpy(), disc) > 0.93
+    both = LesionSegmenter(darkness, InferenceSettings(0.5)).mask(image).numpy()
     assert both[260, 40] == 255
     assert both[140, 170] == 255
 
@@ -61,16 +68,16 @@ def test_holes_are_filled_and_lesser_pieces_dropped(darkness):
 @pytest.mark.parametrize("refine", [False, True])
 def test_an_all_skin_image_gives_an_empty_mask(darkness, refine):
     image = np.full((80, 90, 3), 235, np.uint8)
-    use = Use(refine=refine, adapt=refine)
-    assert not LesionFinder(darkness, use).mask(image).numpy().any()
+    use = InferenceSettings(refine=refine, adapt=refine)
+    assert not LesionSegmenter(darkness, use).mask(image).numpy().any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 40), (700, 30)])
 def test_images_of_any_size_are_taken(darkness, shape):
     image = np.zeros((*shape, 3), np.uint8)
-    finder = LesionFinder(darkness, Use(refine=True, flips=True))
-    assert finder(image).shape == shape
-    assert (finder.mask(image).numpy() == 255).all()
+    segmenter = LesionSegmenter(darkness, InferenceSettings(refine=True, flips=True))
+    assert segmenter(image).shape == shape
+    assert (segmenter.mask(image).numpy() == 255).all()
 
 
 def test_adapted_to_the_image_a_lesion_is_found_on_skin_that_is_dark_too(darkness):
@@ -80,8 +87,8 @@ def test_adapted_to_the_image_a_lesion_is_found_on_skin_that_is_dark_too(darknes
     image = np.clip(np.where(disc[..., None], 40, 120) + noise, 0, 255).astype(np.uint8)
     image = cv2.GaussianBlur(image, (9, 9), 0)
     fixed, adapted = (
-        jaccard(LesionFinder(darkness, use).mask(image).numpy(), disc)
-        for use in (Use(0.5), Use(0.5, refine=True, adapt=True))
+        jaccard(LesionSegmenter(darkness, use).mask(image).numpy(), disc)
+        for use in (InferenceSettings(0.5), InferenceSettings(0.5, refine=True, adapt=True))
     )
     assert fixed < 0.2
     assert adapted > 0.85
@@ -92,11 +99,13 @@ def test_flips_average_over_mirror_images():
     images = keras.Input((64, 64, 3))
     left = tf.cast(tf.range(64) < 32, tf.float32)[None, None, :, None]
     network = keras.Model(images, tf.zeros_like(images[..., :1]) + left)
-    found = LesionFinder(network, Use(0.4, flips=True))(np.zeros((64, 64, 3), np.uint8))
+    found = LesionSegmenter(network, InferenceSettings(0.4, flips=True))(
+        np.zeros((64, 64, 3), np.uint8)
+    )
     np.testing.assert_allclose(found, 0.5)
 
 
 def test_inside_a_graph_it_finds_the_same(darkness):
-    finder = LesionFinder(darkness, Use(0.5, refine=True))
+    segmenter = LesionSegmenter(darkness, InferenceSettings(0.5, refine=True))
     image = cv2.GaussianBlur(photo()[0], (9, 9), 0)
-    np.testing.assert_allclose(tf.function(finder)(image), finder(image), atol=1e-6)
+    np.testing.assert_allclose(tf.function(segmenter)(image), segmenter(image), atol=1e-6)

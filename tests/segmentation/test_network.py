@@ -13,7 +13,7 @@ from melanoma_tf.segmentation.network import (
     SevenChannels,
     build_segmenter,
     shades_of_grey,
-    skin_as_white,
+    skin_white_balance,
 )
 
 # Bisla et al. 2019, Table 1, without the pooling rows: kind, channels, side, dilation.
@@ -102,7 +102,7 @@ def test_instance_normalization_leaves_an_image_its_own_statistics():
 
 
 def test_saved_and_loaded_it_answers_the_same(tmp_path):
-    options = {"skin_reference": True, "chroma": True}
+    options = {"skin_white_balance": True, "chroma": True}
     model = build_segmenter(64, 2, padding="same", normalization="batch", **options)
     images = tf.random.stateless_uniform((1, 64, 64, 3), (3, 4), 0, 255)
     model.save(tmp_path / "model.keras")
@@ -163,12 +163,12 @@ def test_with_the_skin_as_reference_light_glare_stickers_and_lesions_do_not_matt
     covered[0, :8, :40] = 1.0
     covered[0, -8:] = 0.0
     for image in (skin, covered, covered * np.array([0.9, 0.7, 0.6], np.float32)):
-        found = skin_as_white(image).numpy()
+        found = skin_white_balance(image).numpy()
         np.testing.assert_allclose(found[0, 48, 2], 0.75, atol=1e-5)
         assert found.max() <= 1.0
     lesion = np.array([0.3, 0.2, 0.1]) / [0.8, 0.6, 0.5] * 0.75
-    np.testing.assert_allclose(skin_as_white(covered)[0, 30, 30], lesion, atol=1e-5)
-    assert (skin_as_white(np.zeros((1, 8, 8, 3), np.float32)).numpy() == 0).all()
+    np.testing.assert_allclose(skin_white_balance(covered)[0, 30, 30], lesion, atol=1e-5)
+    assert (skin_white_balance(np.zeros((1, 8, 8, 3), np.float32)).numpy() == 0).all()
 
 
 def test_chroma_has_no_jump_at_red_and_is_the_middle_at_grey():

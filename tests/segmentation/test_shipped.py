@@ -11,7 +11,7 @@ from tensorflow import keras
 
 import melanoma_tf.pretrained as shipped
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
-from melanoma_tf.segmentation.lesion_segmenter import LesionFinder
+from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.segmentation.network import build_segmenter
 
 FOLDER = Path(shipped.__file__).parent
@@ -19,7 +19,7 @@ LARGEST_BYTES = 6 * 2**20
 
 
 @pytest.fixture(scope="module")
-def find_lesion():
+def segment_lesion():
     return shipped.load_segmenter()
 
 
@@ -39,19 +39,19 @@ def test_weights_are_small_half_precision_and_described():
     assert "CC0" in card
 
 
-def test_it_answers_in_the_images_size(find_lesion):
+def test_it_answers_in_the_images_size(segment_lesion):
     phantom = draw_phantom("melanoma", 3, PhantomSettings((200, 260), hairs=0.0))
-    probability = find_lesion(phantom.image)
+    probability = segment_lesion(phantom.image)
     assert probability.dtype == tf.float32
     assert probability.shape == (200, 260)
     assert float(tf.reduce_min(probability)) >= 0.0
     assert float(tf.reduce_max(probability)) <= 1.0
-    mask = find_lesion.mask(phantom.image).numpy()
+    mask = segment_lesion.mask(phantom.image).numpy()
     assert mask.dtype == np.uint8
     assert jaccard(mask, phantom.lesion_mask) > 0.6
 
 
-def test_it_finds_the_lesions_of_photographs_of_both_sources(find_lesion, real_data):
+def test_it_finds_the_lesions_of_photographs_of_both_sources(segment_lesion, real_data):
     """A few images only; the model card has the scores of all."""
     for folder, images, truths in (
         ("isic2017", "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),
@@ -65,20 +65,20 @@ def test_it_finds_the_lesions_of_photographs_of_both_sources(find_lesion, real_d
         for path in sorted((real_data / folder / images).glob("*.jpg"))[::15][:4]:
             image = cv2.imread(str(path))[..., ::-1]
             truth = real_data / folder / truths / f"{path.stem}_segmentation.png"
-            scores.append(jaccard(find_lesion.mask(image), cv2.imread(str(truth), 0)))
+            scores.append(jaccard(segment_lesion.mask(image), cv2.imread(str(truth), 0)))
         assert np.mean(scores) > 0.6, folder
 
 
 def test_written_and_read_a_network_answers_the_same(tmp_path):
     options = {"base_filters": 2, "padding": "same", "normalization": "batch", "dropout": 0.1,
-               "colour_constancy": True, "skin_reference": False, "chroma": True}  # fmt: skip
+               "colour_constancy": True, "skin_white_balance": False, "chroma": True}  # fmt: skip
     keras.utils.set_random_seed(0)  # A random map near the threshold may round to either side.
     model = build_segmenter(64, **options)
     use = {"threshold": 0.5, "adapt": False, "flips": False, "refine": True, "largest_only": False}
     shipped.write_segmenter(model, tmp_path, {"image_size_px": 64, **options, **use, "seed": 3})
     loaded = shipped.read_segmenter(tmp_path)
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    expected = LesionFinder(model, loaded.use)(image)
+    expected = LesionSegmenter(model, loaded.use)(image)
     # A pixel of a random map near the threshold may fall on either side of it.
     apart = np.abs(loaded(image) - expected)
     assert np.mean(apart < 5e-3) > 0.99

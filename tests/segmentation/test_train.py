@@ -15,7 +15,7 @@ from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.schema import deserialize
 from melanoma_tf.records.writer import write_records
 from melanoma_tf.segmentation.data import training_batches
-from melanoma_tf.segmentation.predict import load_finder, segment_files
+from melanoma_tf.segmentation.predict import load_lesion_segmenter, segment_files
 from melanoma_tf.segmentation.train import (
     SegmenterSettings,
     best_threshold,
@@ -46,7 +46,7 @@ def quiet(_):
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
     folder = tmp_path_factory.mktemp("runs") / "outlines"
-    train_segmenter(phantom_records, folder, SMALL, report=quiet)
+    train_segmenter(phantom_records, folder, SMALL, log=quiet)
     return folder
 
 
@@ -77,8 +77,8 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_dir, phantom_rec
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_segmenter(phantom_records, tmp_path / "run", SMALL, report=stop)
-    resumed = train_segmenter(phantom_records, tmp_path / "run", SMALL, resume=True, report=quiet)
+        train_segmenter(phantom_records, tmp_path / "run", SMALL, log=stop)
+    resumed = train_segmenter(phantom_records, tmp_path / "run", SMALL, resume=True, log=quiet)
     whole = json.loads((run_dir / "history.json").read_text())
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(resumed[name], whole[name], rtol=2e-2)
@@ -88,19 +88,19 @@ def test_another_runs_weights_are_a_start_and_must_fit(run_dir, phantom_records,
     start = SegmenterSettings(
         **{**SMALL.__dict__, "weights": str(run_dir / "model.keras"), "epochs": 1}
     )
-    history = train_segmenter(phantom_records, tmp_path / "second", start, report=quiet)
+    history = train_segmenter(phantom_records, tmp_path / "second", start, log=quiet)
     first = json.loads((run_dir / "history.json").read_text())
     assert history["loss"][0] < first["loss"][0]
     other = SegmenterSettings(**{**start.__dict__, "base_filters": 3})
     with pytest.raises(MelanomaError, match="expected a network of the same layers"):
-        train_segmenter(phantom_records, tmp_path / "third", other, report=quiet)
+        train_segmenter(phantom_records, tmp_path / "third", other, log=quiet)
     assert not (tmp_path / "third").exists()
 
 
 def test_two_replicas_train_as_one_does(run_dir, phantom_records, tmp_path):
     """Averaged weights too, which live on both."""
     mirrored = SegmenterSettings(**{**SMALL.__dict__, "strategy": "mirrored", "replicas": 2})
-    history = train_segmenter(phantom_records, tmp_path / "run", mirrored, report=quiet)
+    history = train_segmenter(phantom_records, tmp_path / "run", mirrored, log=quiet)
     single = json.loads((run_dir / "history.json").read_text())
     np.testing.assert_allclose(history["loss"], single["loss"], rtol=5e-2)
 
@@ -111,7 +111,7 @@ def test_two_replicas_train_as_one_does(run_dir, phantom_records, tmp_path):
 def test_unknown_settings_are_refused(phantom_records, tmp_path, field, value):
     wrong = SegmenterSettings(**{**SMALL.__dict__, field: value})
     with pytest.raises(MelanomaError, match=f"found {value}"):
-        train_segmenter(phantom_records, tmp_path / "run", wrong, report=quiet)
+        train_segmenter(phantom_records, tmp_path / "run", wrong, log=quiet)
 
 
 def test_devices_shows_what_skin_shows_with_other_looks(phantom_records):
@@ -229,7 +229,7 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
     large = cv2.resize(cv2.imread(str(paths[0])), (90, 70))
     contents.append(cv2.imencode(".png", large)[1].tobytes())
     answer = signature(images=tf.constant(contents))
-    expected = [result.mask for result in segment_files(paths, load_finder(run_dir))]
+    expected = [result.mask for result in segment_files(paths, load_lesion_segmenter(run_dir))]
     for found, mask in zip(answer["masks"].numpy(), expected):
         difference = cv2.imdecode(np.frombuffer(found, np.uint8), 0) != cv2.imdecode(
             np.frombuffer(mask, np.uint8), 0
@@ -244,4 +244,4 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
 
 def test_a_classifier_run_is_no_segmenter(trained_run, tmp_path):
     with pytest.raises(MelanomaError, match="expected a segmenter run, found classifier"):
-        load_finder(trained_run)
+        load_lesion_segmenter(trained_run)

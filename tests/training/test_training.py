@@ -10,7 +10,7 @@ from tensorflow import keras
 
 from melanoma_tf import training
 from melanoma_tf.classification.data import ClassifierInputs, evaluation_batches, training_batches
-from melanoma_tf.classification.optimization import Fitting, compile_classifier
+from melanoma_tf.classification.optimization import OptimizationSettings, compile_classifier
 from melanoma_tf.classification.train import ClassifierSettings, train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from tests.conftest import one_convolution_for_small
@@ -41,7 +41,7 @@ def train(
     strategy=("single", 0),
     mixed_precision=False,
     dropout=0.0,
-    report=lambda line: None,
+    log=lambda line: None,
     monitor="val_auc",
     patience=0,
     **run,
@@ -52,7 +52,7 @@ def train(
         lambda: build(dropout),
         lambda model: compile_classifier(
             model,
-            Fitting(learning_rate=learning_rate),
+            OptimizationSettings(learning_rate=learning_rate),
             counts=[1] * 3,
             steps_per_epoch=STEPS,
             epochs=epochs,
@@ -65,7 +65,7 @@ def train(
         ),
         run=training.Run(run_dir, config, **run),
         examples_per_step=BATCH,
-        report=report,
+        log=log,
     )
 
 
@@ -119,16 +119,14 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
 
     run_dir = tmp_path / "run"
     with pytest.raises(Killed):
-        train(phantom_records, run_dir, epochs=3, dropout=0.5, report=kill_in_the_second_epoch)
+        train(phantom_records, run_dir, epochs=3, dropout=0.5, log=kill_in_the_second_epoch)
     assert not (run_dir / "model.keras").exists()
     with pytest.raises(MelanomaError, match="has not finished; continue it with --resume"):
         training.read_config(run_dir, "classifier")
     with pytest.raises(MelanomaError, match="has not finished; expected --resume to go on"):
         train(phantom_records, run_dir, epochs=3)
     lines = []
-    history = train(
-        phantom_records, run_dir, epochs=3, dropout=0.5, resume=True, report=lines.append
-    )
+    history = train(phantom_records, run_dir, epochs=3, dropout=0.5, resume=True, log=lines.append)
     assert [line.split()[1] for line in lines] == ["3/3"]
     whole = train(phantom_records, tmp_path / "whole", epochs=3, dropout=0.5)
     assert history["loss"] == whole["loss"]
@@ -190,7 +188,7 @@ def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
     settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)
     lines = []
     with one_convolution_for_small():
-        train_classifier(phantom_records, run_dir, settings, resume=True, report=lines.append)
+        train_classifier(phantom_records, run_dir, settings, resume=True, log=lines.append)
     assert lines == [f"{run_dir / 'calibration.json'} belongs to this model already, and stays"]
     assert json.loads((run_dir / "calibration.json").read_text()) == calibration
 
@@ -274,7 +272,7 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
         training.fit(
             build,
             lambda model: compile_classifier(
-                model, Fitting(), counts=[1] * 3, steps_per_epoch=1, epochs=1
+                model, OptimizationSettings(), counts=[1] * 3, steps_per_epoch=1, epochs=1
             ),
             training=lambda done: training_batches(phantom_records, INPUTS, first_example=done),
             validation=validation.map(lambda batch: (batch["image"], batch["label"])),
@@ -283,6 +281,6 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
             run=training.Run(tmp_path / "run", {"kind": "classifier"}),
             examples_per_step=BATCH,
             measures=[Undefined()],
-            report=lambda line: None,
+            log=lambda line: None,
         )
     assert not (tmp_path / "run" / "model.keras").exists()

@@ -69,7 +69,7 @@ def test_evaluation_agrees_with_scikit_learn(trained_run, phantom_records, tmp_p
 
 def test_the_demo_makes_every_stage(tiny_backbone, tmp_path):
     settings = DemoSettings(images=60, image_size_px=48, epochs=1, workers=1)
-    result = run_demo(tmp_path / "demo", settings, report=lambda line: None)
+    result = run_demo(tmp_path / "demo", settings, log=lambda line: None)
     assert [name for name, _, _ in result.stages] == [
         "draw phantoms", "build-records", "train classifier", "evaluate", "export", "predict",
     ]  # fmt: skip

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from melanoma_tf.evaluation.metrics.decisions import look_like_probabilities, softmax
 from melanoma_tf.evaluation.metrics.delong import delong
-from melanoma_tf.evaluation.metrics.figures import all_figures, prepare
+from melanoma_tf.evaluation.metrics.figures import all_metrics, prepare
 from melanoma_tf.evaluation.metrics.scores import classification_scores
 
 __all__ = [
-    "all_figures",
+    "all_metrics",
     "classification_scores",
     "delong",
     "look_like_probabilities",

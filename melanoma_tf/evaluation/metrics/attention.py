@@ -15,17 +15,17 @@ class Attention:
     """What a region takes of one image.
 
     Attributes:
-        area_share: of the image's area, in [0, 1].
-        saliency_share: of its saliency, in [0, 1]; NaN where there is no saliency at all.
+        area_fraction: of the image's area, in [0, 1].
+        saliency_fraction: of its saliency, in [0, 1]; NaN where there is no saliency at all.
     """
 
-    area_share: float
-    saliency_share: float
+    area_fraction: float
+    saliency_fraction: float
 
     @property
     def ratio(self) -> float:
         """Above 1 where the network looks at the region rather than elsewhere; NaN of no region."""
-        return self.saliency_share / self.area_share if self.area_share else float("nan")
+        return self.saliency_fraction / self.area_fraction if self.area_fraction else float("nan")
 
 
 def attention(saliency: np.ndarray, region: np.ndarray) -> Attention:
@@ -53,15 +53,17 @@ def mean_attention(
         seed: of the bootstrap.
 
     Returns:
-        `images` (their number), `area_share` and `saliency_share` (means), `ratio` of the two
+        `images` (their number), `area_fraction` and `saliency_fraction` (means), `ratio` of the two
         means, and `interval`, 95 %, of the ratio: `low` and `high`, None for fewer than two
         images. None where no image has the region.
     """
-    counted = [one for one in each if one and one.area_share and not np.isnan(one.saliency_share)]
+    counted = [
+        one for one in each if one and one.area_fraction and not np.isnan(one.saliency_fraction)
+    ]
     if not counted:
         return None
-    area = np.array([one.area_share for one in counted])
-    saliency = np.array([one.saliency_share for one in counted])
+    area = np.array([one.area_fraction for one in counted])
+    saliency = np.array([one.saliency_fraction for one in counted])
     interval = None
     if len(counted) > 1:
         blocks = resamples(np.arange(len(counted)), rounds, seed)
@@ -70,8 +72,8 @@ def mean_attention(
         interval = limits and {"low": limits[0], "high": limits[1], "method": "bootstrap"}
     return {
         "images": len(counted),
-        "area_share": float(area.mean()),
-        "saliency_share": float(saliency.mean()),
+        "area_fraction": float(area.mean()),
+        "saliency_fraction": float(saliency.mean()),
         "ratio": float(saliency.mean() / area.mean()),
         "interval": interval,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_figures
+from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics
 
 # Weights held at once. A row of 100,000 counts fits the second-level cache; many short rows
 # together keep NumPy's cost per call small.
@@ -56,7 +56,7 @@ def bootstrap(task: Task, blocks: Iterator[np.ndarray]) -> dict[FigurePath, np.n
 
     Memory is one block and the figures: it does not grow with images times rounds.
     """
-    parts = [all_figures(task, block) for block in blocks]
+    parts = [all_metrics(task, block) for block in blocks]
     return {path: np.concatenate([part[path] for part in parts]) for path in parts[0]}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.decisions import Decisions, decide, decision_figures
-from melanoma_tf.evaluation.metrics.ranking import RankedClass, rank_class, ranking_figures
+from melanoma_tf.evaluation.metrics.ranking import RankedClass, rank_class, ranking_metrics
 
 FigurePath = tuple[str, ...]
 ISIC2017_PAIR = ("melanoma", "seborrheic_keratosis")
@@ -91,7 +91,7 @@ def prepare(
     )
 
 
-def all_figures(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]:
+def all_metrics(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]:
     """Every figure of every weighting.
 
     Args:
@@ -105,7 +105,7 @@ def all_figures(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]
     """
     figures: dict[FigurePath, np.ndarray] = {}
     for name, ranked in zip(task.class_names, task.ranked):
-        for figure, values in ranking_figures(ranked, weights, min_tpr=task.min_tpr).items():
+        for figure, values in ranking_metrics(ranked, weights, min_tpr=task.min_tpr).items():
             first, _, rest = figure.partition("/")
             figures[(first, name, rest) if rest else (first, name)] = values
     areas = np.stack([figures["auc", name] for name in task.class_names])

@@ -68,7 +68,7 @@ def rank_class(is_positive: np.ndarray, is_known: np.ndarray, scores: np.ndarray
     )
 
 
-def ranking_figures(
+def ranking_metrics(
     ranked: RankedClass,
     weights: np.ndarray,
     *,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from melanoma_tf.evaluation.metrics.decisions import confusion, look_like_probabilities
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_figures, prepare
+from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics, prepare
 
 # Present in every dictionary; what a task lacks is None, with the reason under `undefined`.
 _OF_DECISIONS = ("accuracy", "balanced_accuracy")
@@ -52,11 +52,11 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
         `n` (images of which something is known), `n_class_known` (in one of the classes for
         certain), `classes`, `n_per_class`, `min_tpr`, `are_probabilities`; `confusion_matrix` (rows
         true, columns decided) and `undecided` (by true class: ties for the largest score, which
-        stand in no column and are wrong); each figure of `all_figures`, nested by class:
+        stand in no column and are wrong); each figure of `all_metrics`, nested by class:
         `auc.melanoma`; and `undefined`: the figures that the examples do not define, as
         `auc.melanoma`, with the reason; their value is None, never 0 or 1.
     """
-    figures = {path: float(values[0]) for path, values in all_figures(task, weights[None]).items()}
+    figures = {path: float(values[0]) for path, values in all_metrics(task, weights[None]).items()}
     known = (task.membership >= 0).any(axis=1) & (weights > 0)
     n_class_known = int(((task.membership == 1).any(axis=1) & (weights > 0)).sum())
     members = (task.membership == 1).T @ weights

@@ -81,7 +81,7 @@ def _class_sizes(content: ReportContent, figures: Iterable[Chart]) -> Section:
         (
             stage.name,
             *(f"{sum(stage.counts[name].values()):,}" for name in names),
-            f"{_generated_share(stage.counts):.0%}",
+            f"{_generated_fraction(stage.counts):.0%}",
         )
         for stage in content.stages
     ]
@@ -109,7 +109,7 @@ def _class_sizes(content: ReportContent, figures: Iterable[Chart]) -> Section:
     )
 
 
-def _generated_share(counts: Mapping[str, Mapping[str, int]]) -> float:
+def _generated_fraction(counts: Mapping[str, Mapping[str, int]]) -> float:
     total = sum(sum(row.values()) for row in counts.values())
     return sum(row.get("generated", 0) for row in counts.values()) / total if total else 0.0
 

@@ -13,13 +13,13 @@ from melanoma_tf.images.geometry import resize
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.detector.losses import pack
 from melanoma_tf.purification.patches import (
-    DOUBTED_PX,
+    IGNORE_MARGIN_PX,
     SquareInputs,
+    detected_occlusions,
     evaluation_squares,
-    own_occlusions,
     training_squares,
 )
-from melanoma_tf.records.record_set import Folders
+from melanoma_tf.records.record_set import RecordsLike
 
 # A pixel counts as occluded from this coverage on, where the drawing changed it by as much.
 _LEAST_COVERAGE = 0.2
@@ -39,25 +39,25 @@ class DetectorInputs(SquareInputs):
     it has been drawn over.
 
     Attributes:
-        clean_share: share of the squares that nothing is drawn on.
-        coarse_share: share of the squares that are shown as if they came from a smaller image, of
-            down to a sixth of the working size, and had been brought to it.
+        clean_fraction: share of the squares that nothing is drawn on.
+        coarse_fraction: share of the squares that are shown as if they came from a smaller image,
+            of down to a sixth of the working size, and had been brought to it.
         image_size_px, batch_size, augment, shuffle_window, seed: see `SquareInputs`.
 
     Raises:
         MelanomaError: a size below 32, or a share out of [0, 1].
     """
 
-    clean_share: float = 0.1
-    coarse_share: float = 0.4
+    clean_fraction: float = 0.1
+    coarse_fraction: float = 0.4
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_shares(self.clean_share, self.coarse_share)
+        self.check_fractions(self.clean_fraction, self.coarse_fraction)
 
 
 def training_batches(
-    folders: Folders, inputs: DetectorInputs, *, first_example: int = 0
+    folders: RecordsLike, inputs: DetectorInputs, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The endless stream of training examples.
 
@@ -75,7 +75,7 @@ def training_batches(
     return training_squares(
         folders,
         inputs,
-        lambda square, seed: _example(square, inputs.clean_share, inputs.coarse_share, seed),
+        lambda square, seed: _example(square, inputs.clean_fraction, inputs.coarse_fraction, seed),
         first_example,
     )
 
@@ -89,29 +89,34 @@ def evaluation_batches(folder: Path, split: str, inputs: DetectorInputs) -> tf.d
         Batches as `training_batches`; the last may be smaller.
     """
     return evaluation_squares(
-        folder, split, inputs, lambda square, seed: _example(square, 0.0, inputs.coarse_share, seed)
+        folder,
+        split,
+        inputs,
+        lambda square, seed: _example(square, 0.0, inputs.coarse_fraction, seed),
     )
 
 
 def _example(
-    square: tf.Tensor, clean_share: float, coarse_share: float, seed: tf.Tensor
+    square: tf.Tensor, clean_fraction: float, coarse_fraction: float, seed: tf.Tensor
 ) -> Examples:
-    own = own_occlusions(square)
+    own = detected_occlusions(square)
     chance = tf.random.stateless_uniform([2], seed + [0, 3])
     drawn, covered = tf.cond(
-        chance[0] < clean_share,
+        chance[0] < clean_fraction,
         lambda: (square, tf.zeros_like(own)),
         lambda: paint_occlusions(square, seed + [0, 64]),
     )
-    if coarse_share:
+    if coarse_fraction:
         fine = tf.concat([drawn, square, covered], -1)
-        seen = tf.cond(chance[1] < coarse_share, lambda: _coarse(fine, seed + [0, 5]), lambda: fine)
+        seen = tf.cond(
+            chance[1] < coarse_fraction, lambda: _coarse(fine, seed + [0, 5]), lambda: fine
+        )
         drawn, square, covered = tf.split(seen, [3, 3, 1], -1)
     # A hair the colour of the skin below can be seen by nobody.
     change = tf.reduce_max(tf.abs(drawn - square), -1, keepdims=True)
     occluded = tf.cast((covered >= _LEAST_COVERAGE) & (change >= _LEAST_CHANGE), tf.float32)
     doubted = tf.maximum(
-        dilate(own[tf.newaxis], DOUBTED_PX)[0],
+        dilate(own[tf.newaxis], IGNORE_MARGIN_PX)[0],
         tf.cast((covered >= _LEAST_COVERAGE) & (change < _LEAST_CHANGE), tf.float32),
     )
     return 255.0 * drawn, pack(occluded, tf.maximum(1.0 - doubted, occluded))

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 
-class OcclusionFinder(tf.Module):
+class OcclusionDetector(tf.Module):
     """Finds occlusions by a network; fits `purification.purify.purify_by`.
 
     Stock TensorFlow ops only; may be called eagerly, in `tf.function` and `tf.data.map`, from

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.training.previews import ValidationPictures
+from melanoma_tf.training.previews import Preview
 
 
-class DetectorSheets(ValidationPictures):
+class DetectorPreview(Preview):
     """Draws image, probability and truth side by side; grey in the truth is not known.
 
     Args:
@@ -23,7 +23,7 @@ class DetectorSheets(ValidationPictures):
         self._truth = packed[..., :1] * packed[..., 1:] + 0.5 * (1.0 - packed[..., 1:])
 
     def pictures(self) -> tf.Tensor:
-        """See `ValidationPictures`."""
+        """See `Preview`."""
         found = self.model(self._images, training=False)
         maps = [tf.repeat(255.0 * each, 3, -1) for each in (found, self._truth)]
         return tf.cast(tf.concat([self._images, *maps], 2) + 0.5, tf.uint8)

@@ -14,9 +14,9 @@ from melanoma_tf import training
 from melanoma_tf.purification.detector import data as pipeline
 from melanoma_tf.purification.detector.losses import compile_detector
 from melanoma_tf.purification.detector.network import build_detector
-from melanoma_tf.purification.detector.previews import DetectorSheets
+from melanoma_tf.purification.detector.previews import DetectorPreview
 from melanoma_tf.purification.networks import DETECTOR_KIND
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.initial_weights import start_from
 from melanoma_tf.training.run_config import further_folders, run_config
 from melanoma_tf.training.schedules import rate_by_name
@@ -28,7 +28,7 @@ class DetectorSettings:
     """Everything that decides a detector's training.
 
     Attributes:
-        image_size_px, clean_share, coarse_share, augment: see
+        image_size_px, clean_fraction, coarse_fraction, augment: see
             `purification.detector.data.DetectorInputs`.
         base_filters, levels: see `purification.detector.network.build_detector`.
         weights: `none`, or the `model.keras` of another run of the same network to start from.
@@ -44,8 +44,8 @@ class DetectorSettings:
     base_filters: int = 12
     levels: int = 3
     weights: str = "none"
-    clean_share: float = 0.1
-    coarse_share: float = 0.4
+    clean_fraction: float = 0.1
+    coarse_fraction: float = 0.4
     augment: bool = True
     epochs: int = 20
     learning_rate: float = 2e-3
@@ -59,13 +59,13 @@ class DetectorSettings:
 
 
 def train_detector(
-    records: Folders,
+    records: RecordsLike,
     run_dir: Path,
     settings: DetectorSettings,
     *,
     resume: bool = False,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train a detector on the `train` split, and choose the best epoch on `validation`.
 
@@ -76,7 +76,7 @@ def train_detector(
         settings: see `DetectorSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
         overwrite: replace a run that is there.
-        report: takes one line per epoch, and warnings.
+        log: takes one line per epoch, and warnings.
 
     Returns:
         The history: for each metric its value by epoch.
@@ -86,21 +86,23 @@ def train_detector(
             is not finite.
     """
     strategy = training.make_strategy(settings.strategy, settings.replicas)
-    held = RecordFolders.read(records)
-    held.check_mixture()
+    records = RecordSet.read(records)
+    records.check_mixture()
     inputs = detector_inputs(settings)
-    validation = _validation(held, inputs, report)
-    steps = math.ceil(held.count(split="train") / settings.batch_size)
+    validation = _validation(records, inputs, log)
+    steps = math.ceil(records.count(split="train") / settings.batch_size)
     rate = rate_by_name(settings.schedule, settings.learning_rate, steps * settings.epochs)
     config = {
-        **run_config(DETECTOR_KIND, held.folders[0], held.manifests[0], settings),
-        **further_folders(held),
+        **run_config(DETECTOR_KIND, records.folders[0], records.manifests[0], settings),
+        **further_folders(records),
     }
-    run = training.Run(run_dir, config, resume, overwrite, held.folders)
+    run = training.Run(run_dir, config, resume, overwrite, records.folders)
     return training.fit(
         lambda: _build(settings),
         lambda model: compile_detector(model, rate),
-        training=lambda done: pipeline.training_batches(held.folders, inputs, first_example=done),
+        training=lambda done: pipeline.training_batches(
+            records.folders, inputs, first_example=done
+        ),
         validation=validation,
         strategy=strategy,
         settings=training.TrainingSettings(
@@ -113,8 +115,8 @@ def train_detector(
         ),
         run=run,
         examples_per_step=settings.batch_size,
-        callbacks=[] if validation is None else [DetectorSheets(validation, run.working / "logs")],
-        report=report,
+        callbacks=[] if validation is None else [DetectorPreview(validation, run.working / "logs")],
+        log=log,
     )
 
 
@@ -123,8 +125,8 @@ def detector_inputs(settings: DetectorSettings) -> pipeline.DetectorInputs:
     return pipeline.DetectorInputs(
         image_size_px=settings.image_size_px,
         batch_size=settings.batch_size,
-        clean_share=settings.clean_share,
-        coarse_share=settings.coarse_share,
+        clean_fraction=settings.clean_fraction,
+        coarse_fraction=settings.coarse_fraction,
         augment=settings.augment,
         seed=settings.seed,
     )
@@ -138,9 +140,9 @@ def _build(settings: DetectorSettings) -> keras.Model:
 
 
 def _validation(
-    held: RecordFolders, inputs: pipeline.DetectorInputs, report: Callable[[str], None]
+    records: RecordSet, inputs: pipeline.DetectorInputs, log: Callable[[str], None]
 ) -> tf.data.Dataset | None:
-    chosen = validation_records(held, report)
+    chosen = validation_records(records, log)
     if chosen is None:
         return None
     return pipeline.evaluation_batches(chosen.folders[0], "validation", inputs)

@@ -12,13 +12,13 @@ from melanoma_tf.images.filling import fill
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.losses import pack
 from melanoma_tf.purification.patches import (
-    DOUBTED_PX,
+    IGNORE_MARGIN_PX,
     SquareInputs,
+    detected_occlusions,
     evaluation_squares,
-    own_occlusions,
     training_squares,
 )
-from melanoma_tf.records.record_set import Folders
+from melanoma_tf.records.record_set import RecordsLike
 
 # ((images, known), packed truth)
 Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -32,10 +32,10 @@ class InpainterInputs(SquareInputs):
     squares are cut out of them, whose own occlusions the classical detector finds.
 
     Attributes:
-        classical_share: share of the pairs that are made by the classical method: its mask of an
+        classical_fraction: share of the pairs that are made by the classical method: its mask of an
             image's own occlusions, and its filling for truth (Bisla et al. 2019, Section 6.1).
             The others get random occlusions drawn, and the image for truth but for its own.
-        detected_share: share of the drawn pairs whose mask is what the classical detector finds
+        detected_fraction: share of the drawn pairs whose mask is what the classical detector finds
             of the drawing, with its gaps and faint edges; the others' follows the drawing.
         image_size_px, batch_size, augment, shuffle_window, seed: see `SquareInputs`.
 
@@ -43,16 +43,16 @@ class InpainterInputs(SquareInputs):
         MelanomaError: a size below 32, or a share out of [0, 1].
     """
 
-    classical_share: float = 0.25
-    detected_share: float = 0.5
+    classical_fraction: float = 0.25
+    detected_fraction: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_shares(self.classical_share, self.detected_share)
+        self.check_fractions(self.classical_fraction, self.detected_fraction)
 
 
 def training_batches(
-    folders: Folders, inputs: InpainterInputs, *, first_example: int = 0
+    folders: RecordsLike, inputs: InpainterInputs, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The endless stream of training pairs.
 
@@ -88,15 +88,15 @@ def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.
         folder,
         split,
         inputs,
-        lambda square, seed: _drawn_pair(square, own_occlusions(square), inputs, seed),
+        lambda square, seed: _drawn_pair(square, detected_occlusions(square), inputs, seed),
     )
 
 
 def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
-    own = own_occlusions(square)
-    if not inputs.classical_share:
+    own = detected_occlusions(square)
+    if not inputs.classical_fraction:
         return _drawn_pair(square, own, inputs, seed)
-    wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_share
+    wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_fraction
     return tf.cond(
         wanted & tf.reduce_any(own > 0.5) & tf.reduce_any(own < 0.5),
         lambda: _classical_pair(square, own),
@@ -117,19 +117,19 @@ def _drawn_pair(
     """Occlusions drawn over a square; its own, of unknown truth, are holes too, and not asked."""
     drawn, holes = draw_occlusions(square, seed + [0, 64])
     chance = tf.random.stateless_uniform([2], seed + [0, 4])
-    if inputs.detected_share:
+    if inputs.detected_fraction:
         holes = tf.cond(
-            chance[0] < inputs.detected_share,
+            chance[0] < inputs.detected_fraction,
             lambda: _found(drawn, holes, chance[1]),
             lambda: holes,
         )
-    doubted = dilate(own[tf.newaxis], DOUBTED_PX)[0]
+    doubted = dilate(own[tf.newaxis], IGNORE_MARGIN_PX)[0]
     return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)
 
 
 def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
     """What the detector finds of a drawing, one or two pixels wider; else the drawing's mask."""
-    found = own_occlusions(drawn)[tf.newaxis]
+    found = detected_occlusions(drawn)[tf.newaxis]
     found = tf.where(chance < 0.5, dilate(found, 3), dilate(found, 5))[0]
     return tf.where(tf.reduce_any(found > 0.5), found, holes)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 
-class HoleFiller(tf.Module):
+class Inpainter(tf.Module):
     """Fills holes by the data purification network; fits `purification.purify.purify_by`.
 
     Stock TensorFlow ops only; may be called eagerly, in `tf.function` and `tf.data.map`, from

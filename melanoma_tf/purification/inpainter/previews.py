@@ -6,10 +6,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.training.previews import ValidationPictures
+from melanoma_tf.training.previews import Preview
 
 
-class Sheets(ValidationPictures):
+class InpainterPreview(Preview):
     """Draws image with holes, mask, composed output and truth side by side.
 
     Args:
@@ -23,7 +23,7 @@ class Sheets(ValidationPictures):
         self._truth = packed[..., :3]
 
     def pictures(self) -> tf.Tensor:
-        """See `ValidationPictures`."""
+        """See `Preview`."""
         images, known = self._inputs
         output = self.model((images, known), training=False)
         mask = tf.repeat(255.0 * (1.0 - known), 3, -1)

@@ -19,10 +19,10 @@ from melanoma_tf.purification.inpainter import data as pipeline
 from melanoma_tf.purification.inpainter import perceptual
 from melanoma_tf.purification.inpainter.losses import HolePSNR, LossWeights, compile_inpainter
 from melanoma_tf.purification.inpainter.network import build_inpainter
-from melanoma_tf.purification.inpainter.previews import Sheets
+from melanoma_tf.purification.inpainter.previews import InpainterPreview
 from melanoma_tf.purification.inpainter.two_phases import AdamThenSGD, TwoRates
 from melanoma_tf.purification.networks import KIND
-from melanoma_tf.records.record_set import Folders, RecordFolders
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.freezable import freeze
 from melanoma_tf.training.initial_weights import start_from
 from melanoma_tf.training.run_config import further_folders, run_config
@@ -37,7 +37,7 @@ class InpainterSettings:
     """Everything that decides an inpainter's training; the defaults are the papers'.
 
     Attributes:
-        image_size_px, classical_share, detected_share, augment: see
+        image_size_px, classical_fraction, detected_fraction, augment: see
             `purification.inpainter.data.InpainterInputs`.
         base_filters, levels, normalization, start, full_size: see
             `purification.inpainter.network.build_inpainter`.
@@ -66,8 +66,8 @@ class InpainterSettings:
     full_size: bool = False
     weights: str = "none"
     features: str = perceptual.IMAGENET
-    classical_share: float = 0.25
-    detected_share: float = 0.5
+    classical_fraction: float = 0.25
+    detected_fraction: float = 0.5
     augment: bool = True
     valid_weight: float = 1.0
     hole_weight: float = 6.0
@@ -111,13 +111,13 @@ class InpainterSettings:
 
 
 def train_inpainter(
-    records: Folders,
+    records: RecordsLike,
     run_dir: Path,
     settings: InpainterSettings,
     *,
     resume: bool = False,
     overwrite: bool = False,
-    report: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, list[float]]:
     """Train an inpainter on the `train` split, and choose the best epoch on `validation`.
 
@@ -128,7 +128,7 @@ def train_inpainter(
         settings: see `InpainterSettings`.
         resume: go on with the run in `run_dir`, after its last finished epoch.
         overwrite: replace a run that is there.
-        report: takes one line per epoch, and warnings.
+        log: takes one line per epoch, and warnings.
 
     Returns:
         The history: for each metric its value by epoch.
@@ -138,18 +138,20 @@ def train_inpainter(
             run folder, a loss that is not finite.
     """
     strategy = training.make_strategy(settings.strategy, settings.replicas)
-    held = RecordFolders.read(records)
-    held.check_mixture()
+    records = RecordSet.read(records)
+    records.check_mixture()
     inputs = inpainter_inputs(settings)
-    validation = _validation(held, inputs, report)
-    steps = math.ceil(held.count(split="train") / settings.batch_size)
+    validation = _validation(records, inputs, log)
+    steps = math.ceil(records.count(split="train") / settings.batch_size)
     source = feature_source(settings)
-    config = _config(held, settings, source)
-    run = training.Run(run_dir, config, resume, overwrite, held.folders)
+    config = _config(records, settings, source)
+    run = training.Run(run_dir, config, resume, overwrite, records.folders)
     return training.fit(
         lambda: _build(settings),
         lambda model: _compile(model, settings, source, steps),
-        training=lambda done: pipeline.training_batches(held.folders, inputs, first_example=done),
+        training=lambda done: pipeline.training_batches(
+            records.folders, inputs, first_example=done
+        ),
         validation=validation,
         strategy=strategy,
         settings=_schedule(settings, steps),
@@ -157,9 +159,9 @@ def train_inpainter(
         examples_per_step=settings.batch_size,
         callbacks=[
             _SecondPhase(settings.epochs - settings.frozen_epochs),
-            *([] if validation is None else [Sheets(validation, run.working / "logs")]),
+            *([] if validation is None else [InpainterPreview(validation, run.working / "logs")]),
         ],
-        report=report,
+        log=log,
     )
 
 
@@ -168,8 +170,8 @@ def inpainter_inputs(settings: InpainterSettings) -> pipeline.InpainterInputs:
     return pipeline.InpainterInputs(
         image_size_px=settings.image_size_px,
         batch_size=settings.batch_size,
-        classical_share=settings.classical_share,
-        detected_share=settings.detected_share,
+        classical_fraction=settings.classical_fraction,
+        detected_fraction=settings.detected_fraction,
         augment=settings.augment,
         seed=settings.seed,
     )
@@ -261,13 +263,13 @@ def _schedule(settings: InpainterSettings, steps_per_epoch: int) -> training.Tra
 
 
 def _validation(
-    held: RecordFolders, inputs: pipeline.InpainterInputs, report: Callable[[str], None]
+    records: RecordSet, inputs: pipeline.InpainterInputs, log: Callable[[str], None]
 ) -> tf.data.Dataset | None:
-    chosen = validation_records(held, report)
+    chosen = validation_records(records, log)
     if chosen is None:
         return None
     batches = pipeline.evaluation_batches(chosen.folders[0], "validation", inputs)
-    report(f"the classical filling: val_hole_psnr {filling_psnr(batches):.4g}")
+    log(f"the classical filling: val_hole_psnr {filling_psnr(batches):.4g}")
     return batches
 
 
@@ -280,10 +282,10 @@ def filling_psnr(batches: tf.data.Dataset) -> float:
 
 
 def _config(
-    held: RecordFolders, settings: InpainterSettings, source: FeatureSource
+    records: RecordSet, settings: InpainterSettings, source: FeatureSource
 ) -> dict[str, Any]:
     return {
-        **run_config(KIND, held.folders[0], held.manifests[0], settings),
-        **further_folders(held),
+        **run_config(KIND, records.folders[0], records.manifests[0], settings),
+        **further_folders(records),
         "feature_network": source.name,
     }

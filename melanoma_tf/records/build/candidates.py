@@ -92,8 +92,8 @@ def find_candidates(thumbnails: Thumbnails) -> list[Candidate]:
         _equal_codes(index, spectra), _look_up(thumbnails, spectra, codes, index)
     ):
         pair = (min(candidate.whole, candidate.part), max(candidate.whole, candidate.part))
-        held = best.get(pair)
-        if held is None or _rank(candidate) < _rank(held):
+        records = best.get(pair)
+        if records is None or _rank(candidate) < _rank(records):
             best[pair] = candidate
     return sorted(best.values())
 

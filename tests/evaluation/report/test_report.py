@@ -22,7 +22,7 @@ from melanoma_tf.evaluation.report.content import (
     TrainedRun,
 )
 from melanoma_tf.evaluation.report.render import render_report
-from melanoma_tf.evaluation.score import judge, score_predictions
+from melanoma_tf.evaluation.score import align_with_truth, score_predictions
 from melanoma_tf.records.manifest import Count, Manifest, Shard
 
 NAMES = ("melanoma", "nevus", "seborrheic_keratosis")
@@ -99,7 +99,7 @@ def content():
     real = {"melanoma": {"real": 80}, "nevus": {"real": 240}, "seborrheic_keratosis": {}}
     epoch = {"melanoma": {"real": 120, "generated": 40}, "nevus": {"real": 160},
              "seborrheic_keratosis": {}}  # fmt: skip
-    scores = score_predictions(judge(predictions), rounds=20)
+    scores = score_predictions(align_with_truth(predictions), rounds=20)
     scores["operating_points"] = {
         "chosen_on_this_set": points(
             predictions, choose_thresholds(labels, predictions.scores, NAMES)

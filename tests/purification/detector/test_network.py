@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.purification.detector.inference import OcclusionFinder
+from melanoma_tf.purification.detector.inference import OcclusionDetector
 from melanoma_tf.purification.detector.losses import OcclusionDice, OcclusionLoss, pack
 from melanoma_tf.purification.detector.network import MirrorToMultiple, build_detector
 
@@ -95,7 +95,7 @@ def test_a_finder_says_where_the_probability_exceeds_its_threshold(network):
     images = np.random.default_rng(4).uniform(0, 1, (2, 8, 8, 3)).astype(np.float32)
     probability = network(255 * images).numpy()
     threshold = float(np.median(probability))
-    found = OcclusionFinder(network, threshold)(images).numpy()
+    found = OcclusionDetector(network, threshold)(images).numpy()
     np.testing.assert_array_equal(found, (probability > threshold).astype(np.float32))
-    dataset = tf.data.Dataset.from_tensors(images).map(OcclusionFinder(network, threshold))
+    dataset = tf.data.Dataset.from_tensors(images).map(OcclusionDetector(network, threshold))
     np.testing.assert_array_equal(next(iter(dataset)), found)

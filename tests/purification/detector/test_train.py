@@ -18,13 +18,13 @@ from melanoma_tf.purification.detector.data import (
     training_batches,
 )
 from melanoma_tf.purification.detector.train import DetectorSettings, train_detector
-from melanoma_tf.purification.networks import GraphPurifier, load_occlusion_finder
+from melanoma_tf.purification.networks import GraphPurifier, load_occlusion_detector
 from melanoma_tf.records.manifest import read_manifest
 
 SMALL = DetectorSettings(
     image_size_px=64, base_filters=3, levels=1, epochs=12, batch_size=8, learning_rate=2e-2
 )
-INPUTS = DetectorInputs(64, 6, coarse_share=0.0)
+INPUTS = DetectorInputs(64, 6, coarse_fraction=0.0)
 
 
 def quiet(_):
@@ -41,14 +41,14 @@ def quick_detector():
     strip = np.zeros((64, 64, 1), np.float32)
     strip[3:6] = 1.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "own_occlusions", lambda _: tf.constant(strip))
+        patch.setattr(pipeline, "detected_occlusions", lambda _: tf.constant(strip))
         yield
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
     folder = tmp_path_factory.mktemp("runs") / "finder"
-    history = train_detector(phantom_records, folder, SMALL, report=quiet)
+    history = train_detector(phantom_records, folder, SMALL, log=quiet)
     assert history["val_dice"][-1] > history["val_dice"][0]
     return folder
 
@@ -65,8 +65,8 @@ def hairy():
 
 
 def test_examples_are_occluded_where_the_truth_says_so(phantom_records):
-    clean = dataclasses.replace(INPUTS, clean_share=1.0)
-    drawn = dataclasses.replace(INPUTS, clean_share=0.0)
+    clean = dataclasses.replace(INPUTS, clean_fraction=1.0)
+    drawn = dataclasses.replace(INPUTS, clean_fraction=0.0)
     occluded_pixels = 0
     pairs = zip(*(training_batches([phantom_records], each).take(3) for each in (drawn, clean)))
     for (images, packed), (before, nothing) in pairs:
@@ -86,15 +86,15 @@ def test_examples_are_occluded_where_the_truth_says_so(phantom_records):
 
 
 def test_nothing_is_asked_where_the_image_may_be_occluded_itself(phantom_records):
-    clean = dataclasses.replace(INPUTS, clean_share=1.0)
+    clean = dataclasses.replace(INPUTS, clean_fraction=1.0)
     _, packed = next(iter(training_batches([phantom_records], clean).take(1)))
     assert not packed[:, :9, :, 1].numpy().any()  # The strip, and three pixels on both sides.
     assert packed[:, 9:, :, 1].numpy().all()
 
 
 def test_coarse_squares_lose_their_detail_and_keep_their_truth(phantom_records):
-    coarse = dataclasses.replace(INPUTS, coarse_share=1.0, clean_share=0.0)
-    fine = dataclasses.replace(coarse, coarse_share=0.0)
+    coarse = dataclasses.replace(INPUTS, coarse_fraction=1.0, clean_fraction=0.0)
+    fine = dataclasses.replace(coarse, coarse_fraction=0.0)
     roughness = []
     pairs = zip(*(training_batches([phantom_records], each).take(3) for each in (coarse, fine)))
     overlaps = []
@@ -124,7 +124,7 @@ def test_impossible_inputs_are_refused():
     with pytest.raises(MelanomaError, match="squares of 32 to 512 px; found 16"):
         DetectorInputs(16)
     with pytest.raises(MelanomaError, match=r"a share in \[0, 1\]; found 2"):
-        DetectorInputs(clean_share=2)
+        DetectorInputs(clean_fraction=2)
 
 
 def test_a_trained_detector_finds_hairs_and_the_image_outside_stays(run_dir, hairy, tmp_path):
@@ -157,14 +157,14 @@ def test_records_say_which_detector_purified_them(run_dir, phantom_records, tmp_
 
 def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
     short = dataclasses.replace(SMALL, epochs=2, base_filters=2, schedule="constant")
-    whole = train_detector(phantom_records, tmp_path / "whole", short, report=quiet)
+    whole = train_detector(phantom_records, tmp_path / "whole", short, log=quiet)
     train_detector(phantom_records, tmp_path / "parts",
-                   dataclasses.replace(short, epochs=1), report=quiet)  # fmt: skip
-    parts = train_detector(phantom_records, tmp_path / "parts", short, resume=True, report=quiet)
+                   dataclasses.replace(short, epochs=1), log=quiet)  # fmt: skip
+    parts = train_detector(phantom_records, tmp_path / "parts", short, resume=True, log=quiet)
     assert parts["loss"] == whole["loss"]
     config = json.loads((tmp_path / "whole" / "config.json").read_text())
     assert config["kind"] == "occlusion-detector"
-    assert config["clean_share"] == 0.1
+    assert config["clean_fraction"] == 0.1
 
 
 def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
@@ -186,5 +186,5 @@ def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
     assert done.exit_code != 0
     assert "occlusion-detector" in done.output
     assert not (tmp_path / "out").exists()
-    assert load_occlusion_finder("classical") is None
-    assert GraphPurifier("classical").finder is None
+    assert load_occlusion_detector("classical") is None
+    assert GraphPurifier("classical").segmenter is None

@@ -61,14 +61,14 @@ def quick_detector():
     strip = np.zeros((32, 32, 1), np.float32)
     strip[3:6] = 1.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "own_occlusions", lambda _: tf.constant(strip))
+        patch.setattr(pipeline, "detected_occlusions", lambda _: tf.constant(strip))
         yield
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
     folder = tmp_path_factory.mktemp("runs") / "filler"
-    train_inpainter(phantom_records, folder, SMALL, report=quiet)
+    train_inpainter(phantom_records, folder, SMALL, log=quiet)
     return folder
 
 
@@ -89,7 +89,7 @@ def test_pairs_hide_what_they_ask_for_and_know_the_truth(phantom_records):
 
 
 def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records):
-    inputs = dataclasses.replace(INPUTS, classical_share=1.0)
+    inputs = dataclasses.replace(INPUTS, classical_fraction=1.0)
     (images, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
     assert not known[:, 2:7].numpy().any()  # The strip, and a pixel on both sides.
     assert known[:, :2].numpy().all()
@@ -98,7 +98,7 @@ def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records
 
 
 def test_own_occlusions_of_an_image_are_holes_of_which_nothing_is_asked(phantom_records):
-    inputs = dataclasses.replace(INPUTS, classical_share=0.0)
+    inputs = dataclasses.replace(INPUTS, classical_fraction=0.0)
     (_, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
     assert not known[:, :9].numpy().any()  # The strip, and three pixels on both sides.
     assert not packed[:, :9, :, 4].numpy().any()
@@ -162,13 +162,13 @@ def test_a_classifier_run_gives_features_and_is_named_for_what_it_is(trained_run
         ({"frozen_epochs": 3}, "0 to 2 frozen epochs, of all; found 3"),
         ({"schedule": "step"}, "found step"),
         ({"image_size_px": 16}, "squares of 32 to 512 px; found 16"),
-        ({"detected_share": 2.0}, "a share in"),
+        ({"detected_fraction": 2.0}, "a share in"),
     ],
 )
 def test_impossible_settings_are_refused(phantom_records, tmp_path, changes, message):
     with pytest.raises(MelanomaError, match=message):
         settings = dataclasses.replace(SMALL, **changes)
-        train_inpainter(phantom_records, tmp_path / "run", settings, report=quiet)
+        train_inpainter(phantom_records, tmp_path / "run", settings, log=quiet)
     assert not (tmp_path / "run").exists()
 
 
