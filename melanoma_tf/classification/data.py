@@ -188,11 +188,11 @@ def evaluation_batches(
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
-    records = stream.read_shards(paths)
+    serialized = stream.read_shards(paths)
     copies = records.count(split=split, origin="purified")
     keep = stream.both(records.keep(split), stream.is_not_purified_copy if copies else None)
-    records = records if keep is None else records.filter(keep)
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    serialized = serialized if keep is None else serialized.filter(keep)
+    examples = serialized.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
 
