@@ -13,7 +13,7 @@ from tensorboard.plugins.pr_curve import summary as pr_curve
 
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.evaluation.report.charts import Chart, one_against_rest, scored_classes
-from melanoma_tf.evaluation.report.content import ReportContent
+from melanoma_tf.evaluation.report.content import ReportContent, flat_settings
 from melanoma_tf.evaluation.report.figures import as_pixels
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
 
@@ -88,7 +88,10 @@ def _precision_recall(content: ReportContent) -> Iterator[Any]:
 
 def _settings(content: ReportContent) -> dict[str, Setting]:
     """The settings of the training; of an ensemble those that all its members share."""
-    each = [dict(_flat(run.config)) for run in content.runs]
+    each = [
+        {key: _setting(value) for key, value in flat_settings(run.config, _NO_SETTINGS)}
+        for run in content.runs
+    ]
     return {
         key: value
         for key, value in each[0].items()
@@ -96,13 +99,5 @@ def _settings(content: ReportContent) -> dict[str, Setting]:
     }
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Setting]]:
-    for key, value in config.items():
-        if not prefix and key in _NO_SETTINGS:
-            continue
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, (bool, int, float, str)):
-            yield prefix + key, value
-        else:
-            yield prefix + key, str(value)
+def _setting(value: Any) -> Setting:
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

@@ -39,7 +39,11 @@ class TrainedRun:
                 range(len(values)),
                 key=lambda epoch: -math.inf if math.isnan(values[epoch]) else values[epoch],
             )
-        return max(map(len, self.history.values()), default=0) or None
+        return self.epochs() or None
+
+    def epochs(self) -> int:
+        """How many epochs the history has."""
+        return max(map(len, self.history.values()), default=0)
 
     def has_validation(self) -> bool:
         """Whether epochs were judged on images that were not trained on."""
@@ -149,6 +153,25 @@ class ReportContent:
     def title(self) -> str:
         """The run's name, or the members' names."""
         return " + ".join(run.name for run in self.runs)
+
+
+def flat_settings(
+    settings: Mapping[str, Any], left_out: Sequence[str] = (), prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Settings by dotted name, `batches.balance`.
+
+    Args:
+        settings: of which each may hold others.
+        left_out: names at the top that are passed over.
+        prefix: before each name.
+    """
+    for key, value in settings.items():
+        if key in left_out:
+            continue
+        if isinstance(value, Mapping):
+            yield from flat_settings(value, prefix=f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def notices(content: ReportContent) -> Iterator[str]:
