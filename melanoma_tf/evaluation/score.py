@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import group_indices
-from melanoma_tf.evaluation.metrics.decisions import softmax
 from melanoma_tf.evaluation.metrics.figures import Task, prepare
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, score_intervals
 from melanoma_tf.evaluation.metrics.scores import task_scores
@@ -88,7 +88,7 @@ def align_with_truth(predictions: Predictions, truth: Truth | None = None) -> La
 
 def with_softmax(predictions: Predictions) -> Predictions:
     """The same predictions with each row of logits turned into probabilities."""
-    return replace(predictions, scores=softmax(predictions.scores))
+    return replace(predictions, scores=softmax(predictions.scores, axis=-1))
 
 
 def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:

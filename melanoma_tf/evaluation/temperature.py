@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import softmax
 
 # Beyond these a probability is a flat guess or a certainty, and a validation set cannot tell more.
 LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.05, 20.0
@@ -55,7 +55,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Temperature:
 
     def slope(inverse: float) -> float:
         """Derivative of the mean negative log-likelihood by the inverse temperature."""
-        return float(((softmax(inverse * flat) * flat).sum(axis=1) - right).mean())
+        return float(((softmax(inverse * flat, axis=-1) * flat).sum(axis=1) - right).mean())
 
     flattest, sharpest = 1 / LARGEST_TEMPERATURE, 1 / LEAST_TEMPERATURE
     if np.ptp(flat, axis=1).max() == 0:  # No temperature changes equal logits.
@@ -77,7 +77,7 @@ def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     Returns:
         float64 `(images, classes)`, rows that sum to 1.
     """
-    mean = softmax(np.asarray(logits, np.float64) / temperature).mean(axis=1)
+    mean = softmax(np.asarray(logits, np.float64) / temperature, axis=-1).mean(axis=1)
     return np.asarray(mean, np.float64)
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import all_metrics, prepare, softmax
+from melanoma_tf.evaluation.metrics import all_metrics, prepare
 from melanoma_tf.evaluation.metrics import bootstrap as module
 from melanoma_tf.evaluation.metrics.bootstrap import (
     bootstrap,
@@ -22,7 +23,7 @@ NAMES = ("melanoma", "nevus", "seborrheic_keratosis")
 def task_of(seed, n_images=150, decimals=None):
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 3, n_images)
-    scores = softmax(generator.normal(size=(n_images, 3)) + 1.5 * np.eye(3)[labels])
+    scores = softmax(generator.normal(size=(n_images, 3)) + 1.5 * np.eye(3)[labels], axis=1)
     return labels, scores if decimals is None else scores.round(decimals)
 
 
@@ -71,7 +72,7 @@ def test_resamples_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
 def test_rounds_without_a_class_are_left_out_and_counted():
     """One melanoma in twenty: about a third of the rounds draw none."""
     labels = np.array([0] + [1] * 19)
-    scores = softmax(np.random.default_rng(0).normal(size=(20, 2)))
+    scores = softmax(np.random.default_rng(0).normal(size=(20, 2)), axis=1)
     task = prepare(labels, scores, ("melanoma", "nevus"))
     found = bootstrap(task, resamples(np.arange(20), 200, 0))
     absent = np.concatenate(list(resamples(np.arange(20), 200, 0)))[:, 0] == 0

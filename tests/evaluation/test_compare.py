@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.compare import compare_predictions
-from melanoma_tf.evaluation.metrics import classification_scores, softmax
+from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.metrics.delong import delong
 from melanoma_tf.evaluation.predictions import Predictions
 
@@ -19,7 +20,9 @@ def pair(seed=0, n_images=200, gain=1.0, shared=1.0):
     common = shared * generator.normal(size=(n_images, 3)) + np.eye(3)[labels]
     ids = tuple(f"ISIC_{index:07d}" for index in range(n_images))
     both = [
-        softmax(common + 0.3 * generator.normal(size=common.shape) + extra * np.eye(3)[labels])
+        softmax(
+            common + 0.3 * generator.normal(size=common.shape) + extra * np.eye(3)[labels], axis=1
+        )
         for extra in (0.0, gain)
     ]
     return [Predictions(ids, scores, NAMES, labels) for scores in both]

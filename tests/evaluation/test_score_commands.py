@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from melanoma_tf.evaluation.metrics import softmax
 from melanoma_tf.evaluation.predictions import Predictions, read_predictions, write_predictions
 from melanoma_tf.evaluation.truth import read_truth
 
@@ -59,7 +59,7 @@ def test_softmax_and_truth_and_taxonomy(logits, tmp_path, run_command):
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
     read = read_predictions(logits)
-    expected = roc_auc_score(read.labels == 0, softmax(read.scores)[:, 0])
+    expected = roc_auc_score(read.labels == 0, softmax(read.scores, axis=1)[:, 0])
     assert found["auc"]["melanoma"] == pytest.approx(expected)
     assert found["brier_score"] is not None
     assert found["min_tpr"] == 0.9

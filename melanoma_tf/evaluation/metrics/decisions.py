@@ -1,4 +1,7 @@
-"""Figures of the decision for one class out of all, for many weightings of the same images."""
+"""Figures of the decision for one class out of all, for many weightings of the same images.
+
+scikit-learn's `confusion_matrix` takes one weighting a call, and has no column for ties.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +51,6 @@ def look_like_probabilities(scores: np.ndarray) -> bool:
     """Whether every row lies in [0, 1] and sums to 1 within 0.02 (files rounded to two digits)."""
     in_range = bool(np.all((scores >= 0) & (scores <= 1)))
     return in_range and bool(np.all(np.abs(scores.sum(axis=1) - 1) <= 0.02))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits along the last axis, float64, without overflow."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:

@@ -1,4 +1,7 @@
-"""Variance of the area under the ROC curve after DeLong, in O(n log n)."""
+"""Variance of the area under the ROC curve after DeLong, in O(n log n).
+
+Neither SciPy nor scikit-learn has it.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
 
-from melanoma_tf.evaluation.curves import reliability, roc_curve
+from melanoma_tf.evaluation.reliability import reliability
 from melanoma_tf.evaluation.report import figures
 from melanoma_tf.evaluation.report.content import ReportContent, TrainedRun
 from melanoma_tf.evaluation.score_text import nested, shown
@@ -107,9 +108,10 @@ def _roc(content: ReportContent) -> Iterator[Chart]:
         )
         points = content.scores["operating_points"]["chosen_on_this_set"][name]
         share = f"{int(is_positive.sum()):,} of {len(is_positive):,} images"
+        false_positives, sensitivity, _ = roc_curve(is_positive, scores, drop_intermediate=False)
         yield Chart(
             f"roc/{name}",
-            figures.roc(name, roc_curve(is_positive, scores), area, points, share),
+            figures.roc(name, (false_positives, sensitivity), area, points, share),
             f"ROC curve of {figures.spoken(name)} against the rest ({share}): AUC {area}.",
         )
 

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from melanoma_tf.evaluation.curves import ReliabilityBin, RocCurve
+from melanoma_tf.evaluation.reliability import ReliabilityBin
 
 # Okabe and Ito's palette, which keeps its differences under every common colour blindness.
 _BLUE, _SKY, _ORANGE, _VERMILION, _INK = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#222222"
@@ -150,20 +150,24 @@ def training_curve(
 
 @_styled
 def roc(
-    name: str, curve: RocCurve, area: str, points: Mapping[str, Mapping[str, float]], share: str
+    name: str,
+    curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    area: str,
+    points: Mapping[str, Mapping[str, float]],
+    share: str,
 ) -> Figure:
     """The ROC curve of one class against the rest, with operating points on it.
 
     Args:
         name: of the class.
-        curve: see `RocCurve`.
+        curve: false positive rates and sensitivities, each `(points,)` and rising.
         area: under it, in words.
         points: by the sensitivity that they were to reach, their `sensitivity` and `specificity`.
         share: how many images of the class there are among how many.
     """
     figure, axes = _panel(height=4.5)
     axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
-    axes.plot(curve.false_positive_rate, curve.sensitivity, color=_BLUE, linewidth=2)
+    axes.plot(*curve, color=_BLUE, linewidth=2)
     for (wanted, point), marker in zip(points.items(), _MARKERS):
         axes.plot(
             1 - point["specificity"], point["sensitivity"], marker,
