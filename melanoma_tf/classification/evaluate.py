@@ -27,7 +27,7 @@ from melanoma_tf.classification.predict_views import (
     purification,
     view_logits,
 )
-from melanoma_tf.classification.purified_inputs import purified_inputs
+from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
 from melanoma_tf.classification.report import refuse_existing_report, write_report
 from melanoma_tf.classification.train import classifier_inputs
 from melanoma_tf.core.errors import MelanomaError
@@ -38,12 +38,8 @@ from melanoma_tf.evaluation.combine import combine
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, score_predictions
 from melanoma_tf.evaluation.temperature import probabilities
-from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-
-# How images are purified before the network sees them -> what the pipeline calls it.
-PURIFICATIONS = {"none": "none", "classical": "test", "network": "test"}
 
 
 @dataclass(frozen=True)
@@ -220,18 +216,6 @@ def _inputs(config: dict[str, Any], settings: EvaluationSettings) -> pipeline.Cl
     if settings.purify is None:
         return inputs
     return purified_by(inputs, config, settings.purify)
-
-
-def purified_by(
-    inputs: pipeline.ClassifierInputs, config: dict[str, Any], method: str
-) -> pipeline.ClassifierInputs:
-    """A run's inputs, purified outside training by one of `PURIFICATIONS`.
-
-    The network is the one that the run was trained with, if any, else the one that ships.
-    """
-    network = config.get("purify_network", SHIPPED)
-    used = "classical" if method == "none" else method
-    return purified_inputs(inputs, PURIFICATIONS[method], used, network)
 
 
 def _records(records: RecordsLike, members: Sequence[Member], split: str) -> RecordSet:

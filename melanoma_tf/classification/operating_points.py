@@ -35,8 +35,7 @@ class Thresholds:
 def in_sample_points(labelled: LabelledPredictions, rounds: int, seed: int) -> Points:
     """The operating points of thresholds chosen on the very images: optimistic."""
     predictions = labelled.predictions
-    assert predictions.labels is not None  # every judged image has an entry
-    chosen = choose_thresholds(predictions.labels, predictions.scores, predictions.class_names)
+    chosen = choose_thresholds(labelled.labels, predictions.scores, predictions.class_names)
     return _points(labelled, chosen, rounds, seed)
 
 
@@ -130,12 +129,10 @@ def _points(
     rounds: int,
     seed: int,
 ) -> Points:
-    predictions = labelled.predictions
-    assert predictions.labels is not None  # every judged image has an entry
     return at_thresholds(
-        predictions.labels,
-        predictions.scores,
-        predictions.class_names,
+        labelled.labels,
+        labelled.predictions.scores,
+        labelled.predictions.class_names,
         by_class,
         groups_of(labelled)[0],
         rounds=rounds,

@@ -16,22 +16,20 @@ from melanoma_tf.backbones.classifier import KIND
 from melanoma_tf.classification.data import ClassifierInputs, central_view
 from melanoma_tf.classification.explanation_data import encoded_records
 from melanoma_tf.classification.folds import DIVIDED
-from melanoma_tf.classification.purified_inputs import purified_inputs
+from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
 from melanoma_tf.classification.saliency import visual_backprop
 from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.evaluation.metrics.decisions import decided_classes
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.report.charts import FOCUS
 from melanoma_tf.evaluation.report.content import Mistake, MistakeGroup
 from melanoma_tf.images import heat_map
-from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.manifest import read_manifest
 
 _JPEG_QUALITY = 92
 _SHOWN_PX = 224
 # A map has a few high peaks, beside which the rest would not be seen.
 _BRIGHTEST = 0.99
-# How `metrics.json` calls the purification of evaluated images -> what the pipeline calls it.
-_PURIFY = {"none": "none", "classical": "test", "network": "test"}
 
 Images = npt.NDArray[np.uint8]
 
@@ -59,10 +57,8 @@ def find_mistakes(
     wanted = [row for rows in kinds.values() for row in rows[:examples]]
     config = training.read_config(run_dirs[0], KIND)
     inputs = classifier_inputs(config, batch_size=1)
-    if metrics.get("purify") in _PURIFY:
-        method, network = metrics["purify"], config.get("purify_network", SHIPPED)
-        used = "classical" if method == "none" else method
-        inputs = purified_inputs(inputs, _PURIFY[method], used, network)
+    if metrics.get("purify") in PURIFICATIONS:
+        inputs = purified_by(inputs, config, metrics["purify"])
     divided = config.get("cross_validation", {}).get("folds") and metrics["split"] in DIVIDED
     splits = DIVIDED if divided else (metrics["split"],)
     views = dict(_views(predictions, wanted, folders, splits, inputs))
@@ -87,12 +83,10 @@ def _kinds(predictions: Predictions) -> Iterator[tuple[str, list[int]]]:
     """Rows by kind of mistake, the largest score of the decided class first."""
     labels, scores = predictions.labels, predictions.scores
     assert labels is not None  # what is not known cannot be mistaken
-    decided = scores.argmax(axis=1)
-    largest = scores.max(axis=1)
-    # A tie for the largest is no decision.
-    is_decided = (scores == largest[:, None]).sum(axis=1) == 1
-    wrong = np.flatnonzero((labels >= 0) & (decided != labels) & is_decided)
-    wrong = wrong[np.argsort(-largest[wrong], kind="stable")]
+    decided = decided_classes(scores)
+    is_tie = decided == scores.shape[1]
+    wrong = np.flatnonzero((labels >= 0) & (decided != labels) & ~is_tie)
+    wrong = wrong[np.argsort(-scores.max(axis=1)[wrong], kind="stable")]
     if FOCUS not in predictions.class_names:
         yield "Wrong decisions", wrong.tolist()
         return

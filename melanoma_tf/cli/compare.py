@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from melanoma_tf.cli import options
-from melanoma_tf.cli.score import FILE, rounds_bar
+from melanoma_tf.cli.score import FILE, read_inputs, rounds_bar
 
 # The figures shown on the screen; the JSON file has all.
 SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_auc_isic2024",
@@ -27,24 +28,16 @@ SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_a
     help="Rounds of the paired bootstrap.",
 )
 @options.bootstrap_seed
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every difference there.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")  # fmt: skip
+@options.json_output("all differences")
 def compare(
     first: Path,
     second: Path,
     truth: Path | None,
     taxonomy: str | None,
     use_softmax: bool,
-    rounds: int,
-    seed: int,
-    min_tpr: float,
     json_path: Path | None,
     overwrite: bool,
+    **settings: Any,
 ) -> None:
     """Compare the predictions FIRST (the baseline) and SECOND of the same images.
 
@@ -58,26 +51,13 @@ def compare(
     from melanoma_tf.cli.console import table
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.evaluation.compare import compare_predictions
-    from melanoma_tf.evaluation.predictions import read_predictions
-    from melanoma_tf.evaluation.score import with_softmax
-    from melanoma_tf.evaluation.truth import read_truth
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])
-    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
-    baseline, candidate = (read_predictions(path, names) for path in (first, second))
-    if use_softmax:
-        baseline, candidate = with_softmax(baseline), with_softmax(candidate)
+    (baseline, candidate), known = read_inputs([first, second], truth, taxonomy, use_softmax)
     result = compare_predictions(
-        baseline,
-        candidate,
-        None if truth is None else read_truth(truth),
-        rounds=rounds,
-        seed=seed,
-        min_tpr=min_tpr,
-        watch=rounds_bar(rounds),
+        baseline, candidate, known, **settings, watch=rounds_bar(settings["rounds"])
     )
     rows = [
         (row["figure"], *(_number(row[key]) for key in ("first", "second", "difference")),

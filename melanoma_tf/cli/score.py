@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested, remarks, shown
+
+if TYPE_CHECKING:
+    from melanoma_tf.evaluation.predictions import Predictions
+    from melanoma_tf.evaluation.truth import Truth
 
 FILE = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 
@@ -27,31 +31,17 @@ def score() -> None:
 @score.command("classifier")
 @click.argument("predictions", type=FILE)
 @options.classifier_predictions
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
-)
+@options.bootstrap_rounds
 @options.bootstrap_seed
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every figure there.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")  # fmt: skip
+@options.json_output("all scores")
 def classifier(
     predictions: Path,
     truth: Path | None,
     taxonomy: str | None,
     use_softmax: bool,
-    rounds: int,
-    seed: int,
-    min_tpr: float,
     json_path: Path | None,
     overwrite: bool,
+    **settings: Any,
 ) -> None:
     """Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
 
@@ -65,25 +55,34 @@ def classifier(
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.datasets.lesion import taxonomy_named
-    from melanoma_tf.evaluation.predictions import read_predictions
-    from melanoma_tf.evaluation.score import align_with_truth, score_predictions, with_softmax
-    from melanoma_tf.evaluation.truth import read_truth
+    from melanoma_tf.evaluation.score import align_with_truth, score_predictions
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
-    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
-    read = read_predictions(predictions, names)
-    labelled = align_with_truth(
-        with_softmax(read) if use_softmax else read, None if truth is None else read_truth(truth)
-    )
+    (read,), known = read_inputs([predictions], truth, taxonomy, use_softmax)
     result = score_predictions(
-        labelled, rounds=rounds, seed=seed, min_tpr=min_tpr, watch=rounds_bar(rounds)
+        align_with_truth(read, known), **settings, watch=rounds_bar(settings["rounds"])
     )
     result["softmax"] = use_softmax
     if json_path is not None:  # first: the reader of a pipe may be gone before the last table
         write_json(json_path, result)
     print_scores(result)
+
+
+def read_inputs(
+    paths: Sequence[Path], truth: Path | None, taxonomy: str | None, use_softmax: bool
+) -> tuple[list[Predictions], Truth | None]:
+    """Read predictions, and the truth where one is given, as `classifier_predictions` says."""
+    from melanoma_tf.datasets.lesion import taxonomy_named
+    from melanoma_tf.evaluation.predictions import read_predictions
+    from melanoma_tf.evaluation.score import with_softmax
+    from melanoma_tf.evaluation.truth import read_truth
+
+    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
+    predictions = [read_predictions(path, names) for path in paths]
+    if use_softmax:
+        predictions = [with_softmax(each) for each in predictions]
+    return predictions, None if truth is None else read_truth(truth)
 
 
 def rounds_bar(rounds: int) -> Callable[[Iterator[Any]], Iterator[Any]]:

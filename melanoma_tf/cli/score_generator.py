@@ -19,15 +19,14 @@ from melanoma_tf.cli.score import score
     metavar="RUN|imagenet",
     help="For KID, FID, precision and recall: a classifier run, or ResNet-50 of ImageNet.",
 )
-@click.option("--json", "json_path", type=options.FILE, help="Also write the figures there.")
 @options.seed
-@options.overwrite
+@options.json_output("the scores")
 def generator(
     run_dir: Path,
     records: Path,
     features: str | None,
-    json_path: Path | None,
     seed: int,
+    json_path: Path | None,
     overwrite: bool,
 ) -> None:
     """Score a trained generator against held-out real images.

@@ -17,7 +17,7 @@ from melanoma_tf.evaluation.metrics.bootstrap import (
 from melanoma_tf.evaluation.metrics.delong import difference_p_value, normal_interval
 from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, class_areas
-from melanoma_tf.evaluation.predictions import Predictions, listed
+from melanoma_tf.evaluation.predictions import Predictions, listed, matching_rows
 from melanoma_tf.evaluation.score import align_with_truth, groups_of, prepared
 from melanoma_tf.evaluation.truth import Truth
 
@@ -89,16 +89,7 @@ def _matched(second: Predictions, first: Predictions) -> Predictions:
             f"expected the same classes in both files; found {listed(first.class_names, 9)} "
             f"and {listed(second.class_names, 9)}"
         )
-    row = {image_id: index for index, image_id in enumerate(second.image_ids)}
-    missing = [image_id for image_id in first.image_ids if image_id not in row]
-    known = set(first.image_ids)
-    extra = [image_id for image_id in second.image_ids if image_id not in known]
-    if missing or extra:
-        raise MelanomaError(
-            "expected the same images in both files; "
-            f"only in the first: {listed(missing)}; only in the second: {listed(extra)}"
-        )
-    rows = np.array([row[image_id] for image_id in first.image_ids], dtype=np.int64)
+    rows = matching_rows(second, first)
     columns = [second.class_names.index(name) for name in first.class_names]
     if second.labels is not None and first.labels is not None:
         names = (*second.class_names, "")

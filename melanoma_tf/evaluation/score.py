@@ -41,6 +41,12 @@ class LabelledPredictions:
     excluded: tuple[str, ...]
     unlabelled: int
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The predictions' labels, int64 `(images,)`; -1 where the class is unknown."""
+        assert self.predictions.labels is not None  # `align_with_truth` sets them.
+        return self.predictions.labels
+
 
 def align_with_truth(predictions: Predictions, truth: Truth | None = None) -> LabelledPredictions:
     """Set predictions beside the truth, or beside the labels that they carry.
@@ -93,12 +99,10 @@ def with_softmax(predictions: Predictions) -> Predictions:
 
 def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:
     """The task that the metrics evaluate."""
-    predictions = labelled.predictions
-    assert predictions.labels is not None  # every judged image has an entry
     return prepare(
-        predictions.labels,
-        predictions.scores,
-        predictions.class_names,
+        labelled.labels,
+        labelled.predictions.scores,
+        labelled.predictions.class_names,
         membership=labelled.membership,
         decide_classes=labelled.decide_classes,
         min_tpr=min_tpr,

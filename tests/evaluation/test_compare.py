@@ -89,7 +89,7 @@ def test_rows_and_columns_in_another_order_are_matched():
 def test_other_images_classes_and_labels_are_refused():
     first, second = pair(n_images=5)
     other = Predictions((*second.image_ids[:-1], "x"), second.scores, NAMES, second.labels)
-    with pytest.raises(MelanomaError, match=r"only in the first: ISIC_0000004; .* second: x"):
+    with pytest.raises(MelanomaError, match=r"only in the first: ISIC_0000004; .* other: x"):
         compare_predictions(first, other)
     renamed = Predictions(second.image_ids, second.scores, ("a", "b", "c"), second.labels)
     with pytest.raises(MelanomaError, match="same classes"):

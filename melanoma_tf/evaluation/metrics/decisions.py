@@ -65,12 +65,10 @@ def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
         raise MelanomaError("expected at least one class, found none")
     images = np.flatnonzero(labels >= 0)
     known, scores = labels[images], scores[images]
-    largest = scores.max(axis=1, keepdims=True)
-    is_tied = (scores == largest).sum(axis=1) > 1
-    decided = np.where(is_tied, n_classes, scores.argmax(axis=1))
+    decided = decided_classes(scores)
     calibration = None
     if len(images) and look_like_probabilities(scores):
-        confidence = largest[:, 0]
+        confidence = scores.max(axis=1)
         bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, None)
         truth = np.eye(n_classes)[known]
         calibration = Calibration(
@@ -79,6 +77,16 @@ def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
             brier=((scores - truth) ** 2).sum(axis=1),
         )
     return Decisions(n_classes, images, known * (n_classes + 1) + decided, calibration)
+
+
+def decided_classes(scores: np.ndarray) -> np.ndarray:
+    """Class of the largest score, int `(images,)`; the number of classes where several tie.
+
+    Args:
+        scores: float `(images, classes)`.
+    """
+    is_tied = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    return np.where(is_tied, scores.shape[1], scores.argmax(axis=1))
 
 
 def confusion(decisions: Decisions, weights: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from melanoma_tf.evaluation.metrics.decisions import decided_classes
 from melanoma_tf.evaluation.reliability import reliability
 from melanoma_tf.evaluation.report import figures
 from melanoma_tf.evaluation.report.content import ReportContent, TrainedRun
@@ -139,9 +140,7 @@ def _calibration(content: ReportContent) -> Iterator[Chart]:
     predictions = content.predictions
     assert predictions.labels is not None
     largest = predictions.scores.max(axis=1)
-    # A tie for the largest score is no decision, and wrong.
-    is_tied = (predictions.scores == largest[:, None]).sum(axis=1) > 1
-    right = (predictions.scores.argmax(axis=1) == predictions.labels) & ~is_tied
+    right = decided_classes(predictions.scores) == predictions.labels
     yield Chart(
         "calibration/decided",
         figures.reliability_diagram(
