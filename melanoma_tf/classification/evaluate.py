@@ -107,7 +107,7 @@ def evaluate_classifier(
     *,
     output: Path | None = None,
     overwrite: bool = False,
-    watch: Callable[[Iterator[Any]], Iterator[Any]] = iter,
+    progress: Callable[[Iterator[Any]], Iterator[Any]] = iter,
 ) -> dict[str, Any]:
     """Score finished runs, as one classifier, on a split of record folders.
 
@@ -120,7 +120,7 @@ def evaluate_classifier(
         settings: see `EvaluationSettings`.
         output: folder for the files; of a single run, its own folder by default.
         overwrite: replace files that are there.
-        watch: is handed blocks of bootstrap rounds and passes them on (a progress bar).
+        progress: receives blocks of bootstrap rounds and yields them again (a progress bar).
 
     Returns:
         The content of `metrics.json`, see `docs/evaluation.md`.
@@ -146,7 +146,7 @@ def evaluate_classifier(
     description = _description(members, records, settings, seen, apply)
     metrics = {
         **description,
-        **_scored(labelled, settings, watch),
+        **_scored(labelled, settings, progress),
         "calibration": _calibration(members, seen, settings, apply),
         "operating_points": {
             "chosen_on_this_set": in_sample_points(labelled, settings.rounds, settings.seed),
@@ -282,18 +282,20 @@ def _counted(seen: Sequence[ViewLogits], how: str) -> Sequence[ViewLogits]:
 def _scored(
     labelled: LabelledPredictions,
     settings: EvaluationSettings,
-    watch: Callable[[Iterator[Any]], Iterator[Any]],
+    progress: Callable[[Iterator[Any]], Iterator[Any]],
 ) -> dict[str, Any]:
-    result = score_predictions(labelled, rounds=settings.rounds, seed=settings.seed, watch=watch)
+    result = score_predictions(
+        labelled, rounds=settings.rounds, seed=settings.seed, progress=progress
+    )
     if settings.combine != "ranks":
         return result
     # The ranks of two classes add up to 1, and would pass for probabilities.
     result["are_probabilities"] = False
-    for figure in ("expected_calibration_error", "brier_score"):
-        result[figure] = None
-        result["undefined"][figure] = "the scores are ranks, no probabilities"
+    for metric in ("expected_calibration_error", "brier_score"):
+        result[metric] = None
+        result["undefined"][metric] = "the scores are ranks, no probabilities"
         if "interval" in result:
-            result["interval"][figure] = None
+            result["interval"][metric] = None
     return result
 
 

@@ -1,4 +1,4 @@
-"""`compare`: do two classifiers differ on the same images?"""
+"""`compare`: differences between two classifiers on the same images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.score import FILE, read_inputs, rounds_bar
 
-# The figures shown on the screen; the JSON file has all.
+# The metrics shown on the screen; the JSON file has all.
 SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_auc_isic2024",
          "specificity_at_sensitivity", "balanced_accuracy", "accuracy",
          "expected_calibration_error", "brier_score")  # fmt: skip
@@ -41,7 +41,7 @@ def compare(
 ) -> None:
     """Compare the predictions FIRST (the baseline) and SECOND of the same images.
 
-    Differences are SECOND less FIRST, with 95 % intervals and two-sided p-values: DeLong's for
+    Differences are SECOND minus FIRST, with 95 % intervals and two-sided p-values: DeLong's for
     AUC, a paired bootstrap for the rest, by patient where a `patient_id` is known.
 
     \b
@@ -57,20 +57,20 @@ def compare(
         refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])
     (baseline, candidate), known = read_inputs([first, second], truth, taxonomy, use_softmax)
     result = compare_predictions(
-        baseline, candidate, known, **settings, watch=rounds_bar(settings["rounds"])
+        baseline, candidate, known, **settings, progress=rounds_bar(settings["rounds"])
     )
     rows = [
-        (row["figure"], *(_number(row[key]) for key in ("first", "second", "difference")),
+        (row["metric"], *(_number(row[key]) for key in ("first", "second", "difference")),
          f"[{_number(row['low'])}, {_number(row['high'])}]", _number(row["p_value"]),
          row["method"] or "undefined")
-        for row in result["figures"] if row["figure"].split(".")[0] in SHOWN
+        for row in result["metrics"] if row["metric"].split(".")[0] in SHOWN
     ]  # fmt: skip
-    columns = ("figure", "first", "second", "difference", "95 % interval", "p", "method")
-    table(f"Second less first ({result['n']:,} images)", columns, rows)
+    columns = ("metric", "first", "second", "difference", "95 % interval", "p", "method")
+    table(f"Second minus first ({result['n']:,} images)", columns, rows)
     drawn = result["bootstrap"]
     click.echo(
         f"Bootstrap: {drawn['rounds']:,} paired rounds over {drawn['units']:,} {drawn['unit']}s. "
-        "P-values are two-sided and not corrected for the number of figures."
+        "P-values are two-sided and not corrected for the number of metrics."
     )
     if json_path is not None:
         write_json(json_path, result)

@@ -113,7 +113,7 @@ def evaluate(
         resolved,
         output=output,
         overwrite=overwrite,
-        watch=rounds_bar(resolved.rounds),
+        progress=rounds_bar(resolved.rounds),
     )
     show_metrics(metrics)
     click.echo(f"wrote predictions.csv, metrics.json and report.html in {output or run_dirs[0]}")

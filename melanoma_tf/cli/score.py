@@ -61,7 +61,7 @@ def classifier(
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
     (read,), known = read_inputs([predictions], truth, taxonomy, use_softmax)
     result = score_predictions(
-        align_with_truth(read, known), **settings, watch=rounds_bar(settings["rounds"])
+        align_with_truth(read, known), **settings, progress=rounds_bar(settings["rounds"])
     )
     result["softmax"] = use_softmax
     if json_path is not None:  # first: the reader of a pipe may be gone before the last table
@@ -89,7 +89,7 @@ def rounds_bar(rounds: int) -> Callable[[Iterator[Any]], Iterator[Any]]:
     """A progress bar over blocks of bootstrap rounds, counted in rounds."""
     from melanoma_tf.cli.console import progress
 
-    def watch(blocks: Iterator[Any]) -> Iterator[Any]:
+    def counted(blocks: Iterator[Any]) -> Iterator[Any]:
         counter = progress(range(rounds), label="bootstrap", total=rounds)
         for block in blocks:
             for _ in range(len(block)):
@@ -97,25 +97,25 @@ def rounds_bar(rounds: int) -> Callable[[Iterator[Any]], Iterator[Any]]:
             yield block
         next(counter, None)  # past the end: the bar closes
 
-    return watch
+    return counted
 
 
 def print_scores(result: dict[str, Any]) -> None:
-    """Print tables of the figures, then what the reader must know of them."""
+    """Print the scores as tables, then remarks on them."""
     from melanoma_tf.cli.console import table
 
     names = result["classes"]
     interval = result.get("interval", {})
     rows: list[tuple[object, ...]] = [("images", *(str(result["n_per_class"][n]) for n in names))]
-    for title, (figure, *rest) in PER_CLASS:
+    for title, (metric, *rest) in PER_CLASS:
         cells = []
         for name in names:
-            path = (figure, name, *rest)
+            path = (metric, name, *rest)
             cells.append(shown(nested(result, path), nested(interval, path)))
         rows.append((title, *cells))
-    table(f"Each class against the rest ({result['n']:,} images)", ("figure", *names), rows)
+    table(f"Each class against the rest ({result['n']:,} images)", ("metric", *names), rows)
     overall = [(title, shown(result[key], interval.get(key))) for title, key in OVERALL]
-    table("Overall", ("figure", "value"), overall)
+    table("Overall", ("metric", "value"), overall)
     if result["confusion_matrix"] is not None:
         confusion = [
             (name, *row, result["undecided"][name])

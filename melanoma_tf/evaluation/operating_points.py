@@ -113,7 +113,7 @@ def at_thresholds(
         By class and wanted sensitivity: `threshold`, `sensitivity` and `specificity` (None where
         there are no examples, or no others), the counts `true_positives`, `false_negatives`,
         `true_negatives`, `false_positives`, and under `interval` the 95 % intervals of both
-        (Wilson's, or by group a bootstrap's). None instead of all that where there is no threshold.
+        (Wilson's, or by group a bootstrap's). None in place of a point without a threshold.
     """
     points: Points = {}
     for index, name in enumerate(class_names):
@@ -152,22 +152,22 @@ def _counts(positive: np.ndarray, negative: np.ndarray, right: np.ndarray) -> di
 def _interval(
     right: np.ndarray, groups: np.ndarray, rounds: int, seed: int
 ) -> dict[str, Any] | None:
-    """95 % interval of the share of images that are decided rightly.
+    """95 % interval of the fraction of images that are decided correctly.
 
     Wilson's where every image is a group of its own, else the percentiles of a bootstrap by group.
-    A bootstrap of images that are all right knows no doubt: then Wilson's over the number of
-    groups, as if those of a group always agreed.
+    A bootstrap of images that are all correct has no width: the interval is then Wilson's over the
+    number of groups, as if the images of a group always agreed.
     """
     if not len(right) or not rounds:
         return None
     present = np.unique(groups, return_inverse=True)[1].reshape(-1)
     n_groups = int(present.max()) + 1
-    share = float(right.mean())
-    if n_groups == len(right) or share in (0.0, 1.0):
-        limits = binomtest(round(share * n_groups), n_groups).proportion_ci(LEVEL, "wilson")
+    fraction = float(right.mean())
+    if n_groups == len(right) or fraction in (0.0, 1.0):
+        limits = binomtest(round(fraction * n_groups), n_groups).proportion_ci(LEVEL, "wilson")
         return {"low": float(limits.low), "high": float(limits.high), "method": "wilson"}
     right_within, size = np.bincount(present, weights=right), np.bincount(present)
     draws = resamples(np.arange(n_groups), rounds, seed)
-    shares = [drawn @ right_within / (drawn @ size) for drawn in draws]
-    low, high = percentile_interval(np.concatenate(shares), LEVEL) or (share, share)
+    fractions = [drawn @ right_within / (drawn @ size) for drawn in draws]
+    low, high = percentile_interval(np.concatenate(fractions), LEVEL) or (fraction, fraction)
     return {"low": low, "high": high, "method": "bootstrap"}

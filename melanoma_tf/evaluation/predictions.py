@@ -256,7 +256,7 @@ def _refuse_non_finite(image_ids: Sequence[str], scores: np.ndarray) -> None:
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
-    """The first few names, and how many more there are."""
+    """The first few names, and the number of the others."""
     if not names:
         return "none"
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""

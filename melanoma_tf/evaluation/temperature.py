@@ -1,7 +1,7 @@
-"""Temperature scaling: one number that makes a classifier's probabilities as sure as it is right.
+"""Temperature scaling: one number that fits a classifier's confidence to its accuracy.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks": logits are divided by a temperature
-before the softmax. The class of the largest probability stays what it is.
+before the softmax. The class of the largest probability does not change.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Temperature:
     """A fitted temperature.
 
     Attributes:
-        value: logits are divided by it; above 1 where the network was too sure of itself.
+        value: logits are divided by it; above 1 where the network was overconfident.
         at_bound: `least` where the search ended at `LEAST_TEMPERATURE` (every image is classified
-            rightly, so that surer is always better), `largest` where it ended at
+            correctly, so that more confidence is always better), `largest` where it ended at
             `LARGEST_TEMPERATURE` (the logits are worse than guessing), else None.
     """
 
@@ -37,7 +37,7 @@ class Temperature:
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Temperature:
-    """The temperature of the smallest negative log-likelihood.
+    """Fit the temperature with the smallest negative log-likelihood.
 
     The likelihood is convex in the inverse temperature: the root of its derivative is the minimum,
     and is bracketed, so that the search always ends.

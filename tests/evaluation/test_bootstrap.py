@@ -28,7 +28,7 @@ def task_of(seed, n_images=150, decimals=None):
 
 
 @pytest.mark.parametrize("decimals", [None, 2])
-def test_every_figure_of_every_round_equals_the_plain_loop(decimals):
+def test_every_metric_of_every_round_equals_the_plain_loop(decimals):
     labels, scores = task_of(1, decimals=decimals)
     untied = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) == 1
     labels, scores = labels[untied], scores[untied]
@@ -37,7 +37,7 @@ def test_every_figure_of_every_round_equals_the_plain_loop(decimals):
     counts = np.concatenate(list(resamples(groups, 20, 3)))
     for index, drawn in enumerate(counts):
         rows = np.repeat(groups, drawn)
-        for path, value in reference.task_figures(labels[rows], scores[rows], NAMES).items():
+        for path, value in reference.task_metrics(labels[rows], scores[rows], NAMES).items():
             assert found[path][index] == pytest.approx(value, abs=1e-9), path
 
 
@@ -112,12 +112,12 @@ def test_patients_with_many_alike_images_widen_the_interval():
     patients = np.repeat(np.arange(60), 8)
     by_image = score_intervals(task, weights, np.arange(480), rounds=300, seed=0)
     by_patient = score_intervals(task, weights, patients, rounds=300, seed=0)
-    for figure in (("accuracy",), ("auc", "melanoma")):
+    for metric in (("accuracy",), ("auc", "melanoma")):
         narrow, wide = by_image, by_patient
-        for name in figure:
+        for name in metric:
             narrow, wide = narrow[name], wide[name]
         ratio = (wide["high"] - wide["low"]) / (narrow["high"] - narrow["low"])
-        assert ratio == pytest.approx(8**0.5, rel=0.25), figure
+        assert ratio == pytest.approx(8**0.5, rel=0.25), metric
 
 
 def test_interval_and_p_value_of_few_or_equal_rounds():

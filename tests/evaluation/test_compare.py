@@ -28,13 +28,13 @@ def pair(seed=0, n_images=200, gain=1.0, shared=1.0):
     return [Predictions(ids, scores, NAMES, labels) for scores in both]
 
 
-def by_figure(result):
-    return {row["figure"]: row for row in result["figures"]}
+def by_metric(result):
+    return {row["metric"]: row for row in result["metrics"]}
 
 
 def test_differences_are_second_less_first_and_areas_are_tested_after_delong():
     first, second = pair()
-    rows = by_figure(compare_predictions(first, second, rounds=200))
+    rows = by_metric(compare_predictions(first, second, rounds=200))
     scores = [classification_scores(p.labels, p.scores, NAMES) for p in (first, second)]
     for name in NAMES:
         row = rows[f"auc.{name}"]
@@ -56,15 +56,15 @@ def test_differences_are_second_less_first_and_areas_are_tested_after_delong():
 
 def test_a_classifier_does_not_differ_from_itself():
     first, _ = pair()
-    for row in compare_predictions(first, first, rounds=50)["figures"]:
+    for row in compare_predictions(first, first, rounds=50)["metrics"]:
         assert row["difference"] == row["low"] == row["high"] == 0
         assert row["p_value"] == 1.0
 
 
 def test_swapping_the_files_turns_the_signs():
     first, second = pair(gain=0.2)
-    forth = by_figure(compare_predictions(first, second, rounds=60))
-    back = by_figure(compare_predictions(second, first, rounds=60))
+    forth = by_metric(compare_predictions(first, second, rounds=60))
+    back = by_metric(compare_predictions(second, first, rounds=60))
     for name, row in forth.items():
         assert back[name]["difference"] == pytest.approx(-row["difference"])
         assert back[name]["low"] == pytest.approx(-row["high"])
@@ -99,10 +99,10 @@ def test_other_images_classes_and_labels_are_refused():
         compare_predictions(first, Predictions(second.image_ids, second.scores, NAMES, labels))
 
 
-def test_undefined_figures_have_no_test():
+def test_undefined_metrics_have_no_test():
     first, second = pair(n_images=30)
     ids = first.image_ids
     labels = np.where(first.labels == 2, 1, first.labels)
     both = [Predictions(ids, p.scores, NAMES, labels) for p in (first, second)]
-    row = by_figure(compare_predictions(*both, rounds=20))["auc.seborrheic_keratosis"]
+    row = by_metric(compare_predictions(*both, rounds=20))["auc.seborrheic_keratosis"]
     assert row["first"] is row["difference"] is row["p_value"] is row["method"] is None

@@ -25,7 +25,7 @@ def logits(tmp_path):
     return path
 
 
-def test_json_has_the_documented_keys_and_the_screen_the_figures(logits, tmp_path, run_command):
+def test_json_has_the_documented_keys_and_the_screen_the_scores(logits, tmp_path, run_command):
     output = tmp_path / "scores.json"
     done = run_command("score", "classifier", logits, "--json", output, "--rounds", 50)
     assert done.returncode == 0, done.stderr
@@ -96,7 +96,7 @@ def test_compare_prints_differences_and_writes_json(logits, tmp_path, run_comman
     output = tmp_path / "comparison.json"
     done = run_command("compare", logits, better, "--rounds", 50, "--json", output)
     assert done.returncode == 0, done.stderr
-    rows = {row["figure"]: row for row in json.loads(output.read_text())["figures"]}
+    rows = {row["metric"]: row for row in json.loads(output.read_text())["metrics"]}
     assert rows["accuracy"]["difference"] > 0
     assert f"{rows['auc.melanoma']['difference']:.3f}" in done.stdout
     assert "60 patients" in done.stdout

@@ -1,6 +1,6 @@
 """The report on a run, one HTML file that needs nothing else.
 
-The templates hold the words and the structure, the modules beside this one the numbers.
+The templates hold the words and the structure, the other modules of this package the numbers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from melanoma_tf.evaluation.report.tables import Table
 from melanoma_tf.evaluation.score_text import remarks
 from melanoma_tf.records.schema import ORIGINS
 
-# Of config.json, what the section on the data shows better.
+# Keys of config.json that the section on the data shows.
 _OF_DATA = ("shards", "further_records", "sources")
-# Of metrics.json, what was done rather than what came out.
+# Keys of metrics.json on how the images were evaluated.
 _OF_EVALUATION = (
     "split", "records", "combine", "scores", "tta", "purify", "calibrated", "images_sha256",
     "bootstrap",
@@ -38,9 +38,9 @@ def render_report(content: ReportContent, drawn: Sequence[Chart] | None = None) 
 
     Args:
         content: see `ReportContent`.
-        drawn: what `charts` gives, where that is at hand.
+        drawn: the result of `charts`, if it is there already.
     """
-    figures = list(charts(content)) if drawn is None else drawn
+    drawn = list(charts(content)) if drawn is None else drawn
     return (
         _environment()
         .get_template("report.html.j2")
@@ -50,7 +50,7 @@ def render_report(content: ReportContent, drawn: Sequence[Chart] | None = None) 
             notices=list(notices(content)),
             remarks=list(remarks(dict(content.scores))),
             charts={
-                section: [chart for chart in figures if chart.name.split("/")[0] == section]
+                section: [chart for chart in drawn if chart.name.split("/")[0] == section]
                 for section in _SECTIONS_WITH_CHARTS
             },
             tables={
@@ -149,10 +149,10 @@ def _training_settings(content: ReportContent) -> Table:
 
 
 def _evaluation_settings(content: ReportContent) -> Table | None:
-    told = {name: content.scores[name] for name in _OF_EVALUATION if name in content.scores}
-    if not told:
+    settings = {name: content.scores[name] for name in _OF_EVALUATION if name in content.scores}
+    if not settings:
         return None
-    rows = [(key, _written(value)) for key, value in flat_settings(told)]
+    rows = [(key, _written(value)) for key, value in flat_settings(settings)]
     return Table("Evaluation (metrics.json)", ("setting", "value"), rows, text_columns=2)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from melanoma_tf.evaluation.report.figures import spoken
@@ -20,13 +20,7 @@ Scores = Mapping[str, Any]
 
 def overall_table(scores: Scores) -> Table:
     """Metrics over all classes."""
-    interval = scores.get("interval", {})
-    rows = [
-        (title, value(scores[key]), limits(interval.get(key)))
-        for title, key in OVERALL
-        if key in scores
-    ]
-    return Table("Over all classes", ("figure", "value", "95 % interval"), rows)
+    return _with_intervals("Over all classes", scores, OVERALL)
 
 
 def class_table(scores: Scores) -> Table:
@@ -45,7 +39,7 @@ def class_table(scores: Scores) -> Table:
     ]
     return Table(
         "Each class against the rest, with 95 % intervals",
-        ("figure", *map(spoken, names)),
+        ("metric", *map(spoken, names)),
         [images, *by_class],
     )
 
@@ -64,14 +58,18 @@ def confusion_table(scores: Scores) -> Table | None:
 
 
 def calibration_table(scores: Scores) -> Table:
-    """How far the probabilities are from the truth."""
+    """Distance between probabilities and truth."""
+    return _with_intervals("Calibration error", scores, _CALIBRATION)
+
+
+def _with_intervals(caption: str, scores: Scores, metrics: Sequence[tuple[str, str]]) -> Table:
     interval = scores.get("interval", {})
     rows = [
         (title, value(scores[key]), limits(interval.get(key)))
-        for title, key in _CALIBRATION
+        for title, key in metrics
         if key in scores
     ]
-    return Table("How far off", ("figure", "value", "95 % interval"), rows)
+    return Table(caption, ("metric", "value", "95 % interval"), rows)
 
 
 def temperature_table(scores: Scores) -> Table | None:
@@ -81,7 +79,7 @@ def temperature_table(scores: Scores) -> Table | None:
     if not raw or not calibrated:
         return None
     rows = [(title, value(raw[key]), value(calibrated[key])) for title, key in _CALIBRATION]
-    return Table("Without and with temperature", ("figure", "without", "with"), rows)
+    return Table("Without and with temperature", ("metric", "without", "with"), rows)
 
 
 def in_sample_table(scores: Scores, split: str) -> Table:
