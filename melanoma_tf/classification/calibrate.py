@@ -121,7 +121,7 @@ def calibrate_trained(
 def summary(calibration: dict[str, Any]) -> str:
     """One line on what `calibrate` returned."""
     at_bound = {
-        "least": " (the least allowed: every image is classified rightly)",
+        "least": " (the least allowed: every image is classified correctly)",
         "largest": " (the largest allowed: no better than guessing)",
     }.get(calibration["at_bound"], "")
     raw, fitted, on = (calibration[name] for name in ("raw", "calibrated", "fitted_on"))
@@ -149,8 +149,8 @@ def read_calibration(run_dir: Path) -> dict[str, Any] | None:
         raise MelanomaError(f"{path}: expected a calibration; found other JSON")
     if payload["model_sha256"] != sha256(Path(run_dir) / training.MODEL):
         raise MelanomaError(
-            f"{path}: expected the calibration of {training.MODEL} beside it; found one of another "
-            "model: fit it anew with calibrate --overwrite"
+            f"{path}: expected the calibration of {training.MODEL} there; found one of another "
+            "model: fit it again with calibrate --overwrite"
         )
     return payload
 
@@ -158,12 +158,12 @@ def read_calibration(run_dir: Path) -> dict[str, Any] | None:
 def reliability(
     scores: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
 ) -> dict[str, float]:
-    """How far probabilities, float64 `(images, classes)`, are from the truth."""
-    figures = classification_scores(labels, scores, class_names)
+    """Calibration metrics of probabilities, float64 `(images, classes)`."""
+    scored = classification_scores(labels, scores, class_names)
     return {
         "negative_log_likelihood": negative_log_likelihood(scores, labels),
-        "expected_calibration_error": figures["expected_calibration_error"],
-        "brier_score": figures["brier_score"],
+        "expected_calibration_error": scored["expected_calibration_error"],
+        "brier_score": scored["brier_score"],
     }
 
 

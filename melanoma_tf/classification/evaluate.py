@@ -27,7 +27,7 @@ from melanoma_tf.classification.predict_views import (
     purification,
     view_logits,
 )
-from melanoma_tf.classification.purified_inputs import purified_inputs
+from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
 from melanoma_tf.classification.report import refuse_existing_report, write_report
 from melanoma_tf.classification.train import classifier_inputs
 from melanoma_tf.core.errors import MelanomaError
@@ -38,12 +38,8 @@ from melanoma_tf.evaluation.combine import combine
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, score_predictions
 from melanoma_tf.evaluation.temperature import probabilities
-from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-
-# How images are purified before the network sees them -> what the pipeline calls it.
-PURIFICATIONS = {"none": "none", "classical": "test", "network": "test"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def evaluate_classifier(
     *,
     output: Path | None = None,
     overwrite: bool = False,
-    watch: Callable[[Iterator[Any]], Iterator[Any]] = iter,
+    progress: Callable[[Iterator[Any]], Iterator[Any]] = iter,
 ) -> dict[str, Any]:
     """Score finished runs, as one classifier, on a split of record folders.
 
@@ -124,7 +120,7 @@ def evaluate_classifier(
         settings: see `EvaluationSettings`.
         output: folder for the files; of a single run, its own folder by default.
         overwrite: replace files that are there.
-        watch: is handed blocks of bootstrap rounds and passes them on (a progress bar).
+        progress: receives blocks of bootstrap rounds and yields them again (a progress bar).
 
     Returns:
         The content of `metrics.json`, see `docs/evaluation.md`.
@@ -150,7 +146,7 @@ def evaluate_classifier(
     description = _description(members, records, settings, seen, apply)
     metrics = {
         **description,
-        **_scored(labelled, settings, watch),
+        **_scored(labelled, settings, progress),
         "calibration": _calibration(members, seen, settings, apply),
         "operating_points": {
             "chosen_on_this_set": in_sample_points(labelled, settings.rounds, settings.seed),
@@ -222,18 +218,6 @@ def _inputs(config: dict[str, Any], settings: EvaluationSettings) -> pipeline.Cl
     return purified_by(inputs, config, settings.purify)
 
 
-def purified_by(
-    inputs: pipeline.ClassifierInputs, config: dict[str, Any], method: str
-) -> pipeline.ClassifierInputs:
-    """A run's inputs, purified outside training by one of `PURIFICATIONS`.
-
-    The network is the one that the run was trained with, if any, else the one that ships.
-    """
-    network = config.get("purify_network", SHIPPED)
-    used = "classical" if method == "none" else method
-    return purified_inputs(inputs, PURIFICATIONS[method], used, network)
-
-
 def _records(records: RecordsLike, members: Sequence[Member], split: str) -> RecordSet:
     records = RecordSet.read(records)
     expected = members[0].config["class_names"]
@@ -298,18 +282,20 @@ def _counted(seen: Sequence[ViewLogits], how: str) -> Sequence[ViewLogits]:
 def _scored(
     labelled: LabelledPredictions,
     settings: EvaluationSettings,
-    watch: Callable[[Iterator[Any]], Iterator[Any]],
+    progress: Callable[[Iterator[Any]], Iterator[Any]],
 ) -> dict[str, Any]:
-    result = score_predictions(labelled, rounds=settings.rounds, seed=settings.seed, watch=watch)
+    result = score_predictions(
+        labelled, rounds=settings.rounds, seed=settings.seed, progress=progress
+    )
     if settings.combine != "ranks":
         return result
     # The ranks of two classes add up to 1, and would pass for probabilities.
     result["are_probabilities"] = False
-    for figure in ("expected_calibration_error", "brier_score"):
-        result[figure] = None
-        result["undefined"][figure] = "the scores are ranks, no probabilities"
+    for metric in ("expected_calibration_error", "brier_score"):
+        result[metric] = None
+        result["undefined"][metric] = "the scores are ranks, no probabilities"
         if "interval" in result:
-            result["interval"][figure] = None
+            result["interval"][metric] = None
     return result
 
 

@@ -1,4 +1,4 @@
-"""Operating points in `metrics.json`: chosen on the images scored, and carried over to them."""
+"""Operating points in `metrics.json`: of thresholds chosen on the scored images, or on others."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from melanoma_tf.core.files import read_json
 from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.score import LabelledPredictions, groups_of
 
-# What thresholds are chosen under; under other circumstances they may not hold.
-_CIRCUMSTANCES = ("calibrated", "tta", "purify", "combine")
+# Conditions under which thresholds are chosen; under others they may not hold.
+_CONDITIONS = ("calibrated", "tta", "purify", "combine")
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Thresholds, and where they come from.
+    """Thresholds and their origin.
 
     Attributes:
-        file: that holds them.
+        file: the file that holds them.
         by_class: class name -> `"0.82"` -> threshold, None where undefined.
-        chosen_on: `records`, `split`, `n`, and what else is known of `_CIRCUMSTANCES`.
-        images_sha256: of the images they were chosen on.
+        chosen_on: `records`, `split`, `n`, and those of `_CONDITIONS` that are known.
+        images_sha256: hash of the names of the images they were chosen on.
     """
 
     file: Path
@@ -33,10 +33,9 @@ class Thresholds:
 
 
 def in_sample_points(labelled: LabelledPredictions, rounds: int, seed: int) -> Points:
-    """The operating points of thresholds chosen on the very images: optimistic."""
+    """Compute the operating points of thresholds chosen on the scored images: optimistic."""
     predictions = labelled.predictions
-    assert predictions.labels is not None  # every judged image has an entry
-    chosen = choose_thresholds(predictions.labels, predictions.scores, predictions.class_names)
+    chosen = choose_thresholds(labelled.labels, predictions.scores, predictions.class_names)
     return _points(labelled, chosen, rounds, seed)
 
 
@@ -47,25 +46,25 @@ def transferred_points(
     rounds: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The operating points of thresholds from elsewhere.
+    """Compute the operating points of thresholds chosen on other images.
 
     Args:
-        source: the thresholds, if there are any.
+        source: the thresholds, or None.
         labelled: the images scored.
-        here: how they are scored: `_CIRCUMSTANCES` and `images_sha256`.
-        rounds: of the bootstrap.
-        seed: of the bootstrap.
+        here: how they are scored, `_CONDITIONS` and `images_sha256`.
+        rounds: rounds of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         `carried_over`, the points, or None; and `carried_over_from`: `file`, `chosen_on`,
-        `same_images` (they are those that the thresholds were chosen on) and `differences` (what
-        was otherwise where they were chosen, as `tta 1, here 8`), or None.
+        `same_images` (the thresholds were chosen on the scored images) and `differences`
+        (conditions that differ, as `tta 1, here 8`), or None.
     """
     if source is None:
         return {"carried_over": None, "carried_over_from": None}
     differences = [
         f"{name} {source.chosen_on[name]}, here {here[name]}"
-        for name in _CIRCUMSTANCES
+        for name in _CONDITIONS
         if name in source.chosen_on and source.chosen_on[name] != here[name]
     ]
     return {
@@ -118,7 +117,7 @@ def _chosen_in(file: Path, metrics: dict[str, Any]) -> Thresholds:
         name: {wanted: point and point["threshold"] for wanted, point in points.items()}
         for name, points in metrics["operating_points"]["chosen_on_this_set"].items()
     }
-    about = ("records", "split", "n", *_CIRCUMSTANCES)
+    about = ("records", "split", "n", *_CONDITIONS)
     return Thresholds(
         file, by_class, {name: metrics[name] for name in about}, metrics["images_sha256"]
     )
@@ -130,12 +129,10 @@ def _points(
     rounds: int,
     seed: int,
 ) -> Points:
-    predictions = labelled.predictions
-    assert predictions.labels is not None  # every judged image has an entry
     return at_thresholds(
-        predictions.labels,
-        predictions.scores,
-        predictions.class_names,
+        labelled.labels,
+        labelled.predictions.scores,
+        labelled.predictions.class_names,
         by_class,
         groups_of(labelled)[0],
         rounds=rounds,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.purification.networks import SHIPPED, GraphPurifier
+
+# How images are purified before the network sees them -> what the pipeline calls it.
+PURIFICATIONS = {"none": "none", "classical": "test", "network": "test"}
 
 
 def purified_inputs(
@@ -32,3 +37,15 @@ def purified_inputs(
             purifier = GraphPurifier(method, None if network == SHIPPED else Path(network))
     used = "classical" if purifier is None else method
     return dataclasses.replace(inputs, purify=purify, purify_method=used, purify_image=purifier)
+
+
+def purified_by(
+    inputs: ClassifierInputs, config: Mapping[str, Any], method: str
+) -> ClassifierInputs:
+    """Return a run's inputs, purified outside training by one of `PURIFICATIONS`.
+
+    The network is the one that the run was trained with, if any, else the one that ships.
+    """
+    network = config.get("purify_network", SHIPPED)
+    used = "classical" if method == "none" else method
+    return purified_inputs(inputs, PURIFICATIONS[method], used, network)

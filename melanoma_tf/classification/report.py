@@ -1,4 +1,4 @@
-"""The report on an evaluated run: gathers what lies in its folder and in its records."""
+"""The report on an evaluated run, from its folder and its records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
 
-# Of metrics.json, what a report cannot do without.
+# Keys of metrics.json that a report needs.
 _NEEDED = {"split", "records", "runs", "classes", "auc", "operating_points"}
 
 RunFolders = Union[Path, Sequence[Path]]
@@ -47,8 +47,8 @@ def write_report(
 ) -> Path:
     """Write `report.html` and TensorBoard's log of an evaluation.
 
-    What is missing (the training records, a history, patients) is said in the report. The log, in
-    `logs/evaluation-SPLIT`, is that of the last evaluation: it replaces an earlier one.
+    The report names what is missing (the training records, a history, patients). The log, in
+    `logs/evaluation-SPLIT`, replaces that of an earlier evaluation.
 
     Args:
         output: the folder of `predictions.csv`, where the report appears.
@@ -56,16 +56,15 @@ def write_report(
         records: the record folders that were evaluated.
         predictions: with labels.
         metrics: the content of `metrics.json`.
-        moved: folders where records may lie now that are not where the run says.
+        moved: current places of record folders that were moved.
         examples: pictures of errors of each kind; 0 leaves pictures out.
-        overwrite: replace a report and a log that are there.
+        overwrite: replace an existing report and log.
 
     Returns:
         The report's path.
 
     Raises:
-        MelanomaError: a report or a log that is there, an unfinished run, predictions without
-            labels.
+        MelanomaError: an existing report or log, an unfinished run, predictions without labels.
     """
     folders, evaluated = _paths(run_dirs), _record_paths(records)
     refuse_existing_report(output, metrics["split"], overwrite)
@@ -85,22 +84,22 @@ def report_run(
     examples: int = 6,
     overwrite: bool = False,
 ) -> Path:
-    """Make the report again, from what `evaluate` wrote.
+    """Write the report again, from the files of `evaluate`.
 
     Args:
         run_dirs: the run, or the members of an ensemble.
         output: the folder of `predictions.csv` and `metrics.json`; the first run by default.
-        moved: folders where records may lie now that are not where the run says.
+        moved: current places of record folders that were moved.
         examples: pictures of errors of each kind; 0 leaves pictures out.
-        overwrite: replace a report that is there.
+        overwrite: replace an existing report.
 
     Returns:
         The report's path.
 
     Raises:
         MelanomaError: the run has not finished or was not evaluated; the predictions are of other
-            classes, or not those that the metrics are of; a folder in `moved` holds no records;
-            a report is there.
+            classes, or not those of the metrics; a folder in `moved` holds no records; a report
+            exists.
     """
     folders = _paths(run_dirs)
     output = output or folders[0]
@@ -109,7 +108,9 @@ def report_run(
         if not (output / name).is_file():
             raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
     for path in moved:
-        read_manifest(path)  # One that is none would else go unnoticed where it is not needed.
+        read_manifest(
+            path
+        )  # Else a folder without records would go unnoticed where it is not needed.
     metrics = read_json(output / METRICS)
     if not isinstance(metrics, dict) or not set(metrics) >= _NEEDED:
         raise MelanomaError(
@@ -120,7 +121,7 @@ def report_run(
     _check_same(predictions, metrics, output / METRICS)
     if len(metrics["runs"]) != len(folders):
         raise MelanomaError(
-            f"{output / METRICS}: expected the {len(metrics['runs'])} run(s) that it is of; found "
+            f"{output / METRICS}: expected its {len(metrics['runs'])} run(s); found "
             f"{len(folders)} --run-dir"
         )
     return write_report(
@@ -136,7 +137,7 @@ def report_run(
 
 
 def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
-    """Raise `MelanomaError` where a report, or the log of this split, is there already."""
+    """Raise `MelanomaError` where a report, or the log of this split, exists."""
     refuse_existing_file(output / REPORT, overwrite)
     refuse_existing(log_folder(output, split), overwrite)
 
@@ -153,7 +154,7 @@ def _gathered(
     runs = tuple(_trained(folder) for folder in folders)
     names = [str(each) for each in evaluated]
     data = tuple(_data_folders(runs, names, metrics["split"], moved))
-    # What was predicted is looked for in the folders that were evaluated.
+    # Only the evaluated folders hold the images of the predictions.
     records = [
         each.place for each in data if each.manifest is not None and "evaluation" in each.use
     ]
@@ -190,23 +191,23 @@ def _trained(folder: Path) -> TrainedRun:
 
 
 def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path) -> None:
-    """Raise `MelanomaError` where `metrics.json` is not of these predictions."""
+    """Raise `MelanomaError` where `metrics.json` belongs to other predictions."""
     found = task_scores(
         prepared(align_with_truth(predictions)), np.ones(len(predictions.image_ids))
     )
     for name, area in found["auc"].items():
-        told = metrics["auc"].get(name)
-        if (area is None) != (told is None) or (area is not None and abs(area - told) > 1e-9):
+        stored = metrics["auc"].get(name)
+        if (area is None) != (stored is None) or (area is not None and abs(area - stored) > 1e-9):
             raise MelanomaError(
-                f"{path}: expected the scores of {PREDICTIONS} beside it; the AUC of {name} is "
-                f"{told} here and {area} there"
+                f"{path}: expected the scores of {PREDICTIONS}; the AUC of {name} is "
+                f"{stored} here and {area} there"
             )
 
 
 def _data_folders(
     runs: Sequence[TrainedRun], evaluated: Sequence[str], split: str, moved: Sequence[Path]
 ) -> Iterator[DataFolder]:
-    """The folders that were trained on, then those that were only evaluated."""
+    """Yield the folders of the training, then those that were only evaluated."""
     shards = {name: sums for run in runs for name, sums in _trained_on(run).items()}
     for name, checksums in shards.items():
         use = "training and evaluation" if name in evaluated else "training"
@@ -221,7 +222,7 @@ def _data_folders(
 
 
 def _trained_on(run: TrainedRun) -> dict[str, dict[str, str]]:
-    """The record folders of a training, each with its shards' checksums."""
+    """Record folders of a training, each with the checksums of its shards."""
     further = run.config.get("further_records", ())
     return {each["records"]: each["shards"] for each in (run.config, *further)}
 
@@ -229,8 +230,8 @@ def _trained_on(run: TrainedRun) -> dict[str, dict[str, str]]:
 def _located(
     name: str, use: str, is_it: Callable[[Manifest], bool], moved: Sequence[Path]
 ) -> DataFolder:
-    """The folder under its own name, else among those where it may lie now."""
-    problem = f"{name} is not there any more"
+    """Find a folder under its own name, else among the moved ones."""
+    problem = f"{name} is missing"
     for path in (Path(name), *moved):
         try:
             manifest = read_manifest(path)

@@ -1,4 +1,4 @@
-"""Pictures of what a classifier took for what it is not, and of where it looked."""
+"""Pictures of a classifier's errors, and saliency maps of them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,20 @@ from melanoma_tf.backbones.classifier import KIND
 from melanoma_tf.classification.data import ClassifierInputs, central_view
 from melanoma_tf.classification.explanation_data import encoded_records
 from melanoma_tf.classification.folds import DIVIDED
-from melanoma_tf.classification.purified_inputs import purified_inputs
+from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
 from melanoma_tf.classification.saliency import visual_backprop
 from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.evaluation.metrics.decisions import decided_classes
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.report.charts import FOCUS
 from melanoma_tf.evaluation.report.content import Mistake, MistakeGroup
 from melanoma_tf.images import heat_map
-from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.manifest import read_manifest
 
 _JPEG_QUALITY = 92
 _SHOWN_PX = 224
-# A map has a few high peaks, beside which the rest would not be seen.
+# A map has a few high peaks; scaled to them, the rest would be black.
 _BRIGHTEST = 0.99
-# How `metrics.json` calls the purification of evaluated images -> what the pipeline calls it.
-_PURIFY = {"none": "none", "classical": "test", "network": "test"}
 
 Images = npt.NDArray[np.uint8]
 
@@ -43,30 +41,28 @@ def find_mistakes(
     metrics: Mapping[str, Any],
     examples: int,
 ) -> tuple[tuple[MistakeGroup, ...], str]:
-    """The mistakes of each kind, the most certain ones first and with pictures.
+    """The mistakes of each kind, the most confident ones first, with pictures.
 
     Args:
         predictions: with labels.
-        run_dirs: the run, or an ensemble's members, the first of which is asked where it looks.
+        run_dirs: the run, or an ensemble's members; saliency maps are the first one's.
         folders: record folders that hold the images.
         metrics: the content of `metrics.json`.
         examples: pictures of each kind, at most.
 
     Returns:
-        The groups, and what is to be said of the pictures.
+        The groups, and remarks on the pictures.
     """
     kinds = dict(_kinds(predictions))
     wanted = [row for rows in kinds.values() for row in rows[:examples]]
     config = training.read_config(run_dirs[0], KIND)
     inputs = classifier_inputs(config, batch_size=1)
-    if metrics.get("purify") in _PURIFY:
-        method, network = metrics["purify"], config.get("purify_network", SHIPPED)
-        used = "classical" if method == "none" else method
-        inputs = purified_inputs(inputs, _PURIFY[method], used, network)
+    if metrics.get("purify") in PURIFICATIONS:
+        inputs = purified_by(inputs, config, metrics["purify"])
     divided = config.get("cross_validation", {}).get("folds") and metrics["split"] in DIVIDED
     splits = DIVIDED if divided else (metrics["split"],)
     views = dict(_views(predictions, wanted, folders, splits, inputs))
-    # Of folds it is not known here which network held an image out.
+    # With folds, it is unknown here which network held an image out.
     explained = {} if metrics.get("combine") == "folds" else _overlays(run_dirs[0], views)
     groups = tuple(
         MistakeGroup(
@@ -87,12 +83,10 @@ def _kinds(predictions: Predictions) -> Iterator[tuple[str, list[int]]]:
     """Rows by kind of mistake, the largest score of the decided class first."""
     labels, scores = predictions.labels, predictions.scores
     assert labels is not None  # what is not known cannot be mistaken
-    decided = scores.argmax(axis=1)
-    largest = scores.max(axis=1)
-    # A tie for the largest is no decision.
-    is_decided = (scores == largest[:, None]).sum(axis=1) == 1
-    wrong = np.flatnonzero((labels >= 0) & (decided != labels) & is_decided)
-    wrong = wrong[np.argsort(-largest[wrong], kind="stable")]
+    decided = decided_classes(scores)
+    is_tie = decided == scores.shape[1]
+    wrong = np.flatnonzero((labels >= 0) & (decided != labels) & ~is_tie)
+    wrong = wrong[np.argsort(-scores.max(axis=1)[wrong], kind="stable")]
     if FOCUS not in predictions.class_names:
         yield "Wrong decisions", wrong.tolist()
         return
@@ -111,10 +105,10 @@ def _views(
     splits: Sequence[str],
     inputs: ClassifierInputs,
 ) -> Iterator[tuple[int, Images]]:
-    """What the network saw of these rows' images, as far as the records hold them."""
+    """Yield the rows whose images the records hold, each with the view that the network saw."""
     assert predictions.labels is not None
     row_of = {predictions.image_ids[row]: row for row in rows}
-    # Where two sources have an image of one name, its id is `source/name`.
+    # An image name that two sources share is written `source/name`.
     keys = sorted({name.rpartition("/")[2] for name in row_of} | set(row_of))
     for folder in folders if rows else ():
         manifest = read_manifest(folder)
@@ -129,7 +123,7 @@ def _views(
 
 
 def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
-    """Where a run's network looks, laid over the views."""
+    """Lay the saliency maps of a run's network over the views."""
     if not views:
         return {}
     explain = tf.function(visual_backprop(training.load_model(run_dir), even=True))
@@ -173,14 +167,14 @@ def _note(wanted: int, found: int, run_dirs: Sequence[Path], explained: bool, ex
     if not examples:
         return "Pictures were left out."
     if not wanted:
-        return "There is no wrong decision."
-    told = ["The most certain ones of each kind, as the network saw them."]
+        return "All decisions are correct."
+    remarks = ["The most confident errors of each kind, as the network saw them."]
     if explained:
         whose = f" of {run_dirs[0].resolve().name}" if len(run_dirs) > 1 else ""
-        told.append(
-            f"Beside each, where the network{whose} looked (VisualBackProp, yellow most): at the "
-            "features as a whole, not at those of one class."
+        remarks.append(
+            f"Next to each, the saliency map of the network{whose} (VisualBackProp, yellow is "
+            "highest): of all features, not of one class."
         )
     if found < wanted:
-        told.append(f"{wanted - found:,} of {wanted:,} images are not in the records (any more).")
-    return " ".join(told)
+        remarks.append(f"{wanted - found:,} of {wanted:,} images are not in the records.")
+    return " ".join(remarks)

@@ -1,4 +1,4 @@
-"""How a run's training set grew: real images, purified copies, generated ones, an epoch."""
+"""Stages of a run's training set: real images, purified copies, generated images, an epoch."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
-"""`compare`: do two classifiers differ on the same images?"""
+"""`compare`: differences between two classifiers on the same images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from melanoma_tf.cli import options
-from melanoma_tf.cli.score import FILE, rounds_bar
+from melanoma_tf.cli.score import FILE, read_inputs, rounds_bar
 
-# The figures shown on the screen; the JSON file has all.
+# The metrics shown on the screen; the JSON file has all.
 SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_auc_isic2024",
          "specificity_at_sensitivity", "balanced_accuracy", "accuracy",
          "expected_calibration_error", "brier_score")  # fmt: skip
@@ -27,28 +28,20 @@ SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_a
     help="Rounds of the paired bootstrap.",
 )
 @options.bootstrap_seed
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every difference there.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")  # fmt: skip
+@options.json_output("all differences")
 def compare(
     first: Path,
     second: Path,
     truth: Path | None,
     taxonomy: str | None,
     use_softmax: bool,
-    rounds: int,
-    seed: int,
-    min_tpr: float,
     json_path: Path | None,
     overwrite: bool,
+    **settings: Any,
 ) -> None:
     """Compare the predictions FIRST (the baseline) and SECOND of the same images.
 
-    Differences are SECOND less FIRST, with 95 % intervals and two-sided p-values: DeLong's for
+    Differences are SECOND minus FIRST, with 95 % intervals and two-sided p-values: DeLong's for
     AUC, a paired bootstrap for the rest, by patient where a `patient_id` is known.
 
     \b
@@ -58,39 +51,26 @@ def compare(
     from melanoma_tf.cli.console import table
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.evaluation.compare import compare_predictions
-    from melanoma_tf.evaluation.predictions import read_predictions
-    from melanoma_tf.evaluation.score import with_softmax
-    from melanoma_tf.evaluation.truth import read_truth
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])
-    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
-    baseline, candidate = (read_predictions(path, names) for path in (first, second))
-    if use_softmax:
-        baseline, candidate = with_softmax(baseline), with_softmax(candidate)
+    (baseline, candidate), known = read_inputs([first, second], truth, taxonomy, use_softmax)
     result = compare_predictions(
-        baseline,
-        candidate,
-        None if truth is None else read_truth(truth),
-        rounds=rounds,
-        seed=seed,
-        min_tpr=min_tpr,
-        watch=rounds_bar(rounds),
+        baseline, candidate, known, **settings, progress=rounds_bar(settings["rounds"])
     )
     rows = [
-        (row["figure"], *(_number(row[key]) for key in ("first", "second", "difference")),
+        (row["metric"], *(_number(row[key]) for key in ("first", "second", "difference")),
          f"[{_number(row['low'])}, {_number(row['high'])}]", _number(row["p_value"]),
          row["method"] or "undefined")
-        for row in result["figures"] if row["figure"].split(".")[0] in SHOWN
+        for row in result["metrics"] if row["metric"].split(".")[0] in SHOWN
     ]  # fmt: skip
-    columns = ("figure", "first", "second", "difference", "95 % interval", "p", "method")
-    table(f"Second less first ({result['n']:,} images)", columns, rows)
+    columns = ("metric", "first", "second", "difference", "95 % interval", "p", "method")
+    table(f"Second minus first ({result['n']:,} images)", columns, rows)
     drawn = result["bootstrap"]
     click.echo(
         f"Bootstrap: {drawn['rounds']:,} paired rounds over {drawn['units']:,} {drawn['unit']}s. "
-        "P-values are two-sided and not corrected for the number of figures."
+        "P-values are two-sided and not corrected for the number of metrics."
     )
     if json_path is not None:
         write_json(json_path, result)

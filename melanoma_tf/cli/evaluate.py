@@ -82,13 +82,7 @@ def _how_images_are_seen(command: Command) -> Command:
     type=options.FOLDER,
     help="Folder of the two files.  [default: the run's; required with several runs]",
 )
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
-)
+@options.bootstrap_rounds
 @options.bootstrap_seed
 @options.overwrite
 def evaluate(
@@ -119,7 +113,7 @@ def evaluate(
         resolved,
         output=output,
         overwrite=overwrite,
-        watch=rounds_bar(resolved.rounds),
+        progress=rounds_bar(resolved.rounds),
     )
     show_metrics(metrics)
     click.echo(f"wrote predictions.csv, metrics.json and report.html in {output or run_dirs[0]}")

@@ -27,6 +27,20 @@ Command = Callable[..., Any]
 
 
 bootstrap_seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+bootstrap_rounds = click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
+)
+
+
+def json_output(content: str) -> Callable[[Command], Command]:
+    """`--json`, a file for what the command computes, with `--overwrite`."""
+    to_file = click.option("--json", "json_path", type=FILE, help=f"Write {content} to this file.")
+    replace = click.option("--overwrite", is_flag=True, help="Replace the JSON file.")
+    return lambda command: to_file(replace(command))
 
 
 def classifier_predictions(command: Command) -> Command:

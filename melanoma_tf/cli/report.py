@@ -20,14 +20,14 @@ from melanoma_tf.cli import options
 @click.option(
     "--output",
     type=options.FOLDER,
-    help="Folder of predictions.csv and metrics.json, where the report goes.  "
+    help="Folder with predictions.csv and metrics.json, to which the report is written.  "
     "[default: the run folder]",
 )
 @click.option(
     "--records",
     type=options.FOLDER,
     multiple=True,
-    help="Where record folders lie now, if they were moved; repeat for several.",
+    help="Current place of a record folder that was moved; repeat for several.",
 )
 @click.option(
     "--examples",
@@ -44,9 +44,9 @@ def report(
     examples: int,
     overwrite: bool,
 ) -> None:
-    """Make the report on an evaluated run again: report.html, and TensorBoard's log.
+    """Write the report of an evaluated run again: report.html, and TensorBoard's log.
 
-    `evaluate` has made one already; this shows other examples, or leaves pictures out.
+    `evaluate` writes one already; this one can show other examples, or leave pictures out.
 
     \b
     Example:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested, remarks, shown
+
+if TYPE_CHECKING:
+    from melanoma_tf.evaluation.predictions import Predictions
+    from melanoma_tf.evaluation.truth import Truth
 
 FILE = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 
@@ -27,31 +31,17 @@ def score() -> None:
 @score.command("classifier")
 @click.argument("predictions", type=FILE)
 @options.classifier_predictions
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
-)
+@options.bootstrap_rounds
 @options.bootstrap_seed
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every figure there.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")  # fmt: skip
+@options.json_output("all scores")
 def classifier(
     predictions: Path,
     truth: Path | None,
     taxonomy: str | None,
     use_softmax: bool,
-    rounds: int,
-    seed: int,
-    min_tpr: float,
     json_path: Path | None,
     overwrite: bool,
+    **settings: Any,
 ) -> None:
     """Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
 
@@ -65,20 +55,13 @@ def classifier(
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.datasets.lesion import taxonomy_named
-    from melanoma_tf.evaluation.predictions import read_predictions
-    from melanoma_tf.evaluation.score import align_with_truth, score_predictions, with_softmax
-    from melanoma_tf.evaluation.truth import read_truth
+    from melanoma_tf.evaluation.score import align_with_truth, score_predictions
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
-    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
-    read = read_predictions(predictions, names)
-    labelled = align_with_truth(
-        with_softmax(read) if use_softmax else read, None if truth is None else read_truth(truth)
-    )
+    (read,), known = read_inputs([predictions], truth, taxonomy, use_softmax)
     result = score_predictions(
-        labelled, rounds=rounds, seed=seed, min_tpr=min_tpr, watch=rounds_bar(rounds)
+        align_with_truth(read, known), **settings, progress=rounds_bar(settings["rounds"])
     )
     result["softmax"] = use_softmax
     if json_path is not None:  # first: the reader of a pipe may be gone before the last table
@@ -86,11 +69,27 @@ def classifier(
     print_scores(result)
 
 
+def read_inputs(
+    paths: Sequence[Path], truth: Path | None, taxonomy: str | None, use_softmax: bool
+) -> tuple[list[Predictions], Truth | None]:
+    """Read predictions, and the truth where one is given, as `classifier_predictions` says."""
+    from melanoma_tf.datasets.lesion import taxonomy_named
+    from melanoma_tf.evaluation.predictions import read_predictions
+    from melanoma_tf.evaluation.score import with_softmax
+    from melanoma_tf.evaluation.truth import read_truth
+
+    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
+    predictions = [read_predictions(path, names) for path in paths]
+    if use_softmax:
+        predictions = [with_softmax(each) for each in predictions]
+    return predictions, None if truth is None else read_truth(truth)
+
+
 def rounds_bar(rounds: int) -> Callable[[Iterator[Any]], Iterator[Any]]:
     """A progress bar over blocks of bootstrap rounds, counted in rounds."""
     from melanoma_tf.cli.console import progress
 
-    def watch(blocks: Iterator[Any]) -> Iterator[Any]:
+    def counted(blocks: Iterator[Any]) -> Iterator[Any]:
         counter = progress(range(rounds), label="bootstrap", total=rounds)
         for block in blocks:
             for _ in range(len(block)):
@@ -98,25 +97,25 @@ def rounds_bar(rounds: int) -> Callable[[Iterator[Any]], Iterator[Any]]:
             yield block
         next(counter, None)  # past the end: the bar closes
 
-    return watch
+    return counted
 
 
 def print_scores(result: dict[str, Any]) -> None:
-    """Print tables of the figures, then what the reader must know of them."""
+    """Print the scores as tables, then remarks on them."""
     from melanoma_tf.cli.console import table
 
     names = result["classes"]
     interval = result.get("interval", {})
     rows: list[tuple[object, ...]] = [("images", *(str(result["n_per_class"][n]) for n in names))]
-    for title, (figure, *rest) in PER_CLASS:
+    for title, (metric, *rest) in PER_CLASS:
         cells = []
         for name in names:
-            path = (figure, name, *rest)
+            path = (metric, name, *rest)
             cells.append(shown(nested(result, path), nested(interval, path)))
         rows.append((title, *cells))
-    table(f"Each class against the rest ({result['n']:,} images)", ("figure", *names), rows)
+    table(f"Each class against the rest ({result['n']:,} images)", ("metric", *names), rows)
     overall = [(title, shown(result[key], interval.get(key))) for title, key in OVERALL]
-    table("Overall", ("figure", "value"), overall)
+    table("Overall", ("metric", "value"), overall)
     if result["confusion_matrix"] is not None:
         confusion = [
             (name, *row, result["undecided"][name])

@@ -19,15 +19,14 @@ from melanoma_tf.cli.score import score
     metavar="RUN|imagenet",
     help="For KID, FID, precision and recall: a classifier run, or ResNet-50 of ImageNet.",
 )
-@click.option("--json", "json_path", type=options.FILE, help="Also write the figures there.")
 @options.seed
-@options.overwrite
+@options.json_output("the scores")
 def generator(
     run_dir: Path,
     records: Path,
     features: str | None,
-    json_path: Path | None,
     seed: int,
+    json_path: Path | None,
     overwrite: bool,
 ) -> None:
     """Score a trained generator against held-out real images.
@@ -36,7 +35,8 @@ def generator(
     Example:
       melanoma-tf score generator --run-dir runs/gan-melanoma --records tfrecords/isic2017
 
-    Beside each figure stands its floor: that of real training images in the generated ones' place.
+    Next to each metric stands its floor: the value for real training images in place of generated
+    ones.
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
@@ -46,13 +46,13 @@ def generator(
         refuse_existing_file(json_path, overwrite)
     scores = score_generator(run_dir, records, features=features, seed=seed)
     rows = [
-        (name, figure, f"{value['value']:.4g}", f"{value['floor']:.4g}")
-        for name, figures in scores["classes"].items()
-        for figure, value in figures.items()
+        (name, metric, f"{value['value']:.4g}", f"{value['floor']:.4g}")
+        for name, metrics in scores["classes"].items()
+        for metric, value in metrics.items()
         if isinstance(value, dict)
     ]
     title = f"features: {scores['extractor']}"
-    table(title, ("class", "figure", "generated", "real against real"), rows)
+    table(title, ("class", "metric", "generated", "real against real"), rows)
     if json_path is not None:
         write_json(json_path, scores)
 

@@ -27,21 +27,9 @@ TITLES = {
 @score.command("segmenter")
 @click.argument("predicted", metavar="PREDICTED_DIR", type=FOLDER)
 @click.argument("truth", metavar="TRUTH_DIR", type=FOLDER)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
-)
+@options.bootstrap_rounds
 @options.bootstrap_seed
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every figure there, of every image too.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the JSON file.")
+@options.json_output("the scores, also those of each image,")
 def segmenter(
     predicted: Path, truth: Path, rounds: int, seed: int, json_path: Path | None, overwrite: bool
 ) -> None:

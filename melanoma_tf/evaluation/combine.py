@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.predictions import Predictions, listed
+from melanoma_tf.evaluation.predictions import Predictions, listed, matching_rows
 
 COMBINATIONS = ("mean", "ranks", "folds")
 
@@ -44,7 +44,7 @@ def combine(members: Sequence[Predictions], how: str) -> Predictions:
             )
     if how == "folds":
         return _joined(members)
-    aligned = [member.scores[_rows(member, first)] for member in members]
+    aligned = [member.scores[matching_rows(member, first)] for member in members]
     if how == "ranks":
         aligned = [within_class_ranks(scores) for scores in aligned]
     return replace(first, scores=np.mean(aligned, axis=0))
@@ -62,20 +62,6 @@ def within_class_ranks(scores: np.ndarray) -> np.ndarray:
     if len(scores) == 1:
         return np.full(scores.shape, 0.5)
     return (np.asarray(rankdata(scores, axis=0), np.float64) - 1.0) / (len(scores) - 1)
-
-
-def _rows(member: Predictions, first: Predictions) -> np.ndarray:
-    """Where the images of `first` stand in `member`."""
-    row = {image_id: index for index, image_id in enumerate(member.image_ids)}
-    known = set(first.image_ids)
-    missing = [image_id for image_id in first.image_ids if image_id not in row]
-    extra = [image_id for image_id in member.image_ids if image_id not in known]
-    if missing or extra:
-        raise MelanomaError(
-            "expected predictions of the same images; "
-            f"only in the first: {listed(missing)}; only in another: {listed(extra)}"
-        )
-    return np.array([row[image_id] for image_id in first.image_ids], dtype=np.int64)
 
 
 def _joined(members: Sequence[Predictions]) -> Predictions:

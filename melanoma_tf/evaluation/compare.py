@@ -15,9 +15,9 @@ from melanoma_tf.evaluation.metrics.bootstrap import (
     resamples,
 )
 from melanoma_tf.evaluation.metrics.delong import difference_p_value, normal_interval
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, class_areas
-from melanoma_tf.evaluation.predictions import Predictions, listed
+from melanoma_tf.evaluation.metrics.task import MetricPath, Task, all_metrics
+from melanoma_tf.evaluation.predictions import Predictions, listed, matching_rows
 from melanoma_tf.evaluation.score import align_with_truth, groups_of, prepared
 from melanoma_tf.evaluation.truth import Truth
 
@@ -32,9 +32,9 @@ def compare_predictions(
     rounds: int = 1000,
     seed: int = 0,
     min_tpr: float = 0.8,
-    watch: Callable[[Blocks], Blocks] = iter,
+    progress: Callable[[Blocks], Blocks] = iter,
 ) -> dict[str, Any]:
-    """Paired differences of every figure, second less first.
+    """Paired differences of every metric, second minus first.
 
     Args:
         first: the baseline.
@@ -43,14 +43,14 @@ def compare_predictions(
         rounds: of the paired bootstrap: each draws the same images for both; at least 2.
         seed: of the bootstrap.
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
-        watch: is handed the blocks of resamples and passes them on (a progress bar).
+        progress: receives the blocks of resamples and yields them again (a progress bar).
 
     Returns:
-        `n`, `classes`, `bootstrap` (how it was done) and `figures`: a list of `{"figure", "first",
+        `n`, `classes`, `bootstrap` (how it was done) and `metrics`: a list of `{"metric", "first",
         "second", "difference", "low", "high", "p_value", "method"}`. Areas under the ROC curve
         are compared after DeLong (by patient after Obuchowski 1997) where that is defined, the
         rest with the bootstrap's percentiles. P-values are two-sided and not corrected for the
-        number of figures. What is undefined is None.
+        number of metrics. What is undefined is None.
 
     Raises:
         MelanomaError: other images, classes or labels.
@@ -65,10 +65,10 @@ def compare_predictions(
     base = None if np.all(weights == 1) else weights
     observed = [all_metrics(task, weights[None]) for task in tasks]
     shared = [path for path in observed[0] if path in observed[1]]
-    differences = _paired_bootstrap(tasks, shared, watch(resamples(groups, rounds, seed, base)))
+    differences = _paired_bootstrap(tasks, shared, progress(resamples(groups, rounds, seed, base)))
     rows = []
     for path in shared:
-        values = [float(figures[path][0]) for figures in observed]
+        values = [float(metrics[path][0]) for metrics in observed]
         test = _delong_test(tasks, path, groups) if base is None and path[0] == "auc" else None
         rows.append(_row(path, values, test or _bootstrap_test(differences[path])))
     return {
@@ -78,7 +78,7 @@ def compare_predictions(
             "rounds": rounds, "seed": seed, "level": LEVEL, "unit": unit,
             "units": int(groups.max()) + 1,
         },
-        "figures": rows,
+        "metrics": rows,
     }  # fmt: skip
 
 
@@ -89,16 +89,7 @@ def _matched(second: Predictions, first: Predictions) -> Predictions:
             f"expected the same classes in both files; found {listed(first.class_names, 9)} "
             f"and {listed(second.class_names, 9)}"
         )
-    row = {image_id: index for index, image_id in enumerate(second.image_ids)}
-    missing = [image_id for image_id in first.image_ids if image_id not in row]
-    known = set(first.image_ids)
-    extra = [image_id for image_id in second.image_ids if image_id not in known]
-    if missing or extra:
-        raise MelanomaError(
-            "expected the same images in both files; "
-            f"only in the first: {listed(missing)}; only in the second: {listed(extra)}"
-        )
-    rows = np.array([row[image_id] for image_id in first.image_ids], dtype=np.int64)
+    rows = matching_rows(second, first)
     columns = [second.class_names.index(name) for name in first.class_names]
     if second.labels is not None and first.labels is not None:
         names = (*second.class_names, "")
@@ -117,8 +108,8 @@ def _matched(second: Predictions, first: Predictions) -> Predictions:
 
 
 def _paired_bootstrap(
-    tasks: list[Task], paths: list[FigurePath], blocks: Blocks
-) -> dict[FigurePath, np.ndarray]:
+    tasks: list[Task], paths: list[MetricPath], blocks: Blocks
+) -> dict[MetricPath, np.ndarray]:
     parts = []
     for block in blocks:
         first, second = (all_metrics(task, block) for task in tasks)
@@ -132,7 +123,7 @@ def _bootstrap_test(differences: np.ndarray) -> dict[str, Any]:
     return {"low": limits[0], "high": limits[1], "p_value": p_value, "method": "bootstrap"}
 
 
-def _delong_test(tasks: list[Task], path: FigurePath, groups: np.ndarray) -> dict[str, Any] | None:
+def _delong_test(tasks: list[Task], path: MetricPath, groups: np.ndarray) -> dict[str, Any] | None:
     areas = class_areas(tasks, path, groups)
     if np.isnan(areas.covariance).any():
         return None
@@ -143,11 +134,11 @@ def _delong_test(tasks: list[Task], path: FigurePath, groups: np.ndarray) -> dic
     return {"low": low, "high": high, "p_value": p_value, "method": "delong"}
 
 
-def _row(path: FigurePath, values: list[float], test: dict[str, Any]) -> dict[str, Any]:
+def _row(path: MetricPath, values: list[float], test: dict[str, Any]) -> dict[str, Any]:
     first, second = (None if np.isnan(value) else value for value in values)
     difference = None if first is None or second is None else second - first
     if difference is None:
         test = {"low": None, "high": None, "p_value": None, "method": None}
     return {
-        "figure": ".".join(path), "first": first, "second": second, "difference": difference, **test
+        "metric": ".".join(path), "first": first, "second": second, "difference": difference, **test
     }  # fmt: skip

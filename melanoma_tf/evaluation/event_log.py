@@ -1,4 +1,4 @@
-"""An evaluation as TensorBoard shows it: scalars, figures, precision-recall curves, settings."""
+"""An evaluation as TensorBoard shows it: scalars, pictures, precision-recall curves, settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tensorboard.plugins.pr_curve import summary as pr_curve
 
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.evaluation.report.charts import Chart, one_against_rest, scored_classes
-from melanoma_tf.evaluation.report.content import ReportContent
+from melanoma_tf.evaluation.report.content import ReportContent, flat_settings
 from melanoma_tf.evaluation.report.figures import as_pixels
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
 
-# Of config.json: where the data lie and what they are, which is no choice of the training.
+# Keys of config.json that describe the data and not the training.
 _NO_SETTINGS = (
     "kind", "records", "shards", "further_records", "sources", "versions", "taxonomy", "class_names"
 )  # fmt: skip
@@ -26,19 +26,19 @@ Setting = Union[bool, float, str]
 
 
 def log_folder(output: Path, split: str) -> Path:
-    """Where the log of a split's evaluation lies, beside those of training and validation."""
+    """Folder for the log of a split's evaluation, next to those of training and validation."""
     return output / "logs" / f"evaluation-{split}"
 
 
 def write_evaluation_log(folder: Path, content: ReportContent, drawn: Iterable[Chart]) -> None:
-    """Write the log of one evaluation; an earlier one is replaced, so that nothing adds up.
+    """Write the log of one evaluation; an earlier one is replaced.
 
-    Values stand at the epoch that was kept, numbered from 0 as the curves of training are.
+    Values are logged at the epoch that was kept, numbered from 0 like the training curves.
 
     Args:
         folder: from `log_folder`.
-        content: of the report.
-        drawn: its figures.
+        content: content of the report.
+        drawn: its charts.
     """
     step = (content.runs[0].kept_epoch() or 1) - 1
     with published_folder(folder, overwrite=True) as temporary:
@@ -65,30 +65,33 @@ def _scalars(scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         paths.extend((first, name, *rest) for name in scores["classes"])
     for path in paths:
         value = nested(scores, path)
-        if value is not None:  # TensorBoard has no word for what is undefined.
+        if value is not None:  # TensorBoard cannot show an undefined value.
             yield "/".join(path), value
 
 
 def _precision_recall(content: ReportContent) -> Iterator[Any]:
     for name in scored_classes(content):
         is_positive, scores = one_against_rest(content, name)
-        told = "by threshold"
+        note = "by threshold"
         if scores.min() < 0 or scores.max() > 1:
             # The curve is that of any rising function of the scores; the plugin wants [0, 1].
             scores = (scores - scores.min()) / np.ptp(scores)
-            told = "scores scaled to [0, 1]"
+            note = "scores scaled to [0, 1]"
         yield pr_curve.pb(
             f"precision_recall/{name}",
             is_positive,
             scores.astype(np.float32),
             num_thresholds=201,
-            description=f"{name} against the rest, {told}",
+            description=f"{name} against the rest, {note}",
         )
 
 
 def _settings(content: ReportContent) -> dict[str, Setting]:
-    """The settings of the training; of an ensemble those that all its members share."""
-    each = [dict(_flat(run.config)) for run in content.runs]
+    """Settings of the training; for an ensemble those that all its members share."""
+    each = [
+        {key: _setting(value) for key, value in flat_settings(run.config, _NO_SETTINGS)}
+        for run in content.runs
+    ]
     return {
         key: value
         for key, value in each[0].items()
@@ -96,13 +99,5 @@ def _settings(content: ReportContent) -> dict[str, Setting]:
     }
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Setting]]:
-    for key, value in config.items():
-        if not prefix and key in _NO_SETTINGS:
-            continue
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, (bool, int, float, str)):
-            yield prefix + key, value
-        else:
-            yield prefix + key, str(value)
+def _setting(value: Any) -> Setting:
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

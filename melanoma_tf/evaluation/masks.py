@@ -18,7 +18,7 @@ import numpy.typing as npt
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import resamples
 
-FIGURES = (
+METRICS = (
     "jaccard",
     "thresholded_jaccard",
     "dice",
@@ -34,16 +34,16 @@ _NAMED_AT_ONCE = 5
 
 @dataclass(frozen=True)
 class MaskScore:
-    """The figures of one image.
+    """Metrics of one image.
 
     Attributes:
         name: the mask's file name.
         jaccard: shared area over united area; empty against empty is 1.
         thresholded_jaccard: the same, but 0 where it is below 0.65.
         dice: twice the shared area over the sum of both; empty against empty is 1.
-        accuracy: share of the pixels that agree.
-        sensitivity: share of the lesion that was found; 1 where the truth is empty.
-        specificity: share of the skin left out; 1 where the truth has no skin.
+        accuracy: fraction of the pixels that agree.
+        sensitivity: fraction of the lesion that was found; 1 where the truth is empty.
+        specificity: fraction of the skin left out; 1 where the truth has no skin.
         jaccard_rowwise_2018: mean over the rows of pixels of each row's Jaccard index, rows
             without lesion in both counting 1, as the code of Bisla et al. has it. No index of the
             challenges, and higher than theirs; for comparison with the paper's 0.77 only.
@@ -139,7 +139,7 @@ def _masks_in(folder: Path) -> set[str]:
     if not folder.is_dir():
         raise MelanomaError(f"expected a folder of masks; {folder} is none")
     names = {path.name for path in folder.iterdir() if path.suffix.lower() == ".png"}
-    # The challenge publishes superpixels, also PNG, beside its images.
+    # The challenge publishes superpixels, also PNG, next to its images.
     names = {name for name in names if not name.endswith("_superpixels.png")}
     if not names:
         raise MelanomaError(f"{folder}: expected NAME_segmentation.png files; found none")
@@ -174,7 +174,7 @@ def summarize(scores: Sequence[MaskScore], *, rounds: int = 1000, seed: int = 0)
         seed: the same seed gives the same intervals.
 
     Returns:
-        `n`, and for each of `FIGURES` a dictionary of `mean` and `interval` (`low` and `high`;
+        `n`, and for each of `METRICS` a dictionary of `mean` and `interval` (`low` and `high`;
         None without rounds).
 
     Raises:
@@ -182,14 +182,14 @@ def summarize(scores: Sequence[MaskScore], *, rounds: int = 1000, seed: int = 0)
     """
     if not scores:
         raise MelanomaError("expected at least one mask to score; found none")
-    values = np.array([[getattr(score, name) for name in FIGURES] for score in scores])
-    intervals: list[dict[str, float] | None] = [None] * len(FIGURES)
+    values = np.array([[getattr(score, name) for name in METRICS] for score in scores])
+    intervals: list[dict[str, float] | None] = [None] * len(METRICS)
     if rounds:
         blocks = resamples(np.arange(len(scores)), rounds, seed)
         means = np.concatenate([block @ values / len(scores) for block in blocks])
         lows, highs = np.percentile(means, [2.5, 97.5], axis=0)
         intervals = [{"low": float(a), "high": float(b)} for a, b in zip(lows, highs)]
     summary: dict[str, Any] = {"n": len(scores)}
-    for name, mean, interval in zip(FIGURES, values.mean(axis=0), intervals):
+    for name, mean, interval in zip(METRICS, values.mean(axis=0), intervals):
         summary[name] = {"mean": float(mean), "interval": interval}
     return summary

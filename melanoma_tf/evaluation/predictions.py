@@ -223,6 +223,24 @@ def _labels(
     return np.array([index[text] for text in texts], dtype=np.int64)
 
 
+def matching_rows(other: Predictions, first: Predictions) -> np.ndarray:
+    """Rows of the images of `first` in `other`, int64 `(images,)`.
+
+    Raises:
+        MelanomaError: the two are not of the same images.
+    """
+    row = {image_id: index for index, image_id in enumerate(other.image_ids)}
+    known = set(first.image_ids)
+    missing = [image_id for image_id in first.image_ids if image_id not in row]
+    extra = [image_id for image_id in other.image_ids if image_id not in known]
+    if missing or extra:
+        raise MelanomaError(
+            "expected predictions of the same images; "
+            f"only in the first: {listed(missing)}; only in the other: {listed(extra)}"
+        )
+    return np.array([row[image_id] for image_id in first.image_ids], dtype=np.int64)
+
+
 def refuse_duplicates(what: str, values: Sequence[str]) -> None:
     """Raise `MelanomaError` with the values that are there more than once."""
     twice = sorted(value for value, count in Counter(values).items() if count > 1)
@@ -238,7 +256,7 @@ def _refuse_non_finite(image_ids: Sequence[str], scores: np.ndarray) -> None:
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
-    """The first few names, and how many more there are."""
+    """The first few names, and the number of the others."""
     if not names:
         return "none"
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""

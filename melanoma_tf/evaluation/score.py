@@ -1,4 +1,4 @@
-"""Predictions against their truth: who is scored, and the scores with their intervals."""
+"""Predictions against their truth: the images that count, and their scores with intervals."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import group_indices
-from melanoma_tf.evaluation.metrics.decisions import softmax
-from melanoma_tf.evaluation.metrics.figures import Task, prepare
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, score_intervals
 from melanoma_tf.evaluation.metrics.scores import task_scores
+from melanoma_tf.evaluation.metrics.task import Task, prepare
 from melanoma_tf.evaluation.predictions import Predictions, listed
 from melanoma_tf.evaluation.truth import Truth
 
@@ -23,7 +23,7 @@ _WIDER = {"seborrheic_keratosis": "benign_keratosis"}
 
 @dataclass(frozen=True)
 class LabelledPredictions:
-    """Predictions of the images that count, beside their truth, in the predictions' order.
+    """Predictions of the images that count, with their truth, in the predictions' order.
 
     Attributes:
         predictions: with `labels` from the truth.
@@ -41,16 +41,22 @@ class LabelledPredictions:
     excluded: tuple[str, ...]
     unlabelled: int
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The predictions' labels, int64 `(images,)`; -1 where the class is unknown."""
+        assert self.predictions.labels is not None  # `align_with_truth` sets them.
+        return self.predictions.labels
+
 
 def align_with_truth(predictions: Predictions, truth: Truth | None = None) -> LabelledPredictions:
-    """Set predictions beside the truth, or beside the labels that they carry.
+    """Align predictions with the truth, or with the labels that they carry.
 
     Raises:
-        MelanomaError: the truth knows other images or other classes; labels that the predictions
-            carry say otherwise; there are no labels at all.
+        MelanomaError: the truth knows other images or other classes; the labels that the
+            predictions carry differ; there are no labels at all.
     """
     if truth is None:
-        return _judge_by_own_labels(predictions)
+        return _align_with_own_labels(predictions)
     row = {image_id: index for index, image_id in enumerate(truth.image_ids)}
     known = set(predictions.image_ids)
     extra = [image_id for image_id in predictions.image_ids if image_id not in row]
@@ -88,17 +94,15 @@ def align_with_truth(predictions: Predictions, truth: Truth | None = None) -> La
 
 def with_softmax(predictions: Predictions) -> Predictions:
     """The same predictions with each row of logits turned into probabilities."""
-    return replace(predictions, scores=softmax(predictions.scores))
+    return replace(predictions, scores=softmax(predictions.scores, axis=-1))
 
 
 def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:
     """The task that the metrics evaluate."""
-    predictions = labelled.predictions
-    assert predictions.labels is not None  # every judged image has an entry
     return prepare(
-        predictions.labels,
-        predictions.scores,
-        predictions.class_names,
+        labelled.labels,
+        labelled.predictions.scores,
+        labelled.predictions.class_names,
         membership=labelled.membership,
         decide_classes=labelled.decide_classes,
         min_tpr=min_tpr,
@@ -106,7 +110,7 @@ def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:
 
 
 def groups_of(labelled: LabelledPredictions) -> tuple[np.ndarray, str]:
-    """What a bootstrap draws together, int `(images,)`, and its name: `image` or `patient`."""
+    """Groups that a bootstrap draws, int `(images,)`, and what one is: `image` or `patient`."""
     groups = labelled.predictions.groups
     indices = group_indices(groups, len(labelled.predictions.image_ids))
     return indices, "image" if groups is None or not any(groups) else "patient"
@@ -118,20 +122,20 @@ def score_predictions(
     rounds: int = 1000,
     seed: int = 0,
     min_tpr: float = 0.8,
-    watch: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]] = iter,
+    progress: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]] = iter,
 ) -> dict[str, Any]:
-    """Every figure, and its 95 % interval.
+    """Compute every metric and its 95 % interval.
 
     Args:
-        labelled: predictions beside their truth.
+        labelled: predictions with their truth.
         rounds: of the bootstrap; 0 leaves the intervals out.
         seed: of the bootstrap.
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
-        watch: is handed the blocks of resamples and passes them on (a progress bar).
+        progress: receives the blocks of resamples and yields them again (a progress bar).
 
     Returns:
         What `metrics.scores.task_scores` returns, with `excluded`, `unlabelled` and, where there
-        are rounds, `interval` (nested as the figures are) and `bootstrap` (how it was done).
+        are rounds, `interval` (nested as the metrics are) and `bootstrap` (how it was done).
     """
     task = prepared(labelled, min_tpr=min_tpr)
     result = task_scores(task, labelled.weights)
@@ -140,7 +144,7 @@ def score_predictions(
     if rounds:
         groups, unit = groups_of(labelled)
         result["interval"] = score_intervals(
-            task, labelled.weights, groups, rounds=rounds, seed=seed, watch=watch
+            task, labelled.weights, groups, rounds=rounds, seed=seed, progress=progress
         )
         drawn = int(groups.max()) + 1
         result["bootstrap"] = {
@@ -149,7 +153,7 @@ def score_predictions(
     return result
 
 
-def _judge_by_own_labels(predictions: Predictions) -> LabelledPredictions:
+def _align_with_own_labels(predictions: Predictions) -> LabelledPredictions:
     labels = predictions.labels
     if labels is None or not (labels >= 0).any():
         raise MelanomaError(

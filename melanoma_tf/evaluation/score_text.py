@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-# Titles of the figures, with their path in the scores; a class's name stands after the first part.
+# Titles of the metrics, with their path in the scores; a class's name stands after the first part.
 PER_CLASS = (
     ("AUC", ("auc",)),
     ("average precision", ("average_precision",)),
@@ -34,7 +34,7 @@ OVERALL = (
 
 
 def remarks(result: dict[str, Any]) -> Iterator[str]:
-    """What was scored, and what is missing."""
+    """Sentences on what was scored, and on what is missing."""
     kind = "probabilities" if result["are_probabilities"] else "no probabilities"
     how = "after softmax" if result.get("softmax") else "used as given"
     yield f"Scores: {kind}, {how}."
@@ -46,19 +46,19 @@ def remarks(result: dict[str, Any]) -> Iterator[str]:
         )
     if result["n_class_known"] < result["n"]:
         yield (
-            f"The class is known for {result['n_class_known']:,} of {result['n']:,} images; what "
-            "the truth does not say of an image is left out of that figure."
+            f"The class is known for {result['n_class_known']:,} of {result['n']:,} images; an "
+            "image counts in the metrics of the classes that the truth states."
         )
     if result["excluded"]:
         yield f"Excluded by the truth: {', '.join(result['excluded'])}."
     if result["unlabelled"]:
-        yield f"Left out for want of a label: {result['unlabelled']:,}."
+        yield f"Left out because they have no label: {result['unlabelled']:,}."
     reasons: dict[str, list[str]] = {}
-    for figure, reason in result["undefined"].items():
-        reasons.setdefault(reason, []).append(figure)
-    for reason, figures in reasons.items():
-        more = f" and {len(figures) - 3} more" if len(figures) > 3 else ""
-        yield f"Undefined ({reason}): {', '.join(figures[:3])}{more}."
+    for metric, reason in result["undefined"].items():
+        reasons.setdefault(reason, []).append(metric)
+    for reason, metrics in reasons.items():
+        more = f" and {len(metrics) - 3} more" if len(metrics) > 3 else ""
+        yield f"Undefined ({reason}): {', '.join(metrics[:3])}{more}."
 
 
 def nested(tree: Any, path: tuple[str, ...]) -> Any:

@@ -1,7 +1,7 @@
-"""Temperature scaling: one number that makes a classifier's probabilities as sure as it is right.
+"""Temperature scaling: one number that fits a classifier's confidence to its accuracy.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks": logits are divided by a temperature
-before the softmax. The class of the largest probability stays what it is.
+before the softmax. The class of the largest probability does not change.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import softmax
 
 # Beyond these a probability is a flat guess or a certainty, and a validation set cannot tell more.
 LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.05, 20.0
@@ -26,9 +26,9 @@ class Temperature:
     """A fitted temperature.
 
     Attributes:
-        value: logits are divided by it; above 1 where the network was too sure of itself.
+        value: logits are divided by it; above 1 where the network was overconfident.
         at_bound: `least` where the search ended at `LEAST_TEMPERATURE` (every image is classified
-            rightly, so that surer is always better), `largest` where it ended at
+            correctly, so that more confidence is always better), `largest` where it ended at
             `LARGEST_TEMPERATURE` (the logits are worse than guessing), else None.
     """
 
@@ -37,7 +37,7 @@ class Temperature:
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Temperature:
-    """The temperature of the smallest negative log-likelihood.
+    """Fit the temperature with the smallest negative log-likelihood.
 
     The likelihood is convex in the inverse temperature: the root of its derivative is the minimum,
     and is bracketed, so that the search always ends.
@@ -55,7 +55,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Temperature:
 
     def slope(inverse: float) -> float:
         """Derivative of the mean negative log-likelihood by the inverse temperature."""
-        return float(((softmax(inverse * flat) * flat).sum(axis=1) - right).mean())
+        return float(((softmax(inverse * flat, axis=-1) * flat).sum(axis=1) - right).mean())
 
     flattest, sharpest = 1 / LARGEST_TEMPERATURE, 1 / LEAST_TEMPERATURE
     if np.ptp(flat, axis=1).max() == 0:  # No temperature changes equal logits.
@@ -77,7 +77,7 @@ def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     Returns:
         float64 `(images, classes)`, rows that sum to 1.
     """
-    mean = softmax(np.asarray(logits, np.float64) / temperature).mean(axis=1)
+    mean = softmax(np.asarray(logits, np.float64) / temperature, axis=-1).mean(axis=1)
     return np.asarray(mean, np.float64)
 
 

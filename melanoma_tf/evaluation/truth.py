@@ -20,7 +20,7 @@ from melanoma_tf.evaluation.predictions import (
     refuse_duplicates,
 )
 
-# The official scorer gives this image of the 2018 test set no weight, whatever the file says.
+# The official scorer gives this image of the 2018 test set no weight, in contradiction to the file.
 EXCLUDED = ("ISIC_0035068",)
 
 _WEIGHT_COLUMNS = ("score_weight", "validation_weight")
@@ -35,7 +35,7 @@ _ISIC2020_DIAGNOSES = {
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of the images.
+    """Truth of a set of images.
 
     Attributes:
         image_ids: one per image, all different.

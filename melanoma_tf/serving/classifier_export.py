@@ -154,7 +154,8 @@ def _calibration(calibration: dict[str, Any] | None) -> str:
     wanted = list(next(iter(thresholds.values())))
     table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
     for name, row in thresholds.items():
-        table.append([name, *("-" if value is None else f"{value:.4f}" for value in row.values())])
+        # Six digits: a threshold is at least 2e-6 away from the scores that it separates.
+        table.append([name, *("-" if value is None else f"{value:.6f}" for value in row.values())])
     return "\n".join(
         [
             f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "

@@ -112,8 +112,8 @@ def main() -> None:
     print("\n| ensembles, less the first arm's | " + " | ".join(FIGURES) + " |")
     print("|---" * (1 + len(FIGURES)) + "|")
     for name, path in together.items():
-        rows = compare_predictions(baseline, read_predictions(path))["figures"]
-        found = {row["figure"]: row for row in rows}
+        rows = compare_predictions(baseline, read_predictions(path))["metrics"]
+        found = {row["metric"]: row for row in rows}
         cells = [
             f"{found[f]['second']:.3f}"
             if name == "real"

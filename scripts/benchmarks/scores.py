@@ -17,9 +17,10 @@ import resource
 import time
 
 import numpy as np
+from scipy.special import softmax
 from sklearn import metrics
 
-from melanoma_tf.evaluation.metrics import prepare, softmax
+from melanoma_tf.evaluation.metrics import prepare
 from melanoma_tf.evaluation.metrics.bootstrap import bootstrap, resamples
 
 SENSITIVITIES = (0.82, 0.89, 0.95)
@@ -73,7 +74,7 @@ def main() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, options.classes, options.images)
     logits = generator.normal(size=(options.images, options.classes))
-    scores = softmax(logits + 2 * np.eye(options.classes)[labels])
+    scores = softmax(logits + 2 * np.eye(options.classes)[labels], axis=1)
     names = [f"class{index}" for index in range(options.classes)]
     images = np.arange(options.images)
 

@@ -88,10 +88,15 @@ def test_a_run_is_calibrated_and_scored_on_the_fold_it_held_out(
     carried = metrics["operating_points"]["carried_over_from"]
     assert carried["same_images"] is True
     assert fitted_on["images_sha256"] == metrics["images_sha256"]
-    assert (
-        metrics["operating_points"]["carried_over"]
-        == metrics["operating_points"]["chosen_on_this_set"]
+    own_points, carried_over = (
+        metrics["operating_points"][name] for name in ("chosen_on_this_set", "carried_over")
     )
+    for name, row in own_points.items():
+        for wanted, point in row.items():
+            # Other batches change a score, and with it the threshold, in its last digits.
+            there = dict(carried_over[name][wanted])
+            assert there.pop("threshold") == pytest.approx(point.pop("threshold"), abs=1e-6)
+            assert there == point
 
 
 def test_leaking_and_incomplete_combinations_are_refused(

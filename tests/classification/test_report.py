@@ -138,7 +138,7 @@ def test_tensorboard_gets_scalars_figures_curves_and_settings(evaluated):
         ),
         (
             lambda run: replace_in(run / "metrics.json", auc={"melanoma": 0.123}),
-            "expected the scores of predictions.csv beside it; the AUC of melanoma is 0.123 here",
+            "expected the scores of predictions.csv; the AUC of melanoma is 0.123 here",
         ),
         (lambda run: (run / "model.keras").unlink(), "training has not finished"),
     ],
@@ -161,9 +161,9 @@ def test_moved_records_are_found_by_their_checksums(
     replace_in(copied / "metrics.json", records=[gone])
     assert report("--run-dir", copied, "--overwrite").exit_code == 0
     text = plain((copied / "report.html").read_text())
-    assert f"{gone} is not there any more" in text
-    assert "The records that were trained on cannot be read any more." in text
-    assert "images are not in the records (any more)" in text
+    assert f"{gone} is missing" in text
+    assert "The records that were trained on can no longer be read." in text
+    assert "images are not in the records" in text
 
     done = report("--run-dir", copied, "--overwrite", "--records", gone)
     assert f"expected a record folder at {gone}; there is none" in done.output
@@ -171,7 +171,8 @@ def test_moved_records_are_found_by_their_checksums(
     done = report("--run-dir", copied, "--overwrite", "--records", phantom_records)
     assert done.exit_code == 0, done.output
     text = plain((copied / "report.html").read_text())
-    assert "any more" not in text.replace("(any more)", "")
+    assert "is missing" not in text
+    assert "no longer" not in text
     assert "taken for" in text
 
     shards = dict.fromkeys(read_json(copied / "config.json")["shards"], "other")
@@ -189,11 +190,11 @@ def test_an_ensemble_names_its_members(without_charts, evaluated, tmp_path, phan
     evaluate_classifier([evaluated, second], phantom_records, ranks, output=output)
     text = plain((output / "report.html").read_text())
     assert "Report on first + second" in text
-    assert "where the network of first looked" in text
-    assert "The scores are no probabilities" in text
+    assert "saliency map of the network of first" in text
+    assert "The scores are not probabilities" in text
     assert (output / "logs" / "evaluation-test").is_dir()
     done = report("--run-dir", evaluated, "--output", output, "--overwrite")
-    assert "expected the 2 run(s) that it is of; found 1 --run-dir" in done.output
+    assert "expected its 2 run(s); found 1 --run-dir" in done.output
 
 
 def test_of_a_fold_the_images_that_it_held_out_are_shown(

@@ -71,5 +71,5 @@ def test_origins_that_were_not_trained_on_do_not_count():
 
 
 def test_a_folder_that_cannot_be_read_leaves_nothing_to_say():
-    gone = DataFolder("gone", Path("gone"), "training", None, "gone is not there any more")
+    gone = DataFolder("gone", Path("gone"), "training", None, "gone is missing")
     assert growth_stages({"class_names": NAMES}, [gone]) == ()

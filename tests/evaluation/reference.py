@@ -1,4 +1,4 @@
-"""The published definitions, written plainly over scikit-learn: what our figures must equal."""
+"""The published definitions, written plainly over scikit-learn: what our metrics must equal."""
 
 import numpy as np
 from sklearn import metrics
@@ -34,11 +34,11 @@ def specificity_at_sensitivity(truth, score, weight, sensitivity):
     return 1 - false_rate[true_rate >= sensitivity][0]
 
 
-def class_figures(truth, score, weight=None, min_tpr=0.8):
+def class_metrics(truth, score, weight=None, min_tpr=0.8):
     """One class against the rest; `truth` int 0 or 1, both there."""
     called = (score > 0.5).astype(int)
     common = {"sample_weight": weight, "zero_division": np.nan}
-    figures = {
+    values = {
         "auc": metrics.roc_auc_score(truth, score, sample_weight=weight),
         "average_precision": metrics.average_precision_score(truth, score, sample_weight=weight),
         "auc_above_sensitivity_80": auc_above_sensitivity(truth, score, weight, 0.8),
@@ -50,10 +50,10 @@ def class_figures(truth, score, weight=None, min_tpr=0.8):
         "dice": metrics.f1_score(truth, called, **common),
     }
     for sensitivity in (0.82, 0.89, 0.95):
-        figures[f"specificity_at_sensitivity/{sensitivity}"] = specificity_at_sensitivity(
+        values[f"specificity_at_sensitivity/{sensitivity}"] = specificity_at_sensitivity(
             truth, score, weight, sensitivity
         )
-    return figures
+    return values
 
 
 def calibration_error(labels, scores, bins=15):
@@ -67,18 +67,18 @@ def calibration_error(labels, scores, bins=15):
     return total / len(labels)
 
 
-def task_figures(labels, scores, names, min_tpr=0.8):
-    """All figures by path, for images of which each class has some and no row has a tie."""
-    figures = {}
+def task_metrics(labels, scores, names, min_tpr=0.8):
+    """All metrics by path, for images of which each class has some and no row has a tie."""
+    values = {}
     for index, name in enumerate(names):
         truth = (labels == index).astype(int)
-        for figure, value in class_figures(truth, scores[:, index], min_tpr=min_tpr).items():
-            first, _, rest = figure.partition("/")
-            figures[(first, name, rest) if rest else (first, name)] = value
-    figures[("mean_auc",)] = np.mean([figures["auc", name] for name in names])
+        for metric, value in class_metrics(truth, scores[:, index], min_tpr=min_tpr).items():
+            first, _, rest = metric.partition("/")
+            values[(first, name, rest) if rest else (first, name)] = value
+    values[("mean_auc",)] = np.mean([values["auc", name] for name in names])
     decided = scores.argmax(axis=1)
-    figures[("accuracy",)] = metrics.accuracy_score(labels, decided)
-    figures[("balanced_accuracy",)] = metrics.balanced_accuracy_score(labels, decided)
-    figures[("expected_calibration_error",)] = calibration_error(labels, scores)
-    figures[("brier_score",)] = ((scores - np.eye(len(names))[labels]) ** 2).sum(axis=1).mean()
-    return figures
+    values[("accuracy",)] = metrics.accuracy_score(labels, decided)
+    values[("balanced_accuracy",)] = metrics.balanced_accuracy_score(labels, decided)
+    values[("expected_calibration_error",)] = calibration_error(labels, scores)
+    values[("brier_score",)] = ((scores - np.eye(len(names))[labels]) ** 2).sum(axis=1).mean()
+    return values

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics import all_metrics, prepare, softmax
+from melanoma_tf.evaluation.metrics import all_metrics, prepare
 from melanoma_tf.evaluation.metrics import bootstrap as module
 from melanoma_tf.evaluation.metrics.bootstrap import (
     bootstrap,
@@ -22,12 +23,12 @@ NAMES = ("melanoma", "nevus", "seborrheic_keratosis")
 def task_of(seed, n_images=150, decimals=None):
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 3, n_images)
-    scores = softmax(generator.normal(size=(n_images, 3)) + 1.5 * np.eye(3)[labels])
+    scores = softmax(generator.normal(size=(n_images, 3)) + 1.5 * np.eye(3)[labels], axis=1)
     return labels, scores if decimals is None else scores.round(decimals)
 
 
 @pytest.mark.parametrize("decimals", [None, 2])
-def test_every_figure_of_every_round_equals_the_plain_loop(decimals):
+def test_every_metric_of_every_round_equals_the_plain_loop(decimals):
     labels, scores = task_of(1, decimals=decimals)
     untied = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) == 1
     labels, scores = labels[untied], scores[untied]
@@ -36,7 +37,7 @@ def test_every_figure_of_every_round_equals_the_plain_loop(decimals):
     counts = np.concatenate(list(resamples(groups, 20, 3)))
     for index, drawn in enumerate(counts):
         rows = np.repeat(groups, drawn)
-        for path, value in reference.task_figures(labels[rows], scores[rows], NAMES).items():
+        for path, value in reference.task_metrics(labels[rows], scores[rows], NAMES).items():
             assert found[path][index] == pytest.approx(value, abs=1e-9), path
 
 
@@ -71,7 +72,7 @@ def test_resamples_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
 def test_rounds_without_a_class_are_left_out_and_counted():
     """One melanoma in twenty: about a third of the rounds draw none."""
     labels = np.array([0] + [1] * 19)
-    scores = softmax(np.random.default_rng(0).normal(size=(20, 2)))
+    scores = softmax(np.random.default_rng(0).normal(size=(20, 2)), axis=1)
     task = prepare(labels, scores, ("melanoma", "nevus"))
     found = bootstrap(task, resamples(np.arange(20), 200, 0))
     absent = np.concatenate(list(resamples(np.arange(20), 200, 0)))[:, 0] == 0
@@ -111,12 +112,12 @@ def test_patients_with_many_alike_images_widen_the_interval():
     patients = np.repeat(np.arange(60), 8)
     by_image = score_intervals(task, weights, np.arange(480), rounds=300, seed=0)
     by_patient = score_intervals(task, weights, patients, rounds=300, seed=0)
-    for figure in (("accuracy",), ("auc", "melanoma")):
+    for metric in (("accuracy",), ("auc", "melanoma")):
         narrow, wide = by_image, by_patient
-        for name in figure:
+        for name in metric:
             narrow, wide = narrow[name], wide[name]
         ratio = (wide["high"] - wide["low"]) / (narrow["high"] - narrow["low"])
-        assert ratio == pytest.approx(8**0.5, rel=0.25), figure
+        assert ratio == pytest.approx(8**0.5, rel=0.25), metric
 
 
 def test_interval_and_p_value_of_few_or_equal_rounds():

@@ -54,7 +54,7 @@ def test_folds_are_put_one_after_the_other():
 
 
 def test_what_does_not_belong_together_is_refused():
-    with pytest.raises(MelanomaError, match="only in the first: b; only in another: c"):
+    with pytest.raises(MelanomaError, match="only in the first: b; only in the other: c"):
         combine([made("ab", [0, 1]), made("ac", [0, 1])], "mean")
     with pytest.raises(MelanomaError, match="found melanoma, nevus and nevus, melanoma"):
         combine([made("a", [0]), made("a", [0], names=NAMES[::-1])], "ranks")

@@ -10,16 +10,16 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, jaccard_score, recall_score
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.masks import FIGURES, score_folders, score_mask, summarize
+from melanoma_tf.evaluation.masks import METRICS, score_folders, score_mask, summarize
 
 
-def figures(score):
-    return {name: getattr(score, name) for name in FIGURES}
+def values(score):
+    return {name: getattr(score, name) for name in METRICS}
 
 
 @settings(deadline=None, max_examples=50)
 @given(hnp.arrays(bool, (2, 6, 7)))
-def test_figures_are_scikit_learns(pair):
+def test_metrics_are_scikit_learns(pair):
     predicted, truth = pair
     found = score_mask(predicted, truth)
     flat = truth.ravel(), predicted.ravel()
@@ -39,7 +39,7 @@ def test_figures_are_scikit_learns(pair):
 
 def test_empty_against_empty_is_one_and_against_a_lesion_zero():
     empty, lesion = np.zeros((4, 4), bool), np.eye(4, dtype=bool)
-    assert set(figures(score_mask(empty, empty)).values()) == {1.0}
+    assert set(values(score_mask(empty, empty)).values()) == {1.0}
     missed = score_mask(empty, lesion)
     assert (missed.jaccard, missed.dice, missed.sensitivity) == (0.0, 0.0, 0.0)
     assert missed.specificity == 1.0
@@ -133,7 +133,7 @@ def test_the_command_writes_the_documented_keys(folders, tmp_path, run_command):
     done = run_command("score", "segmenter", *folders, "--json", output, "--rounds", 100)
     assert done.returncode == 0, done.stderr
     written = json.loads(output.read_text())
-    for name in FIGURES:
+    for name in METRICS:
         assert set(written[name]) == {"mean", "interval"}
     assert written["n"] == len(written["images"]) == 4
     assert f"{written['jaccard']['mean']:.3f}" in done.stdout
@@ -147,4 +147,4 @@ def test_the_official_masks_score_one_against_themselves(real_data):
     truth = real_data / "isic2017-validation" / "ISIC-2017_Validation_Part1_GroundTruth"
     summary = summarize(list(score_folders(truth, truth)), rounds=0)
     assert summary["n"] == 49
-    assert all(summary[name]["mean"] == 1.0 for name in FIGURES)
+    assert all(summary[name]["mean"] == 1.0 for name in METRICS)

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from melanoma_tf.evaluation.metrics import softmax
 from melanoma_tf.evaluation.predictions import Predictions, read_predictions, write_predictions
 from melanoma_tf.evaluation.truth import read_truth
 
@@ -25,7 +25,7 @@ def logits(tmp_path):
     return path
 
 
-def test_json_has_the_documented_keys_and_the_screen_the_figures(logits, tmp_path, run_command):
+def test_json_has_the_documented_keys_and_the_screen_the_scores(logits, tmp_path, run_command):
     output = tmp_path / "scores.json"
     done = run_command("score", "classifier", logits, "--json", output, "--rounds", 50)
     assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ def test_softmax_and_truth_and_taxonomy(logits, tmp_path, run_command):
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
     read = read_predictions(logits)
-    expected = roc_auc_score(read.labels == 0, softmax(read.scores)[:, 0])
+    expected = roc_auc_score(read.labels == 0, softmax(read.scores, axis=1)[:, 0])
     assert found["auc"]["melanoma"] == pytest.approx(expected)
     assert found["brier_score"] is not None
     assert found["min_tpr"] == 0.9
@@ -96,7 +96,7 @@ def test_compare_prints_differences_and_writes_json(logits, tmp_path, run_comman
     output = tmp_path / "comparison.json"
     done = run_command("compare", logits, better, "--rounds", 50, "--json", output)
     assert done.returncode == 0, done.stderr
-    rows = {row["figure"]: row for row in json.loads(output.read_text())["figures"]}
+    rows = {row["metric"]: row for row in json.loads(output.read_text())["metrics"]}
     assert rows["accuracy"]["difference"] > 0
     assert f"{rows['auc.melanoma']['difference']:.3f}" in done.stdout
     assert "60 patients" in done.stdout

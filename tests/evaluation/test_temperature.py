@@ -90,3 +90,8 @@ def test_a_certain_and_wrong_image_has_a_finite_likelihood():
 def test_input_that_is_wrong_is_one_line(logits, labels, message):
     with pytest.raises(MelanomaError, match=message):
         fit_temperature(logits, labels)
+
+
+def test_probabilities_of_huge_logits_stay_finite():
+    found = probabilities(np.array([[[1e4, 0.0, -1e4]], [[0.0, np.log(3.0), np.log(4.0)]]]))
+    np.testing.assert_allclose(found, [[1, 0, 0], [1 / 8, 3 / 8, 4 / 8]])

@@ -133,7 +133,7 @@ def test_card_and_metadata_travel_with_the_model(exported, trained_run):
     assert "Not a medical device" in card
     assert "isic2017" in card
     threshold = metadata["calibration"]["thresholds"]["melanoma"]["0.82"]
-    assert f"| melanoma | {threshold:.4f} |" in card
+    assert f"| melanoma | {threshold:.6f} |" in card
 
 
 def test_an_exported_model_is_not_overwritten(exported, trained_run):

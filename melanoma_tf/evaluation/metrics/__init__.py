@@ -1,11 +1,11 @@
-"""Scores of a classifier by their published definitions; NumPy only."""
+"""Scores of a classifier by their published definitions."""
 
 from __future__ import annotations
 
-from melanoma_tf.evaluation.metrics.decisions import look_like_probabilities, softmax
+from melanoma_tf.evaluation.metrics.decisions import look_like_probabilities
 from melanoma_tf.evaluation.metrics.delong import delong
-from melanoma_tf.evaluation.metrics.figures import all_metrics, prepare
 from melanoma_tf.evaluation.metrics.scores import classification_scores
+from melanoma_tf.evaluation.metrics.task import all_metrics, prepare
 
 __all__ = [
     "all_metrics",
@@ -13,5 +13,4 @@ __all__ = [
     "delong",
     "look_like_probabilities",
     "prepare",
-    "softmax",
 ]

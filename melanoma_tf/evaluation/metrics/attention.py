@@ -1,4 +1,4 @@
-"""How much of a saliency map lies on a region, beside the share of the image that it covers."""
+"""Fraction of a saliency map on a region, and fraction of the image that the region covers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from melanoma_tf.evaluation.metrics.bootstrap import percentile_interval, resamp
 
 @dataclass(frozen=True)
 class Attention:
-    """What a region takes of one image.
+    """Fractions of one image within a region.
 
     Attributes:
         area_fraction: of the image's area, in [0, 1].
@@ -29,11 +29,11 @@ class Attention:
 
 
 def attention(saliency: np.ndarray, region: np.ndarray) -> Attention:
-    """The shares of a region.
+    """Compute the fractions of a region.
 
     Args:
         saliency: float `(height, width)`, not negative.
-        region: float of the same shape, the share of each pixel that the region covers.
+        region: float of the same shape, the covered fraction of each pixel.
     """
     weights = np.asarray(saliency, np.float64)
     covered = np.asarray(region, np.float64)

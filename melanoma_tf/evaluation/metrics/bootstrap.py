@@ -1,4 +1,4 @@
-"""Bootstrap: the figures of many resamples of the images, or of the patients."""
+"""Bootstrap: the metrics of many resamples of the images, or of the patients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics
+from melanoma_tf.evaluation.metrics.task import MetricPath, Task, all_metrics
 
 # Weights held at once. A row of 100,000 counts fits the second-level cache; many short rows
 # together keep NumPy's cost per call small.
@@ -15,7 +15,7 @@ _WEIGHTS_AT_ONCE = 100_000
 
 
 def group_indices(groups: Sequence[str] | None, n_images: int) -> np.ndarray:
-    """What is drawn together, int `(images,)` from 0 on; an empty name is an image on its own."""
+    """Index of each image's group, int `(images,)` from 0 on; an empty name is a group of one."""
     if groups is None:
         return np.arange(n_images)
     names = [name or f"\0{index}" for index, name in enumerate(groups)]
@@ -25,13 +25,13 @@ def group_indices(groups: Sequence[str] | None, n_images: int) -> np.ndarray:
 def resamples(
     groups: np.ndarray, rounds: int, seed: int, base: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """How often each image is drawn, in blocks of rounds.
+    """Draw resamples: how often each image occurs, in blocks of rounds.
 
     Args:
         groups: int `(images,)` from 0 on without gaps; as many groups are drawn as there are.
         rounds: how many resamples.
-        seed: the same seed gives the same resamples, whatever the size of the blocks.
-        base: float64 `(images,)`, weight of the images themselves; None is 1 for each.
+        seed: the same seed gives the same resamples, independent of the size of the blocks.
+        base: float64 `(images,)`, weight of each image; None gives each weight 1.
 
     Yields:
         `(some rounds, images)`: int32 counts, or float64 where there is a `base`.
@@ -51,17 +51,17 @@ def resamples(
         yield block if base is None else block * base
 
 
-def bootstrap(task: Task, blocks: Iterator[np.ndarray]) -> dict[FigurePath, np.ndarray]:
-    """Figures of all resamples: float64 `(rounds,)` by path, NaN where a round defines none.
+def bootstrap(task: Task, blocks: Iterator[np.ndarray]) -> dict[MetricPath, np.ndarray]:
+    """Metrics of all resamples: float64 `(rounds,)` by path, NaN where a round defines none.
 
-    Memory is one block and the figures: it does not grow with images times rounds.
+    Memory is one block and the metrics: it does not grow with images times rounds.
     """
     parts = [all_metrics(task, block) for block in blocks]
     return {path: np.concatenate([part[path] for part in parts]) for path in parts[0]}
 
 
 def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
-    """The middle part of the rounds that define the figure; None where fewer than two do."""
+    """The middle part of the rounds that define the metric; None where fewer than two do."""
     defined = values[~np.isnan(values)]
     if defined.size < 2:
         return None

@@ -1,4 +1,7 @@
-"""Figures of the decision for one class out of all, for many weightings of the same images."""
+"""Metrics of the decision for one class out of all, for many weightings of the same images.
+
+scikit-learn's `confusion_matrix` takes one weighting a call, and has no column for ties.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class Decisions:
-    """What each image was taken for, and what it is.
+    """Decided and true class of each image.
 
     Attributes:
         n_classes: how many classes there are.
@@ -31,7 +34,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How probabilities and truth differ, by image.
+    """Differences between probabilities and truth, by image.
 
     Attributes:
         bins: int `(known,)`, which of the equal bins the largest probability falls into.
@@ -45,19 +48,13 @@ class Calibration:
 
 
 def look_like_probabilities(scores: np.ndarray) -> bool:
-    """Whether every row lies in [0, 1] and sums to 1 within 0.02 (files rounded to two digits)."""
+    """Test if every row lies in [0, 1] and sums to 1 within 0.02 (files rounded to two digits)."""
     in_range = bool(np.all((scores >= 0) & (scores <= 1)))
     return in_range and bool(np.all(np.abs(scores.sum(axis=1) - 1) <= 0.02))
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits along the last axis, float64, without overflow."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
-
-
 def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
-    """Take each image for the class of the largest score.
+    """Decide for the class of the largest score.
 
     Args:
         labels: int `(images,)`, class index, -1 where unknown.
@@ -68,12 +65,10 @@ def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
         raise MelanomaError("expected at least one class, found none")
     images = np.flatnonzero(labels >= 0)
     known, scores = labels[images], scores[images]
-    largest = scores.max(axis=1, keepdims=True)
-    is_tied = (scores == largest).sum(axis=1) > 1
-    decided = np.where(is_tied, n_classes, scores.argmax(axis=1))
+    decided = decided_classes(scores)
     calibration = None
     if len(images) and look_like_probabilities(scores):
-        confidence = largest[:, 0]
+        confidence = scores.max(axis=1)
         bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, None)
         truth = np.eye(n_classes)[known]
         calibration = Calibration(
@@ -82,6 +77,16 @@ def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
             brier=((scores - truth) ** 2).sum(axis=1),
         )
     return Decisions(n_classes, images, known * (n_classes + 1) + decided, calibration)
+
+
+def decided_classes(scores: np.ndarray) -> np.ndarray:
+    """Class of the largest score, int `(images,)`; the number of classes where several tie.
+
+    Args:
+        scores: float `(images, classes)`.
+    """
+    is_tied = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    return np.where(is_tied, scores.shape[1], scores.argmax(axis=1))
 
 
 def confusion(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
@@ -97,17 +102,17 @@ def confusion(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
     return counts.reshape(len(weights), n_classes, n_classes + 1)
 
 
-def decision_figures(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Every figure of the decision for one class out of all.
+def decision_metrics(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute every metric of the decision for one class out of all.
 
     Args:
         decisions: of the images.
         weights: int or float `(rounds, images)`, not negative.
 
     Returns:
-        Float64 `(rounds,)` by name, NaN where a round does not define the figure: `accuracy`;
-        `balanced_accuracy` (ISIC 2018: the mean, over the classes that have examples, of the share
-        of each that is decided rightly; ties are wrong); where the scores are probabilities,
+        Float64 `(rounds,)` by name, NaN where a round does not define the metric: `accuracy`;
+        `balanced_accuracy` (ISIC 2018: the mean recall of the classes that have examples; ties
+        are wrong); where the scores are probabilities,
         `expected_calibration_error` (Guo et al. 2017: 15 equal bins of the largest probability)
         and `brier_score` (Brier 1950: mean squared distance over all classes, in [0, 2]).
     """
@@ -118,7 +123,7 @@ def decision_figures(decisions: Decisions, weights: np.ndarray) -> dict[str, np.
     present = by_class > 0
     with np.errstate(invalid="ignore"):
         recalls = right / np.where(present, by_class, 1.0)
-        figures = {
+        metrics = {
             "accuracy": right.sum(axis=1) / total,
             "balanced_accuracy": recalls.sum(axis=1) / present.sum(axis=1),
         }
@@ -127,9 +132,9 @@ def decision_figures(decisions: Decisions, weights: np.ndarray) -> dict[str, np.
             gaps = _sums(
                 decisions.calibration.bins, drawn * decisions.calibration.gaps, CALIBRATION_BINS
             )
-            figures["expected_calibration_error"] = np.abs(gaps).sum(axis=1) / total
-            figures["brier_score"] = drawn @ decisions.calibration.brier / total
-    return figures
+            metrics["expected_calibration_error"] = np.abs(gaps).sum(axis=1) / total
+            metrics["brier_score"] = drawn @ decisions.calibration.brier / total
+    return metrics
 
 
 def _sums(codes: np.ndarray, values: np.ndarray, n_codes: int) -> np.ndarray:

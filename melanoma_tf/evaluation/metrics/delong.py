@@ -1,4 +1,7 @@
-"""Variance of the area under the ROC curve after DeLong, in O(n log n)."""
+"""Variance of the area under the ROC curve after DeLong, in O(n log n).
+
+Neither SciPy nor scikit-learn has it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def delong(
     Args:
         is_positive: bool `(images,)`.
         scores: one float `(images,)` per model, of the same images.
-        groups: int `(images,)` from 0 on; None lets each image stand on its own.
+        groups: int `(images,)` from 0 on; None: each image is a group.
     """
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     if not n_positive or not n_negative:
@@ -77,14 +80,14 @@ def normal_interval(value: float, variance: float, level: float = 0.95) -> tuple
 
 
 def difference_p_value(difference: float, variance: float) -> float:
-    """Two-sided p-value of "no difference"; without variance, 1 where there is none, else 0."""
+    """Two-sided p-value of "no difference"; without variance, 1 if they are equal, else 0."""
     if variance <= 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / math.sqrt(2 * variance))
 
 
 def _components(is_positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Per positive the share of negatives below it, per negative that of positives above it.
+    """Fraction of negatives below each positive, and of positives above each negative.
 
     Ties count one half.
     """

@@ -1,4 +1,4 @@
-"""How good generated images are, in the space of a network's features."""
+"""Quality of generated images in the feature space of a network."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _mean_off_diagonal(matrix: Floats) -> float:
 def precision_and_recall(
     real: Floats, generated: Floats, *, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Shares of each side within the other's manifold (Kynkaanniemi et al. 2019).
+    """Fraction of each side within the other's manifold (Kynkaanniemi et al. 2019).
 
     A manifold is the union of balls around its points that reach to their third nearest neighbour.
 

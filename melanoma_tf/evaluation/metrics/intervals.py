@@ -1,4 +1,4 @@
-"""Confidence intervals of all figures: DeLong's for areas, the bootstrap's for the rest."""
+"""Confidence intervals of all metrics: DeLong's for areas, the bootstrap's for the rest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import bootstrap, percentile_interval, resamples
 from melanoma_tf.evaluation.metrics.delong import Areas, delong, normal_interval
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task
 from melanoma_tf.evaluation.metrics.scores import set_nested
+from melanoma_tf.evaluation.metrics.task import MetricPath, Task
 
 LEVEL = 0.95
 Blocks = Iterator[np.ndarray]
@@ -24,31 +24,31 @@ def score_intervals(
     *,
     rounds: int,
     seed: int,
-    watch: Callable[[Blocks], Blocks] = iter,
+    progress: Callable[[Blocks], Blocks] = iter,
 ) -> dict[str, Any]:
-    """95 % intervals, nested as the figures are.
+    """95 % intervals, nested as the metrics are.
 
     Args:
         task: the images.
-        weights: float64 `(images,)`, of the images themselves.
-        groups: int `(images,)` from 0 on, what is drawn together.
+        weights: float64 `(images,)`, weight of each image.
+        groups: int `(images,)` from 0 on, group that is drawn together.
         rounds: how many resamples, at least 2.
-        seed: of the resamples.
-        watch: is handed the blocks of resamples and passes them on (a progress bar).
+        seed: seed of the resamples.
+        progress: receives the blocks of resamples and yields them again (a progress bar).
 
     Returns:
-        By figure `{"low", "high", "method", "rounds"}`, `rounds` being the number that define the
-        figure; None where there are fewer than two. An area under the curve has DeLong's interval,
-        cut to [0, 1] (by patient after Obuchowski 1997), and the bootstrap's beside it under
+        By metric `{"low", "high", "method", "rounds"}`, `rounds` being the number that define the
+        metric; None where there are fewer than two. An area under the curve has DeLong's interval,
+        cut to [0, 1] (by patient after Obuchowski 1997), and the bootstrap's under
         `bootstrap`. DeLong's is not defined for one positive or negative, nor for weighted images:
         the bootstrap's stands alone then.
     """
     if rounds < 2:
         raise MelanomaError(f"expected at least 2 bootstrap rounds, found {rounds}")
     base = None if np.all(weights == 1) else weights
-    figures = bootstrap(task, watch(resamples(groups, rounds, seed, base)))
+    metrics = bootstrap(task, progress(resamples(groups, rounds, seed, base)))
     intervals: dict[str, Any] = {}
-    for path, values in figures.items():
+    for path, values in metrics.items():
         interval: dict[str, Any] | None = None
         limits = percentile_interval(values, LEVEL)
         if limits is not None:
@@ -63,7 +63,7 @@ def score_intervals(
     return intervals
 
 
-def class_areas(tasks: list[Task], path: FigurePath, groups: np.ndarray) -> Areas:
+def class_areas(tasks: list[Task], path: MetricPath, groups: np.ndarray) -> Areas:
     """DeLong's areas of one class for one or more tasks over the same images.
 
     Args:

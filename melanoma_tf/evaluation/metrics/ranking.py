@@ -1,7 +1,8 @@
-"""Figures of one class against the rest, for many weightings of the same images at once.
+"""Metrics of one class against the rest, for many weightings of the same images at once.
 
 A resample of a bootstrap is a weighting: how often each image was drawn. The images are sorted
-once; each weighting then costs two cumulative sums, and every figure of the ROC curve falls out.
+once; each weighting then costs two cumulative sums, from which all metrics of the ROC curve follow.
+scikit-learn sorts again for each metric of each weighting, which takes a bootstrap minutes.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def rank_class(is_positive: np.ndarray, is_known: np.ndarray, scores: np.ndarray
 
     Args:
         is_positive: bool `(images,)`, of the class.
-        is_known: bool `(images,)`; the others are left out of this class's figures.
+        is_known: bool `(images,)`; the others are left out of this class's metrics.
         scores: float `(images,)`, larger means more of the class.
     """
     order = np.argsort(-scores, kind="stable")
@@ -75,7 +76,7 @@ def ranking_metrics(
     sensitivities: Sequence[float] = (0.82, 0.89, 0.95),
     min_tpr: float = 0.8,
 ) -> dict[str, np.ndarray]:
-    """Every figure of one class against the rest.
+    """Compute every metric of one class against the rest.
 
     Args:
         ranked: the images, sorted.
@@ -84,7 +85,7 @@ def ranking_metrics(
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
 
     Returns:
-        Float64 `(rounds,)` by name, NaN where a round does not define the figure:
+        Float64 `(rounds,)` by name, NaN where a round does not define the metric:
         `auc` (ties count one half); `average_precision` (the step-wise sum, as scikit-learn and
         the ISIC scorer); `auc_above_sensitivity_80` (the 2018 scorer's: the area under that part
         of the curve, down to sensitivity zero, from 80 % sensitivity on, in [0, 1]);
@@ -92,28 +93,28 @@ def ranking_metrics(
         [0, 1 - min_tpr]); `specificity_at_sensitivity/0.82` and so on (ISIC 2017: of the first
         threshold, from the top, that reaches the sensitivity); and at score > 0.5
         `sensitivity`, `specificity`, `ppv`, `npv`, `dice`. Where the ISIC scorer calls 0 / 0
-        perfect, the figure is undefined here.
+        perfect, the metric is undefined here.
     """
     true_positives = _running(weights, ranked.positives)
     false_positives = _running(weights, ranked.negatives)
     curve = _curve(ranked, true_positives, false_positives)
-    figures = {"auc": curve.area[:, -1].copy(), "average_precision": _average_precision(curve)}
-    figures["auc_above_sensitivity_80"] = _area_from(curve, 0.8, base=0.0)
-    figures["partial_auc_isic2024"] = _area_from(curve, min_tpr, base=min_tpr)
+    metrics = {"auc": curve.area[:, -1].copy(), "average_precision": _average_precision(curve)}
+    metrics["auc_above_sensitivity_80"] = _area_from(curve, 0.8, base=0.0)
+    metrics["partial_auc_isic2024"] = _area_from(curve, min_tpr, base=min_tpr)
     is_defined = ~np.isnan(curve.area[:, -1])
     for sensitivity in sensitivities:
         specificity = 1.0 - _pick(curve.right, _first_step(curve, sensitivity))
         name = f"specificity_at_sensitivity/{sensitivity:g}"
-        figures[name] = np.where(is_defined, specificity, np.nan)
-    figures.update(
-        _threshold_figures(
+        metrics[name] = np.where(is_defined, specificity, np.nan)
+    metrics.update(
+        _threshold_metrics(
             true_positives[:, ranked.positives_called],
             false_positives[:, ranked.negatives_called],
             true_positives[:, -1],
             false_positives[:, -1],
         )
     )
-    return figures
+    return metrics
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,9 @@ def _average_precision(curve: _Curve) -> np.ndarray:
     called = curve.true_positives + curve.false_positives
     # Where nothing is called, no step has risen either: any precision will do.
     precision = curve.true_positives / np.where(called == 0, 1.0, called)
-    figure = ((curve.top - curve.bottom) * precision).sum(axis=1)
+    metric = ((curve.top - curve.bottom) * precision).sum(axis=1)
     # Defined without negatives (it is 1 then), but one class alone is no classification.
-    return np.where(np.isnan(curve.area[:, -1]), np.nan, figure)
+    return np.where(np.isnan(curve.area[:, -1]), np.nan, metric)
 
 
 def _first_step(curve: _Curve, sensitivity: float) -> np.ndarray:
@@ -199,7 +200,7 @@ def _area_from(curve: _Curve, sensitivity: float, *, base: float) -> np.ndarray:
     return above + (sensitivity - base) * (1.0 - crossing)
 
 
-def _threshold_figures(
+def _threshold_metrics(
     true_positives: np.ndarray,
     false_positives: np.ndarray,
     positives: np.ndarray,
@@ -207,7 +208,7 @@ def _threshold_figures(
 ) -> dict[str, np.ndarray]:
     true_negatives = negatives - false_positives
     called = true_positives + false_positives
-    # A class without examples would have a predictive value of 0 or 1 whatever the scores.
+    # A class without examples would have a predictive value of 0 or 1 for any scores.
     both = np.where((positives > 0) & (negatives > 0), 1.0, np.nan)
     with np.errstate(invalid="ignore"):
         return {

@@ -1,4 +1,4 @@
-"""The figures of a classifier as a dictionary that JSON can carry."""
+"""The metrics of a classifier as a dictionary that JSON can carry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from melanoma_tf.evaluation.metrics.decisions import confusion, look_like_probabilities
-from melanoma_tf.evaluation.metrics.figures import FigurePath, Task, all_metrics, prepare
+from melanoma_tf.evaluation.metrics.task import MetricPath, Task, all_metrics, prepare
 
 # Present in every dictionary; what a task lacks is None, with the reason under `undefined`.
 _OF_DECISIONS = ("accuracy", "balanced_accuracy")
@@ -42,7 +42,7 @@ def classification_scores(
 
 
 def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
-    """Every figure of a task.
+    """Compute every metric of a task.
 
     Args:
         task: the images.
@@ -52,11 +52,11 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
         `n` (images of which something is known), `n_class_known` (in one of the classes for
         certain), `classes`, `n_per_class`, `min_tpr`, `are_probabilities`; `confusion_matrix` (rows
         true, columns decided) and `undecided` (by true class: ties for the largest score, which
-        stand in no column and are wrong); each figure of `all_metrics`, nested by class:
-        `auc.melanoma`; and `undefined`: the figures that the examples do not define, as
+        are in no column and wrong); each metric of `all_metrics`, nested by class:
+        `auc.melanoma`; and `undefined`: the metrics that the examples do not define, as
         `auc.melanoma`, with the reason; their value is None, never 0 or 1.
     """
-    figures = {path: float(values[0]) for path, values in all_metrics(task, weights[None]).items()}
+    metrics = {path: float(values[0]) for path, values in all_metrics(task, weights[None]).items()}
     known = (task.membership >= 0).any(axis=1) & (weights > 0)
     n_class_known = int(((task.membership == 1).any(axis=1) & (weights > 0)).sum())
     members = (task.membership == 1).T @ weights
@@ -72,8 +72,8 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
         "undefined": {},
     }
     for name in ("mean_auc_isic2017", *_OF_DECISIONS, *_OF_PROBABILITIES):
-        figures.setdefault((name,), float("nan"))
-    for path, value in figures.items():
+        metrics.setdefault((name,), float("nan"))
+    for path, value in metrics.items():
         defined = not np.isnan(value)
         set_nested(result, path, value if defined else None)
         if not defined:
@@ -87,7 +87,7 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
     return result
 
 
-def set_nested(tree: dict[str, Any], path: FigurePath, value: object) -> None:
+def set_nested(tree: dict[str, Any], path: MetricPath, value: object) -> None:
     """Set `tree[path[0]][path[1]]...`, making the dictionaries on the way."""
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
@@ -99,7 +99,7 @@ def _number(value: float) -> int | float:
     return int(value) if value == int(value) else value
 
 
-def _reason(task: Task, weights: np.ndarray, path: FigurePath) -> str:
+def _reason(task: Task, weights: np.ndarray, path: MetricPath) -> str:
     if path[0] == "mean_auc":
         return "no class has both examples and counter-examples"
     if path[0] == "mean_auc_isic2017":

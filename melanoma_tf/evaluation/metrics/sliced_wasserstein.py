@@ -1,4 +1,4 @@
-"""How far generated images are from real ones: the sliced Wasserstein distance of their patches.
+"""Sliced Wasserstein distance between the patches of generated and of real images.
 
 Karras et al. 2018, Section 5: patches of 7x7 pixels at every level of a Laplacian pyramid, from the
 images' size down to 16 px. It needs no trained network, and so no weights of other images. Other
@@ -84,7 +84,7 @@ def wasserstein(first: Floats, second: Floats) -> float:
 
 
 def _quantiles(ordered: Floats, count: int) -> Floats:
-    """Values of the empirical distribution in the middle of `count` equal shares."""
+    """Values of the empirical distribution in the middle of `count` equal parts."""
     places = ((np.arange(count) + 0.5) / count * len(ordered)).astype(int)
     return ordered[places]
 

@@ -1,4 +1,4 @@
-"""The figures of a report, each with what it shows in words; TensorBoard shows the same ones."""
+"""Charts of a report, each with a description in words; TensorBoard shows the same ones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
 
-from melanoma_tf.evaluation.curves import reliability, roc_curve
+from melanoma_tf.evaluation.metrics.decisions import decided_classes
+from melanoma_tf.evaluation.reliability import reliability
 from melanoma_tf.evaluation.report import figures
 from melanoma_tf.evaluation.report.content import ReportContent, TrainedRun
 from melanoma_tf.evaluation.score_text import nested, shown
@@ -19,17 +21,17 @@ _TITLES = {
     "cohen_kappa": "Cohen's kappa",
     "matthews_correlation": "Matthews correlation",
 }
-_NOT_DRAWN = ("images_per_second",)  # it differs from run to run, and tells nothing of the scores
+_NOT_DRAWN = ("images_per_second",)  # it differs from run to run, and says nothing about the scores
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure.
+    """A chart.
 
     Attributes:
         name: unique in the report, as `roc/melanoma`; the first part is its section.
-        figure: drawn.
-        alternative: what it shows, in words.
+        figure: the picture.
+        alternative: description of the picture in words.
         wide: whether it needs more room than others.
     """
 
@@ -40,7 +42,7 @@ class Chart:
 
 
 def charts(content: ReportContent) -> Iterator[Chart]:
-    """All figures of a report, in its order; what the data do not define is left out."""
+    """Draw all charts of a report, in its order; undefined ones are left out."""
     yield from _class_sizes(content)
     for run in content.runs:
         yield from _training_curves(run, several=len(content.runs) > 1)
@@ -106,11 +108,12 @@ def _roc(content: ReportContent) -> Iterator[Chart]:
             content.scores["auc"][name], nested(content.scores.get("interval"), ("auc", name))
         )
         points = content.scores["operating_points"]["chosen_on_this_set"][name]
-        share = f"{int(is_positive.sum()):,} of {len(is_positive):,} images"
+        counts = f"{int(is_positive.sum()):,} of {len(is_positive):,} images"
+        false_positives, sensitivity, _ = roc_curve(is_positive, scores, drop_intermediate=False)
         yield Chart(
             f"roc/{name}",
-            figures.roc(name, roc_curve(is_positive, scores), area, points, share),
-            f"ROC curve of {figures.spoken(name)} against the rest ({share}): AUC {area}.",
+            figures.roc(name, (false_positives, sensitivity), area, points, counts),
+            f"ROC curve of {figures.spoken(name)} against the rest ({counts}): AUC {area}.",
         )
 
 
@@ -125,7 +128,7 @@ def _decisions(content: ReportContent) -> Iterator[Chart]:
     yield Chart(
         "confusion_matrix",
         figures.confusion_matrix(matrix, undecided, names),
-        f"Confusion matrix: {right:g} of {total:g} images decided rightly; the table has the "
+        f"Confusion matrix: {right:g} of {total:g} images decided correctly; the table has the "
         "counts.",
         wide=len(names) > 4,
     )
@@ -137,24 +140,22 @@ def _calibration(content: ReportContent) -> Iterator[Chart]:
     predictions = content.predictions
     assert predictions.labels is not None
     largest = predictions.scores.max(axis=1)
-    # A tie for the largest score is no decision, and wrong.
-    is_tied = (predictions.scores == largest[:, None]).sum(axis=1) > 1
-    right = (predictions.scores.argmax(axis=1) == predictions.labels) & ~is_tied
+    right = decided_classes(predictions.scores) == predictions.labels
     yield Chart(
         "calibration/decided",
         figures.reliability_diagram(
-            reliability(largest, right), "the decided class", "right decisions"
+            reliability(largest, right), "the decided class", "correct decisions"
         ),
-        "Reliability diagram: probability of the decided class against the share of right "
-        f"decisions; on average {largest.mean():.2f} predicted, {right.mean():.2f} right.",
+        "Reliability diagram: probability of the decided class against the fraction of correct "
+        f"decisions; on average {largest.mean():.2f} predicted, {right.mean():.2f} correct.",
     )
     if FOCUS in scored_classes(content):
         is_positive, scores = one_against_rest(content, FOCUS)
         yield Chart(
             f"calibration/{FOCUS}",
             figures.reliability_diagram(
-                reliability(scores, is_positive), FOCUS, f"share of {FOCUS}"
+                reliability(scores, is_positive), FOCUS, f"fraction of {FOCUS}"
             ),
-            f"Reliability diagram of {FOCUS}: its probability against its share; on average "
+            f"Reliability diagram of {FOCUS}: its probability against its frequency; on average "
             f"{scores.mean():.2f} predicted, {is_positive.mean():.2f} observed.",
         )

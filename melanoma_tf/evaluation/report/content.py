@@ -1,4 +1,4 @@
-"""What a report is about: the run, the data, the scores, and what the reader must know of them."""
+"""Content of a report: run, data, scores, and remarks that the reader needs."""
 
 from __future__ import annotations
 
@@ -39,10 +39,14 @@ class TrainedRun:
                 range(len(values)),
                 key=lambda epoch: -math.inf if math.isnan(values[epoch]) else values[epoch],
             )
-        return max(map(len, self.history.values()), default=0) or None
+        return self.epochs() or None
+
+    def epochs(self) -> int:
+        """Number of epochs in the history."""
+        return max(map(len, self.history.values()), default=0)
 
     def has_validation(self) -> bool:
-        """Whether epochs were judged on images that were not trained on."""
+        """Tell if there were validation images."""
         return any(name.startswith("val_") for name in self.history)
 
 
@@ -151,35 +155,53 @@ class ReportContent:
         return " + ".join(run.name for run in self.runs)
 
 
+def flat_settings(
+    settings: Mapping[str, Any], left_out: Sequence[str] = (), prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Settings by dotted name, `batches.balance`.
+
+    Args:
+        settings: of which each may hold others.
+        left_out: names at the top that are passed over.
+        prefix: before each name.
+    """
+    for key, value in settings.items():
+        if key in left_out:
+            continue
+        if isinstance(value, Mapping):
+            yield from flat_settings(value, prefix=f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
 def notices(content: ReportContent) -> Iterator[str]:
-    """What a reader must know before believing a figure."""
+    """Yield warnings that a reader of the scores needs."""
     if content.split == "train":
         yield (
-            "These are images that the network was trained on: the figures say nothing about "
-            "other images."
+            "The network was trained on these images: the scores say nothing about other images."
         )
     if content.split == "validation":
         yield (
-            "The epoch was chosen on this validation split: the figures flatter the network. "
+            "The epoch was chosen on this validation split: the scores are optimistic. "
             "Evaluate the test split once everything is chosen."
         )
     yield from _of_classes(content)
     if not all(run.has_validation() for run in content.runs):
         yield (
-            "There was no validation split (or its history is gone): nothing tells whether the "
-            "last epoch, which was kept, is the best."
+            "There was no validation split (or its history is gone): the last "
+            "epoch was kept, and may not be the best."
         )
     for run in content.runs:
         folds = run.config.get("cross_validation", {})
         if folds.get("folds"):
             yield (
                 f"{run.name} holds out fold {folds['fold']} of {folds['folds']}: training and "
-                "validation images are divided otherwise than the splits of the records."
+                "validation images are not those of the splits of the records."
             )
     groups = content.predictions.groups
     if groups is None or not any(groups):
         yield (
-            "No patient is known of any image. Intervals take the images as independent; where "
+            "The patients are unknown. Intervals treat the images as independent; where "
             "patients have several, the true intervals are wider."
         )
     elif not all(groups):
@@ -195,7 +217,7 @@ def _of_classes(content: ReportContent) -> Iterator[str]:
     absent = [name for name in names if not content.scores["n_per_class"][name]]
     if absent:
         yield (
-            f"The {content.split} split has no example of {_spoken(absent)}: its figures are "
+            f"The {content.split} split has no example of {_spoken(absent)}: its metrics are "
             "undefined, and means are over the other classes."
         )
     if content.stages:

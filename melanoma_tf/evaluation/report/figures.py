@@ -1,4 +1,4 @@
-"""Figures of the report: one idea each, in colours that everybody can tell apart, also in grey.
+"""Figures of the report, in colours that stay distinct under colour blindness and in grey.
 
 Matplotlib's objects are used directly: no figure is registered anywhere, and the same numbers give
 the same bytes.
@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from melanoma_tf.evaluation.curves import ReliabilityBin, RocCurve
+from melanoma_tf.evaluation.reliability import ReliabilityBin
 
 # Okabe and Ito's palette, which keeps its differences under every common colour blindness.
 _BLUE, _SKY, _ORANGE, _VERMILION, _INK = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#222222"
@@ -132,7 +132,7 @@ def training_curve(
     Args:
         title: the metric's name.
         training: a value per epoch.
-        validation: the same, None where there is none.
+        validation: the same, or None.
         best_epoch: the epoch whose weights were kept, from 1 on.
     """
     figure, axes = _panel()
@@ -150,20 +150,24 @@ def training_curve(
 
 @_styled
 def roc(
-    name: str, curve: RocCurve, area: str, points: Mapping[str, Mapping[str, float]], share: str
+    name: str,
+    curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    area: str,
+    points: Mapping[str, Mapping[str, float]],
+    counts: str,
 ) -> Figure:
     """The ROC curve of one class against the rest, with operating points on it.
 
     Args:
         name: of the class.
-        curve: see `RocCurve`.
+        curve: false positive rates and sensitivities, each `(points,)` and rising.
         area: under it, in words.
         points: by the sensitivity that they were to reach, their `sensitivity` and `specificity`.
-        share: how many images of the class there are among how many.
+        counts: number of images of the class and of all images, in words.
     """
     figure, axes = _panel(height=4.5)
     axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
-    axes.plot(curve.false_positive_rate, curve.sensitivity, color=_BLUE, linewidth=2)
+    axes.plot(*curve, color=_BLUE, linewidth=2)
     for (wanted, point), marker in zip(points.items(), _MARKERS):
         axes.plot(
             1 - point["specificity"], point["sensitivity"], marker,
@@ -175,7 +179,7 @@ def roc(
     axes.set_ylim(0, 1)
     axes.set_xlabel("1 - specificity")
     axes.set_ylabel("sensitivity")
-    axes.set_title(f"{spoken(name)} ({share})\nAUC {area}", loc="left", pad=10)
+    axes.set_title(f"{spoken(name)} ({counts})\nAUC {area}", loc="left", pad=10)
     axes.legend(loc="lower right", fontsize=8.5)
     return figure
 
@@ -184,7 +188,7 @@ def roc(
 def confusion_matrix(
     matrix: Sequence[Sequence[float]], undecided: Sequence[float], class_names: Sequence[str]
 ) -> Figure:
-    """Decisions by true class (Bisla et al. 2019, Figure 9): counts, shaded by their share.
+    """Decisions by true class (Bisla et al. 2019, Figure 9): counts, shaded by row.
 
     Args:
         matrix: rows true, columns decided.
@@ -197,14 +201,14 @@ def confusion_matrix(
     if ties.any():
         counts, columns = np.column_stack([counts, ties]), [*columns, "tie"]
     totals = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.where(totals > 0, totals, 1)
+    fractions = counts / np.where(totals > 0, totals, 1)
     side = 2.4 + 0.72 * len(class_names)
     figure, axes = _panel(side + 0.7, side)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        share = f"\n{shares[row, column]:.0%}" if totals[row, 0] else ""
-        ink = "white" if shares[row, column] > 0.55 else _INK
-        axes.text(column, row, f"{count:g}{share}", ha="center", va="center", color=ink)
+        percent = f"\n{fractions[row, column]:.0%}" if totals[row, 0] else ""
+        ink = "white" if fractions[row, column] > 0.55 else _INK
+        axes.text(column, row, f"{count:g}{percent}", ha="center", va="center", color=ink)
     axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
     axes.set_yticks(range(len(class_names)), [spoken(name) for name in class_names])
     axes.grid(visible=False)

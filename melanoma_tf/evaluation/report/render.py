@@ -1,82 +1,111 @@
-"""The report on a run, one HTML file that needs nothing else."""
+"""The report on a run, one HTML file that needs nothing else.
+
+The templates hold the words and the structure, the other modules of this package the numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import base64
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from melanoma_tf.evaluation.report import html
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from melanoma_tf.evaluation.report import data, scores
 from melanoma_tf.evaluation.report.charts import Chart, charts
-from melanoma_tf.evaluation.report.content import (
-    Mistake,
-    MistakeGroup,
-    ReportContent,
-    TrainedRun,
-    notices,
-)
-from melanoma_tf.evaluation.report.data import data_section
-from melanoma_tf.evaluation.report.figures import spoken
-from melanoma_tf.evaluation.report.scores import Section, embedded, key_figures, score_sections
+from melanoma_tf.evaluation.report.content import ReportContent, flat_settings, notices
+from melanoma_tf.evaluation.report.figures import as_svg, spoken
+from melanoma_tf.evaluation.report.tables import Table
+from melanoma_tf.evaluation.score_text import remarks
 from melanoma_tf.records.schema import ORIGINS
 
-_DEVICE = "Research software. Not a medical device."
-# Of config.json, what the section on the data shows better.
+# Keys of config.json that the section on the data shows.
 _OF_DATA = ("shards", "further_records", "sources")
-# Of metrics.json, what was done rather than what came out.
+# Keys of metrics.json on how the images were evaluated.
 _OF_EVALUATION = (
     "split", "records", "combine", "scores", "tta", "purify", "calibrated", "images_sha256",
     "bootstrap",
 )  # fmt: skip
+_SECTIONS_WITH_CHARTS = ("class_sizes", "training", "roc", "confusion_matrix", "calibration")
 
 
 def render_report(content: ReportContent, drawn: Sequence[Chart] | None = None) -> str:
-    """The report as HTML.
+    """Render the report as HTML.
 
     The same content gives the same bytes: there is no date in it, and no name of a machine.
 
     Args:
         content: see `ReportContent`.
-        drawn: what `report_charts.charts` gives, where that is at hand.
+        drawn: the result of `charts`, if it is there already.
     """
-    figures = list(charts(content)) if drawn is None else drawn
-    head = [
-        html.paragraph(_DEVICE, "device"),
-        html.paragraph(
-            f"Split {content.split}, {content.scores['n']:,} images, classes: "
-            f"{', '.join(map(spoken, content.scores['classes']))}. melanoma_tf {content.version}.",
-            "soft",
-        ),
-        *(html.paragraph(text, "notice") for text in notices(content)),
-    ]
-    sections = [
-        key_figures(content),
-        _class_sizes(content, figures),
-        _training(content, figures),
-        *score_sections(content, figures),
-        _mistakes(content.mistakes, content.mistakes_note),
-        _settings(content),
-        data_section(content.folders),
-    ]
-    foot = html.paragraph(
-        f"melanoma_tf {content.version}. Made from predictions.csv with SHA-256 {content.digest}. "
-        + _DEVICE
-    )
-    return html.page(f"Report on {content.title}", head, sections, foot)
-
-
-def _class_sizes(content: ReportContent, figures: Iterable[Chart]) -> Section:
-    title = ("class-sizes", "Class sizes by stage")
-    if not content.stages:
-        return html.section(
-            *title, html.paragraph("The records that were trained on cannot be read any more.")
+    drawn = list(charts(content)) if drawn is None else drawn
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            content=content,
+            scores=content.scores,
+            notices=list(notices(content)),
+            remarks=list(remarks(dict(content.scores))),
+            charts={
+                section: [chart for chart in drawn if chart.name.split("/")[0] == section]
+                for section in _SECTIONS_WITH_CHARTS
+            },
+            tables={
+                "overall": scores.overall_table(content.scores),
+                "by_class": scores.class_table(content.scores),
+                "stages": _stages(content),
+                "origins": _origins(content),
+                "confusion": scores.confusion_table(content.scores),
+                "calibration": scores.calibration_table(content.scores),
+                "temperature": scores.temperature_table(content.scores),
+                "in_sample": scores.in_sample_table(content.scores, content.split),
+                "transferred": scores.transferred_table(content.scores),
+                "training_settings": _training_settings(content),
+                "evaluation_settings": _evaluation_settings(content),
+            },
         )
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("melanoma_tf.evaluation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(spoken=spoken, thousands=_thousands, svg=_svg, base64=_base64)
+    environment.globals.update(
+        sources_table=data.sources_table,
+        counts_table=data.counts_table,
+        build_table=data.build_table,
+        shards_table=data.shards_table,
+        findings=data.findings,
+    )
+    return environment
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}"
+
+
+def _svg(figure: Figure) -> bytes:
+    return as_svg(figure)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _stages(content: ReportContent) -> Table | None:
+    if not content.stages:
+        return None
     names = content.stages[0].counts
-    columns = [
-        (name, origin)
-        for name in names
-        for origin in ORIGINS
-        if any(stage.counts[name].get(origin, 0) for stage in content.stages)
-    ]
     rows = [
         (
             stage.name,
@@ -85,28 +114,22 @@ def _class_sizes(content: ReportContent, figures: Iterable[Chart]) -> Section:
         )
         for stage in content.stages
     ]
-    last = content.stages[-1].counts
-    origins = [(spoken(name), origin, f"{last[name].get(origin, 0):,}") for name, origin in columns]
-    of_first = [html.paragraph(f"Of {content.runs[0].name}.")] if len(content.runs) > 1 else []
-    return html.section(
-        *title,
-        *of_first,
-        embedded(figures, "class_sizes"),
-        html.table(
-            "Training set, stage by stage",
-            ("stage", *map(spoken, names), "generated"),
-            rows,
-        ),
-        html.details(
-            "By origin",
-            html.table(
-                f"{content.stages[-1].name}, by origin",
-                ("class", "origin", "examples"),
-                origins,
-                text_columns=2,
-            ),
-        ),
-    )
+    header = ("stage", *map(spoken, names), "generated")
+    return Table("Training set, stage by stage", header, rows)
+
+
+def _origins(content: ReportContent) -> Table | None:
+    if not content.stages:
+        return None
+    last = content.stages[-1]
+    rows = [
+        (spoken(name), origin, f"{last.counts[name].get(origin, 0):,}")
+        for name in content.stages[0].counts
+        for origin in ORIGINS
+        if any(stage.counts[name].get(origin, 0) for stage in content.stages)
+    ]
+    header = ("class", "origin", "examples")
+    return Table(f"{last.name}, by origin", header, rows, text_columns=2)
 
 
 def _generated_fraction(counts: Mapping[str, Mapping[str, int]]) -> float:
@@ -114,74 +137,23 @@ def _generated_fraction(counts: Mapping[str, Mapping[str, int]]) -> float:
     return sum(row.get("generated", 0) for row in counts.values()) / total if total else 0.0
 
 
-def _training(content: ReportContent, figures: Iterable[Chart]) -> Section:
-    told = [html.paragraph(f"{run.name}: {_progress(run)}") for run in content.runs]
-    return html.section("training", "Training curves", *told, embedded(figures, "training"))
-
-
-def _progress(run: TrainedRun) -> str:
-    kept = run.kept_epoch()
-    if kept is None:
-        return "no history of its training is there."
-    done = max(map(len, run.history.values()))
-    if run.has_validation():
-        return f"{done} epochs; the weights of epoch {kept} were kept, the best on validation."
-    return f"{done} epochs; there was no validation split, so the last one's weights were kept."
-
-
-def _mistakes(groups: Sequence[MistakeGroup], note: str) -> Section:
-    parts: list[html.Text] = [html.paragraph(note)]
-    for group in groups:
-        parts.append(html.heading(f"{group.title}: {group.total:,}"))
-        if group.shown:
-            parts.append(html.grid([_mistake(each) for each in group.shown], "pairs"))
-    return html.section("errors", "Examples of errors", *parts)
-
-
-def _mistake(mistake: Mistake) -> html.Markup:
-    true, decided = spoken(mistake.true), spoken(mistake.decided)
-    images = [html.image(mistake.view, "jpeg", f"{mistake.image_id}, a {true} taken for {decided}")]
-    if mistake.saliency is not None:
-        images.append(
-            html.image(
-                mistake.saliency, "jpeg", "The same image, what the network looked at in colour"
-            )
-        )
-    caption = (
-        f"{mistake.image_id}: {true} ({mistake.probabilities[0]:.2f}) taken for {decided} "
-        f"({mistake.probabilities[1]:.2f})"
-    )
-    return html.figure(*images, caption=caption)
-
-
-def _settings(content: ReportContent) -> Section:
+def _training_settings(content: ReportContent) -> Table:
     runs = content.runs
-    flat = [dict(_flattened(run.config)) for run in runs]
+    flat = [
+        {key: _written(value) for key, value in flat_settings(run.config, _OF_DATA)} for run in runs
+    ]
     keys = list(dict.fromkeys(key for each in flat for key in each))
     rows = [(key, *(each.get(key, "") for each in flat)) for key in keys]
-    columns = ("setting", *(run.name if len(runs) > 1 else "value" for run in runs))
-    parts = [html.table("Training (config.json)", columns, rows, text_columns=len(columns))]
-    told = {name: content.scores[name] for name in _OF_EVALUATION if name in content.scores}
-    if told:
-        parts.append(
-            html.table(
-                "Evaluation (metrics.json)",
-                ("setting", "value"),
-                list(_flattened(told)),
-                text_columns=2,
-            )
-        )
-    return html.section("settings", "Settings", *parts)
+    header = ("setting", *(run.name if len(runs) > 1 else "value" for run in runs))
+    return Table("Training (config.json)", header, rows, text_columns=len(header))
 
 
-def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    for key, value in config.items():
-        if not prefix and key in _OF_DATA:
-            continue
-        if isinstance(value, Mapping):
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, _written(value)
+def _evaluation_settings(content: ReportContent) -> Table | None:
+    settings = {name: content.scores[name] for name in _OF_EVALUATION if name in content.scores}
+    if not settings:
+        return None
+    rows = [(key, _written(value)) for key, value in flat_settings(settings)]
+    return Table("Evaluation (metrics.json)", ("setting", "value"), rows, text_columns=2)
 
 
 def _written(value: Any) -> str:

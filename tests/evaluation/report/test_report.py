@@ -198,7 +198,7 @@ def test_what_is_missing_is_said(content, rendered):
     for expected in (
         "The test split has no example of seborrheic keratosis",
         "There was no training example of seborrheic keratosis",
-        "No patient is known of any image",
+        "The patients are unknown",
         "seborrheic keratosis: no curve",
         "No thresholds chosen on other images were applied",
         "No temperature was applied",
@@ -209,7 +209,7 @@ def test_what_is_missing_is_said(content, rendered):
         split="validation",
         runs=(TrainedRun("first", content.runs[0].config, {"loss": [1.0], "auc": [0.5]}),),
         stages=(),
-        folders=(DataFolder("gone", PLACE, "training", None, "gone is not there any more"),),
+        folders=(DataFolder("gone", PLACE, "training", None, "gone is missing"),),
         mistakes=(),
         mistakes_note="Pictures were left out.",
     )
@@ -217,8 +217,8 @@ def test_what_is_missing_is_said(content, rendered):
     for expected in (
         "The epoch was chosen on this validation split",
         "There was no validation split",
-        "Records of training: gone is not there any more.",
-        "The records that were trained on cannot be read any more",
+        "Records of training: gone is missing.",
+        "The records that were trained on can no longer be read",
         "Pictures were left out.",
     ):
         assert expected in text
@@ -251,7 +251,7 @@ def test_calibration_and_thresholds_from_elsewhere_are_shown(content):
     shown = text.split("Chosen on 69 images of split validation, applied here")[1]
     assert f"nevus 0.95 0.3 {sensitivity:.3f} [" in shown
     assert f"] {specificity:.3f} [" in shown
-    assert "They were chosen otherwise: tta 1, here 8." in text
+    assert "They were chosen under other conditions: tta 1, here 8." in text
     assert "a temperature of 1.25." in text
     assert "Brier score (0 best, 2 worst) 0.500 0.400" in text
     assert "tta 8" in text

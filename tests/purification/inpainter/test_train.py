@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from melanoma_tf import training
 from melanoma_tf.classification.data import ClassifierInputs, central_view
-from melanoma_tf.classification.evaluate import purified_by
 from melanoma_tf.classification.predict_views import purification
+from melanoma_tf.classification.purified_inputs import purified_by
 from melanoma_tf.classification.train import classifier_inputs
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError

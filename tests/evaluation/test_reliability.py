@@ -1,12 +1,10 @@
-"""ROC curves and reliability against scikit-learn, SciPy and the scores."""
+"""Reliability by hand and against the scores."""
 
 import numpy as np
 import pytest
-import sklearn.metrics
 
-from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.curves import reliability, roc_curve
 from melanoma_tf.evaluation.metrics import classification_scores
+from melanoma_tf.evaluation.reliability import reliability
 
 
 @pytest.fixture(params=[0, 1, 2], ids=lambda seed: f"seed {seed}")
@@ -16,14 +14,6 @@ def scored(request):
     labels = generator.integers(0, 3, 100)
     scores = np.round(generator.dirichlet(np.ones(3), 100) + 0.4 * np.eye(3)[labels], 1)
     return labels, scores / scores.sum(axis=1, keepdims=True)
-
-
-def test_a_curve_is_scikit_learn_s(scored):
-    labels, scores = scored
-    found = roc_curve(labels == 0, scores[:, 0])
-    right, up, _ = sklearn.metrics.roc_curve(labels == 0, scores[:, 0], drop_intermediate=False)
-    np.testing.assert_allclose(found.false_positive_rate, right)
-    np.testing.assert_allclose(found.sensitivity, up)
 
 
 def test_bins_by_hand():
@@ -42,9 +32,3 @@ def test_the_bins_give_the_expected_calibration_error_of_the_scores(scored):
     error = sum(each.count * abs(each.frequency - each.probability) for each in bins) / len(labels)
     told = classification_scores(labels, scores, ("a", "b", "c"))["expected_calibration_error"]
     assert error == pytest.approx(told)
-
-
-def test_one_kind_alone_has_no_curve():
-    for is_positive in (np.ones(3, bool), np.zeros(3, bool)):
-        with pytest.raises(MelanomaError, match="one kind alone"):
-            roc_curve(is_positive, np.arange(3.0))

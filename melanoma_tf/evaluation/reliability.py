@@ -1,4 +1,7 @@
-"""What the report draws, as numbers: ROC curves and reliability."""
+"""Reliability of probabilities, by bin.
+
+scikit-learn's `calibration_curve` returns no counts, which the intervals need.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.decisions import CALIBRATION_BINS
 from melanoma_tf.evaluation.metrics.intervals import LEVEL
-
-
-@dataclass(frozen=True)
-class RocCurve:
-    """A curve from (0, 0) to (1, 1), a point per distinct score.
-
-    Attributes:
-        false_positive_rate: float64 `(points,)`, rising.
-        sensitivity: float64 `(points,)`, rising.
-    """
-
-    false_positive_rate: np.ndarray
-    sensitivity: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,26 +32,6 @@ class ReliabilityBin:
     probability: float
     frequency: float
     interval: tuple[float, float]
-
-
-def roc_curve(is_positive: np.ndarray, scores: np.ndarray) -> RocCurve:
-    """The ROC curve of one class against the rest.
-
-    Args:
-        is_positive: bool `(images,)`.
-        scores: float `(images,)`, larger means more of the class.
-
-    Raises:
-        MelanomaError: there are no positives, or no negatives.
-    """
-    if is_positive.all() or not is_positive.any():
-        raise MelanomaError("expected examples of the class and of others; found one kind alone")
-    order = np.argsort(-scores, kind="stable")
-    falling, positive = scores[order], is_positive[order]
-    is_last = np.append(falling[1:] != falling[:-1], True)
-    up = np.append(0, np.cumsum(positive)[is_last]) / positive.sum()
-    right = np.append(0, np.cumsum(~positive)[is_last]) / (~positive).sum()
-    return RocCurve(right, up)
 
 
 def reliability(

@@ -1,4 +1,4 @@
-"""All figures of a classifier for many weightings of the same images at once."""
+"""All metrics of a classifier for many weightings of the same images at once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.metrics.decisions import Decisions, decide, decision_figures
+from melanoma_tf.evaluation.metrics.decisions import Decisions, decide, decision_metrics
 from melanoma_tf.evaluation.metrics.ranking import RankedClass, rank_class, ranking_metrics
 
-FigurePath = tuple[str, ...]
+MetricPath = tuple[str, ...]
 ISIC2017_PAIR = ("melanoma", "seborrheic_keratosis")
 
 
@@ -55,7 +55,7 @@ def prepare(
         class_names: in the order of the columns.
         membership: int8 `(images, classes)`, 1 of the class, 0 not, -1 unknown, where more is
             known than the labels say (not a melanoma, but which of the others?).
-        decide_classes: false leaves out the figures of one class out of all.
+        decide_classes: false leaves out the metrics of one class out of all.
         min_tpr: in [0, 1).
 
     Raises:
@@ -91,8 +91,8 @@ def prepare(
     )
 
 
-def all_metrics(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]:
-    """Every figure of every weighting.
+def all_metrics(task: Task, weights: np.ndarray) -> dict[MetricPath, np.ndarray]:
+    """Compute every metric of every weighting.
 
     Args:
         task: the images.
@@ -103,19 +103,19 @@ def all_metrics(task: Task, weights: np.ndarray) -> dict[FigurePath, np.ndarray]
         over the classes that are defined, `mean_auc_isic2017` over melanoma and seborrheic
         keratosis, both of which must be.
     """
-    figures: dict[FigurePath, np.ndarray] = {}
+    metrics: dict[MetricPath, np.ndarray] = {}
     for name, ranked in zip(task.class_names, task.ranked):
-        for figure, values in ranking_metrics(ranked, weights, min_tpr=task.min_tpr).items():
-            first, _, rest = figure.partition("/")
-            figures[(first, name, rest) if rest else (first, name)] = values
-    areas = np.stack([figures["auc", name] for name in task.class_names])
+        for metric, values in ranking_metrics(ranked, weights, min_tpr=task.min_tpr).items():
+            first, _, rest = metric.partition("/")
+            metrics[(first, name, rest) if rest else (first, name)] = values
+    areas = np.stack([metrics["auc", name] for name in task.class_names])
     defined = ~np.isnan(areas)
     with np.errstate(invalid="ignore"):
-        figures["mean_auc",] = np.where(defined, areas, 0.0).sum(axis=0) / defined.sum(axis=0)
+        metrics["mean_auc",] = np.where(defined, areas, 0.0).sum(axis=0) / defined.sum(axis=0)
     if set(ISIC2017_PAIR) <= set(task.class_names):
-        first_area, second_area = (figures["auc", name] for name in ISIC2017_PAIR)
-        figures["mean_auc_isic2017",] = (first_area + second_area) / 2
+        first_area, second_area = (metrics["auc", name] for name in ISIC2017_PAIR)
+        metrics["mean_auc_isic2017",] = (first_area + second_area) / 2
     if task.decisions is not None:
-        decided = decision_figures(task.decisions, weights)
-        figures.update({(name,): values for name, values in decided.items()})
-    return figures
+        decided = decision_metrics(task.decisions, weights)
+        metrics.update({(name,): values for name, values in decided.items()})
+    return metrics
