@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.noise import smooth_noise
 
 _WIDTHS = (3, 4, 4, 3)
@@ -42,20 +43,22 @@ def random_convolution(
     """
     standard, mean, deviation = _standardised(image)
 
-    def version(seed: tf.Tensor) -> tf.Tensor:
-        changed, _, _ = _standardised(_random_network(standard, seed))
+    def version(index: int) -> tf.Tensor:
+        own_seed = Stream("random_convolution.version")(seed, index)
+        changed, _, _ = _standardised(_random_network(standard, own_seed))
         changed = tf.clip_by_value(changed, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
-        share = tf.random.stateless_uniform([], seed + [0, 9])
-        return image + share * (mean + changed * deviation - image)
+        weight = Stream("random_convolution.weight").uniform(own_seed, [])
+        return image + weight * (mean + changed * deviation - image)
 
-    first = version(seed)
+    first = version(0)
 
     def with_another() -> tf.Tensor:
-        field = smooth_noise(image.shape[0], _FIELD_GRID, seed + [0, 10])
-        share = tf.sigmoid(_FIELD_STEEPNESS * field)
-        return share * first + (1.0 - share) * version(seed + [1_000_003, 0])
+        field_seed = Stream("random_convolution.field")(seed)
+        field = smooth_noise(image.shape[0], _FIELD_GRID, field_seed)
+        weight = tf.sigmoid(_FIELD_STEEPNESS * field)
+        return weight * first + (1.0 - weight) * version(1)
 
-    mixed = tf.random.stateless_uniform([], seed + [0, 11]) < _MIXED
+    mixed = Stream("random_convolution.mixed").uniform(seed, []) < _MIXED
     shown = tf.cond(mixed, with_another, lambda: first)
     return tf.clip_by_value(shown, 0.0, 1.0), mask
 
@@ -68,14 +71,17 @@ def _standardised(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 def _random_network(features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Three convolutions with normal weights, each of 3x3 or of single pixels."""
-    drawn = tf.random.stateless_uniform([len(_WIDTHS) - 1], seed)
+    layers = len(_WIDTHS) - 1
+    drawn = Stream("random_convolution.pointwise").uniform(seed, [layers])
+    kernel_seed = Stream("random_convolution.kernel")
+    bias_seed = Stream("random_convolution.bias")
     centre = tf.reshape(tf.one_hot(4, 9), [3, 3, 1, 1])
     features = features[tf.newaxis]
     for index, (inputs, outputs) in enumerate(zip(_WIDTHS, _WIDTHS[1:])):
-        kernel = tf.random.stateless_normal([3, 3, inputs, outputs], seed + [0, 1 + 2 * index])
+        kernel = tf.random.stateless_normal([3, 3, inputs, outputs], kernel_seed(seed, index))
         kernel = tf.where(drawn[index] < _POINTWISE, kernel * centre, kernel / 3.0)
-        bias = tf.random.stateless_normal([outputs], seed + [0, 2 + 2 * index])
+        bias = tf.random.stateless_normal([outputs], bias_seed(seed, index))
         features = tf.nn.conv2d(features, kernel, 1, "SAME") + bias
-        if index < len(_WIDTHS) - 2:
+        if index < layers - 1:
             features = tf.nn.leaky_relu(features, _SLOPE)
     return features[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
 from melanoma_tf.cli import options
 from melanoma_tf.cli.train import train
 
@@ -74,13 +75,13 @@ from melanoma_tf.cli.train import train
 @click.option("--label-smoothing", type=click.FloatRange(0, 0.5), default=0.0, show_default=True)
 @click.option(
     "--augment",
-    type=click.Choice(["none", "mild", "movement", "colour", "full", "skin", "devices"]),
+    type=click.Choice(list(SEGMENTER_PRESETS)),
     default="full",
     show_default=True,
-    help="mild: small moves and colour changes; movement: flips, rotation, scale, elastic warp; "
-    "colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, stickers; "
-    "skin: and red, blotched, freckled skin, pale lesions, gel; "
-    "devices: and colours and textures changed at random, for images of other devices.",
+    help="mild: small rotations, scales and colour changes; geometric: flips, rotation, scale, "
+    "elastic warp; photometric: also light, colour, focus; full: also dark corners, hairs, rulers, "
+    "ink, stickers; skin: also red, blotched, freckled skin, pale lesions, gel; devices: also "
+    "random convolutions, for images of other devices.",
 )
 @options.average_momentum
 @click.option(

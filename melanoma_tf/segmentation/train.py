@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf import training
-from melanoma_tf.augmentation.geometric import GeometricAugmentation
-from melanoma_tf.augmentation.photometric import PhotometricAugmentation
+from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS, preset
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
 from melanoma_tf.records.manifest import Manifest, read_manifest
@@ -32,40 +30,6 @@ KIND = "segmenter"
 THRESHOLD_FILE = "threshold.json"
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
 
-_SKIN = PhotometricAugmentation(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)
-
-# From nothing to all; `mild` is what segmentation networks are commonly trained with.
-AUGMENTATIONS: dict[str, tuple[GeometricAugmentation | None, PhotometricAugmentation | None]] = {
-    "none": (None, None),
-    "mild": (
-        GeometricAugmentation(
-            rotation_degrees=15.0,
-            smallest_scale=0.9,
-            largest_scale=1.1,
-            smallest_lesion=1.0,
-            elastic=0.0,
-        ),
-        PhotometricAugmentation(
-            colour=0.2,
-            illumination=0.0,
-            blur=0.0,
-            dark_corners=0.0,
-            hairs=0.0,
-            ruler=0.0,
-            ink=0.0,
-            sticker=0.0,
-        ),
-    ),
-    "movement": (GeometricAugmentation(), None),
-    "colour": (
-        GeometricAugmentation(),
-        PhotometricAugmentation(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
-    ),
-    "full": (GeometricAugmentation(), PhotometricAugmentation()),
-    "skin": (GeometricAugmentation(), _SKIN),
-    "devices": (GeometricAugmentation(), dataclasses.replace(_SKIN, random_convolution=1.0)),
-}
-
 
 @dataclass(frozen=True)
 class SegmenterSettings:
@@ -80,7 +44,7 @@ class SegmenterSettings:
         learning_rate: of Adam; the highest, where a schedule changes it.
         schedule: `constant` as in the paper, or `cosine`, see `training.schedules.rate_by_name`.
         overlap, label_smoothing: see `segmentation.losses.SegmentationLoss`.
-        augment: one of `AUGMENTATIONS`.
+        augment: a name of `augmentation.settings.SEGMENTER_PRESETS`.
         average_momentum: see `training.TrainingSettings`.
         threshold: a pixel is lesion where its probability exceeds it; 0 takes the one with the
             highest mean Jaccard index on the validation split.
@@ -198,16 +162,12 @@ def segmenter_inputs(settings: SegmenterSettings) -> pipeline.SegmenterInputs:
     Raises:
         MelanomaError: unknown augmentation.
     """
-    if settings.augment not in AUGMENTATIONS:
-        raise MelanomaError(
-            f"expected an augmentation out of {', '.join(AUGMENTATIONS)}; found {settings.augment}"
-        )
-    movement, appearance = AUGMENTATIONS[settings.augment]
+    augmentation = preset(SEGMENTER_PRESETS, settings.augment)
     return pipeline.SegmenterInputs(
         image_size_px=settings.image_size_px,
         batch_size=settings.batch_size,
-        movement=movement,
-        appearance=appearance,
+        geometric=augmentation.geometric,
+        photometric=augmentation.photometric,
         seed=settings.seed,
     )
 

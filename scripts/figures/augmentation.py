@@ -17,9 +17,11 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from melanoma_tf.augmentation.classifier_images import PRESETS, draw, view
+from melanoma_tf.augmentation.classifier_augmentation import draw, view
 from melanoma_tf.augmentation.mixing import mix
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
 from melanoma_tf.core.files import write_atomically
+from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
 
 CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
@@ -29,17 +31,18 @@ VIEWS = 5
 def row(image: np.ndarray, size_px: int, seed: int) -> list[np.ndarray]:
     """The middle of an image, and views of the preset `strong`."""
     names = ["none"] + ["strong"] * VIEWS
-    return [
-        view(image, draw(PRESETS[name], tf.constant([seed, 16 * n], tf.int64)), PRESETS[name],
-             size_px).numpy()
-        for n, name in enumerate(names)
-    ]  # fmt: skip
+    views = []
+    for number, name in enumerate(names):
+        preset = CLASSIFIER_PRESETS[name]
+        draws = draw(preset, example_seed(seed, tf.constant(number, tf.int64)))
+        views.append(view(image, draws, preset, size_px).numpy())
+    return views
 
 
 def mixed(images: np.ndarray, seed: int) -> list[np.ndarray]:
     """As many mixup and cutmix pictures as there are images."""
     labels = np.arange(len(images))
-    seeds = tf.constant([seed, 8], tf.int64)
+    seeds = tf.constant([seed, 0], tf.int64)
     return list(mix(images, labels, len(images), mixup=1.0, cutmix=1.0, seed=seeds)[0].numpy())
 
 
