@@ -13,13 +13,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from melanoma_tf.augmentation.classifier_augmentation import draw, view
 from melanoma_tf.augmentation.mixing import mix
 from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
+from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
@@ -59,12 +59,8 @@ def main() -> None:
     rows = [row(one, options.size_px, options.seed + k) for k, one in enumerate(phantoms)]
     plain = np.stack([pictures[0] for pictures in rows])
     rows.append(mixed(np.concatenate([plain, plain[:, :, ::-1]]), options.seed))
-    gap = np.full((options.size_px, 4, 3), 255, np.uint8)
-    lines = [np.hstack([part for one in line for part in (one, gap)][:-1]) for line in rows]
-    between = np.full((4, lines[0].shape[1], 3), 255, np.uint8)
-    sheet = np.vstack([part for line in lines for part in (line, between)][:-1])
-    _, encoded = cv2.imencode(".png", sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    write_atomically(options.output, encoded.tobytes())
+    sheet = sheets.stack([sheets.side_by_side(line, 4) for line in rows], 4)
+    write_atomically(options.output, sheets.encode_png(sheet, compression=9))
 
 
 if __name__ == "__main__":
