@@ -91,12 +91,12 @@ def beta(alpha: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def outside_square(size_px: int, centre: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    """Which pixels of a picture lie outside a square in it, which may reach beyond the picture.
+    """Return which pixels of an image lie outside a square that may reach beyond the image.
 
     Args:
-        size_px: side of the picture.
+        size_px: side of the image.
         centre: rows and columns, float32 `(..., 2)` in [0, 1].
-        side: of the square, as a fraction of the picture's, float32 `(...)`.
+        side: of the square, as a fraction of the image's side, float32 `(...)`.
 
     Returns:
         bool `(..., size_px, size_px, 1)`.

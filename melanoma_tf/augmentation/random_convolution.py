@@ -1,9 +1,10 @@
-"""Showing one image as no camera would: its colours and textures through a random small network.
+"""Random convolution: new colours and textures of an image by a small random network.
 
-What lies where stays, and what it looks like changes, so that a network cannot learn the looks of
-the devices that it was trained on. After Ouyang et al. 2022, "Causality-inspired single-source
-domain generalization for medical image segmentation": their global intensity non-linear
-augmentation, and their mixing of two such versions by a smooth random field.
+Structures keep their places and change their appearance, so that a network cannot rely on the
+appearance of the devices that it was trained on. After Ouyang et al. 2022,
+"Causality-inspired single-source domain generalization for medical image segmentation": their
+global intensity non-linear augmentation, and their mixing of two such versions by a smooth random
+field.
 
 Graph ops for training; every draw is a pure function of a seed.
 """
@@ -16,22 +17,22 @@ from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.noise import smooth_noise
 
 _WIDTHS = (3, 4, 4, 3)
-_POINTWISE = 0.6  # Share of the layers that see one pixel at a time.
+_POINTWISE = 0.6  # Fraction of the layers that see one pixel at a time.
 _SLOPE = 0.2
 _MOST_DEVIATIONS = 4.0
 _FLATTEST = 1e-3  # Added to deviations, which may be 0.
 _FIELD_GRID = 4
 _FIELD_STEEPNESS = 3.0
-_MIXED = 0.5  # Share of the images made of two versions.
+_MIXED = 0.5  # Fraction of the images made of two versions.
 
 
 def random_convolution(
     image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Average an image with what a random network makes of it, or with two, each in its places.
+    """Average an image with the output of a random network, or with two outputs, mixed by place.
 
-    The network's output has the mean and the deviation of the image, colour by colour; the share
-    that it gets is drawn between none and all.
+    The output has the mean and the deviation of the image, colour by colour; its weight is drawn
+    between 0 and 1.
 
     Args:
         image: float32 `(size, size, 3)` RGB in [0, 1].

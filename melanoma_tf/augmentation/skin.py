@@ -1,8 +1,8 @@
-"""Varying the skin around a lesion, and how much the lesion stands out from it.
+"""Augmentation of the skin around a lesion, and of the contrast between both.
 
-Blood and melanin are laid over an image as light meets them: they absorb (Beer and Lambert), so
-that optical densities add. Graph ops for training; every draw is a pure function of a seed. All
-take and return float32 `(size, size, 3)` RGB in [0, 1] and leave the mask as it is.
+Blood and melanin are laid over an image as absorbers (Beer and Lambert): optical densities add.
+Graph ops for training; every draw is a pure function of a seed. All take and return float32
+`(size, size, 3)` RGB in [0, 1] and leave the mask unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DARKEST = 0.02
 
 
 def mottle(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Red or brown blotches of all sizes, thin vessels and freckles over the whole picture.
+    """Add red or brown blotches of all sizes, thin vessels and freckles to the whole image.
 
     They show less within the lesion, whose own pigment hides them.
     """
@@ -39,7 +39,7 @@ def mottle(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tenso
 
 
 def pale(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Take away up to three quarters of the lesion's optical density over its skin."""
+    """Remove up to three quarters of the lesion's optical density over its skin."""
     skin = surrounding_skin(image, mask)
     over = tf.math.log(tf.maximum(image, _DARKEST)) - tf.math.log(tf.maximum(skin, _DARKEST))
     left = Stream("skin.paleness").uniform(seed, [], 0.25, 1.0)
@@ -52,11 +52,11 @@ def _softened(mask: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def surrounding_skin(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """The colours of the skin, smoothed, and continued under the lesion; white without any skin."""
+    """Return the smoothed colours of the skin, continued under the lesion; white without skin."""
     bare = 1.0 - mask
     cells = tf.image.resize(tf.concat([image * bare, bare], -1), [_SKIN_GRID] * 2, method="area")
     total = cells[tf.newaxis]
-    # What a cell lacks, ever wider surroundings give.
+    # Ever wider surroundings fill the cells without skin.
     for width in (3, 5, 9, 15):
         spread = tf.nn.avg_pool2d(total, width, 1, "SAME")
         total += 0.02 * spread
