@@ -1,74 +1,50 @@
-"""Moving an image and its lesion mask together: flips, rotation, scale, shift, elastic warp.
+"""Geometric augmentation of an image and its lesion mask: flips, rotation, scale, shift, warp.
 
-Graph ops for training; every draw is a pure function of a seed. How an image looks is varied by
-`augmentation.photometric`. `augmentation.classifier_images`, for classifiers, draws in its own way
-and moves by the same functions.
+Graph ops for training; every draw is a pure function of a seed. `augmentation.photometric` changes
+colours and textures. `augmentation.classifier_augmentation` has its own distribution of parameters
+and uses the transforms of this module.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import tensorflow as tf
 
+from melanoma_tf.augmentation.settings import GeometricAugmentation
+from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.addons import dense_image_warp
 
 _ELASTIC_GRID = 5
 _BLUR_GRID = 8
-# Below this the picture itself has too few pixels to show a lesion.
+# Below this scale the image has too few pixels to show a lesion.
 _LEAST_SCALE = 0.15
 
 
-@dataclass(frozen=True)
-class GeometricAugmentation:
-    """How far an image may be moved; all draws are uniform, that of the scale in its logarithm.
-
-    Attributes:
-        flips: mirror left-right and top-bottom, each with probability one half.
-        rotation_degrees: up to this angle, either way.
-        smallest_scale: of what the picture shows; below 1 the skin around is continued.
-        largest_scale: likewise.
-        smallest_lesion: the scale may go below `smallest_scale` until the lesion's diameter (the
-            root of its area) has this share of the side; 1 for never. Dermatoscopes differ most
-            in how much skin they show around a lesion.
-        shift: up to this share of the side, along each axis.
-        elastic: standard deviation of a smooth random displacement, as a share of the side.
-    """
-
-    flips: bool = True
-    rotation_degrees: float = 180.0
-    smallest_scale: float = 0.5
-    largest_scale: float = 1.3
-    smallest_lesion: float = 0.1
-    shift: float = 0.1
-    elastic: float = 0.02
-
-
-def move(
+def augment(
     image: tf.Tensor,
     mask: tf.Tensor,
     size_px: int,
-    movement: GeometricAugmentation,
+    settings: GeometricAugmentation,
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """Cut a randomly placed, turned and scaled square out of an image, and warp it.
 
     The whole image, squeezed to a square, fills the result at scale 1. Where the result reaches
-    beyond the image, skin like that along the border is made up. A lesion that touches the border
-    would end there without a visible reason, so images of such lesions are never made smaller.
+    beyond the image, its border's colours and texture are continued. A lesion that touches the
+    border would end there without a visible reason, so such images are never made smaller.
 
     Args:
         image: float32 `(height, width, 3)`.
         mask: float32 `(height, width, 1)`, 0 skin, 1 lesion.
         size_px: side of the result.
-        movement: how far.
+        settings: the ranges.
         seed: int `(2,)`; the same seed moves the same way.
 
     Returns:
         float32 `(size_px, size_px, 4)`: the moved image, and the mask, which stays 0 or 1.
     """
-    transform = _drawn_transform(image, mask, size_px, movement, seed)
+    transform = _drawn_transform(image, mask, size_px, settings, seed)
 
     def sampled(pixels: tf.Tensor, interpolation: str, fill: str) -> tf.Tensor:
         return resample(pixels, transform, size_px, interpolation=interpolation, fill=fill)
@@ -84,8 +60,9 @@ def move(
     pixels = within * sampled(image, "BILINEAR", "NEAREST") + (1.0 - within) * beyond
     lesion = sampled(mask, "NEAREST", "CONSTANT")
     moved = tf.concat([pixels, lesion], -1)
-    if movement.elastic:
-        warped = warp(moved, elastic_flow(size_px, movement.elastic, seed + [0, 1]))
+    if settings.elastic:
+        flow_seed = Stream("geometric.elastic_flow")(seed)
+        warped = warp(moved, elastic_flow(size_px, settings.elastic, flow_seed))
         moved = tf.concat([warped[..., :3], tf.round(warped[..., 3:])], -1)
     return moved
 
@@ -93,7 +70,7 @@ def move(
 def projective_transform(
     *, angle: tf.Tensor, flips: tf.Tensor, step_px: tf.Tensor, centre: tf.Tensor, size_px: int
 ) -> tf.Tensor:
-    """Where each pixel of a square lies in the image that it is cut from.
+    """Return the transform from a square's pixels to those of the image it is cut from.
 
     The image is flipped, then turned, then scaled.
 
@@ -156,8 +133,8 @@ def elastic_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
 
     Args:
         size_px: side of the square.
-        deviation: its standard deviation, as a share of the side.
-        seed: int `(2,)`; the same seed draws the same.
+        deviation: its standard deviation, as a fraction of the side.
+        seed: int `(2,)`, of a random stream; the same seed draws the same.
 
     Returns:
         float32 `(size_px, size_px, 2)`, in pixels along rows and columns.
@@ -195,19 +172,19 @@ def _drawn_transform(
     image: tf.Tensor,
     mask: tf.Tensor,
     size_px: int,
-    movement: GeometricAugmentation,
+    settings: GeometricAugmentation,
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """From the result's pixels to the image's: 8 numbers, as the projective transform takes."""
-    drawn = tf.random.stateless_uniform([6], seed, -1.0, 1.0)
-    angle = drawn[0] * (movement.rotation_degrees * math.pi / 180.0)
-    low, high = tf.unstack(tf.math.log(_scale_range(mask, movement)))
+    drawn = Stream("geometric.transform").uniform(seed, [6], -1.0, 1.0)
+    angle = drawn[0] * (settings.rotation_degrees * math.pi / 180.0)
+    low, high = tf.unstack(tf.math.log(_scale_range(mask, settings)))
     zoom = tf.exp(low + (high - low) * (drawn[1] + 1.0) / 2.0)
     sides = tf.cast(tf.shape(image)[:2], tf.float32)
     # Columns were drawn before rows.
-    flips = tf.reverse(drawn[4:], [0]) < 0.0 if movement.flips else tf.zeros([2], tf.bool)
-    # As a share of the result, however much of the image that is.
-    shift = drawn[2:4] * movement.shift * sides / zoom
+    flips = tf.reverse(drawn[4:], [0]) < 0.0 if settings.flips else tf.zeros([2], tf.bool)
+    # A fraction of the result's side, at every scale.
+    shift = drawn[2:4] * settings.shift * sides / zoom
     return projective_transform(
         angle=angle,
         flips=flips,
@@ -217,13 +194,13 @@ def _drawn_transform(
     )
 
 
-def _scale_range(mask: tf.Tensor, movement: GeometricAugmentation) -> tf.Tensor:
+def _scale_range(mask: tf.Tensor, settings: GeometricAugmentation) -> tf.Tensor:
     """Smallest and largest scale, `(2,)`."""
     diameter = tf.sqrt(tf.maximum(tf.reduce_mean(mask), 1e-4))
-    for_lesion = tf.maximum(movement.smallest_lesion / diameter, _LEAST_SCALE)
-    smallest = tf.minimum(movement.smallest_scale, for_lesion)
+    for_lesion = tf.maximum(settings.smallest_lesion / diameter, _LEAST_SCALE)
+    smallest = tf.minimum(settings.smallest_scale, for_lesion)
     smallest = tf.where(_touches_border(mask), 1.0, smallest)
-    return tf.stack([smallest, tf.maximum(smallest, movement.largest_scale)])
+    return tf.stack([smallest, tf.maximum(smallest, settings.largest_scale)])
 
 
 def _touches_border(mask: tf.Tensor) -> tf.Tensor:

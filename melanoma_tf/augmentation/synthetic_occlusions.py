@@ -1,19 +1,21 @@
-"""Random masks in the shapes of what lies over skin: hairs, ticks, strokes, rings, dots.
+"""Synthetic occlusions with their coverage: hairs, ticks, strokes, rings, dots.
 
 Graph ops; every draw is a pure function of a seed. A coverage is float32 `(size, size, 1)`, the
-share of each pixel that is covered. Lengths are in pixels of the working size
-(`occlusion_settings.WORKING_SIZE_PX`), of which a training image is a cut-out.
+fraction of each pixel that is covered. Lengths are in pixels of the working size
+(`purification.classical.settings.WORKING_SIZE_PX`), of which a training image is a cut-out.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from melanoma_tf.augmentation.overlays import turned
+from melanoma_tf.augmentation.shapes import nearest_tick, paint_over, turned
+from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.morphology import dilate
 
 Coverage = Callable[[int, tf.Tensor], tf.Tensor]
@@ -36,7 +38,7 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
         The image, drawn over, and the holes, float32 `(size, size, 1)`, 0 or 1.
     """
     image, covered = paint_occlusions(image, seed)
-    return image, _detected(covered, seed + [0, 40])
+    return image, _detected(covered, seed)
 
 
 @tf.function  # Its graph takes long to build, and stands in several places of a pipeline.
@@ -48,39 +50,38 @@ def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
         seed: int64 `(2,)`.
 
     Returns:
-        The image, drawn over, and the share of each pixel that is covered, float32
+        The image, drawn over, and the fraction of each pixel that is covered, float32
         `(size, size, 1)` in [0, 1].
     """
     size_px = image.shape[0]
     nothing = tf.zeros([size_px, size_px, 1])
-    present = tf.random.stateless_uniform([len(SHAPES)], seed) < [s.share for s in SHAPES.values()]
+    fractions = [shape.fraction for shape in SHAPES.values()]
+    chances = Stream("occlusions.presence").uniform(seed, [len(SHAPES)])
+    present = chances < fractions
     # Where nothing else is, hairs are.
     present |= ~tf.reduce_any(present) & [index == 0 for index in range(len(SHAPES))]
+    shape_seed = Stream("occlusions.shape")
     covered = nothing
     for index, shape in enumerate(SHAPES.values()):
-        key = seed + [0, 4 * index + 1]
-        coverage = tf.cond(
-            present[index], _drawing(shape.coverage, size_px, key), lambda: tf.identity(nothing)
-        )
-        image = _painted(image, coverage, shape, key + [0, 3])
+        own_seed = shape_seed(seed, index)
+        draw = functools.partial(shape.coverage, size_px, own_seed)
+        coverage = tf.cond(present[index], draw, lambda: tf.identity(nothing))
+        image = _painted(image, coverage, shape, own_seed)
         covered = tf.maximum(covered, coverage)
     return image, covered
 
 
-def _drawing(coverage: Coverage, size_px: int, key: tf.Tensor) -> Callable[[], tf.Tensor]:
-    return lambda: coverage(size_px, key)
-
-
 def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 16 bent, tapered hairs, more or less in one direction."""
-    drawn = tf.random.stateless_uniform([6, _HAIRS], seed)
-    common = tf.random.stateless_uniform([4], seed + [0, 1])
+    drawn = Stream("occlusions.hair_lines").uniform(seed, [6, _HAIRS])
+    common = Stream("occlusions.hair_style").uniform(seed, [4])
     angles = 2.0 * math.pi * common[0] + 3.0 * common[1] * (drawn[0] - 0.5)
     along, across = turned(*_around(size_px, drawn[1:3], 1.6), angles)
     half_length = size_px * (0.1 + 1.2 * drawn[3])
     taper = 1.0 - 0.6 * tf.clip_by_value(0.5 + along / (2.0 * half_length), 0.0, 1.0)
     width = (0.8 + 4.2 * drawn[4] * common[2]) * taper
-    bow = 2.4 / size_px * (tf.random.stateless_uniform([_HAIRS], seed + [0, 2]) - 0.5)
+    bends = Stream("occlusions.hair_bow").uniform(seed, [_HAIRS]) - 0.5
+    bow = 2.4 / size_px * bends
     distance = _from_parabola(along, across, bow)
     within = (tf.abs(along) < half_length) & (drawn[5] < 0.15 + 0.85 * common[3])
     return _covered(distance - 0.5 * width, within)
@@ -88,8 +89,8 @@ def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
 
 def stubble(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 24 short straight pieces in all directions, as of shaven hairs or printed digits."""
-    drawn = tf.random.stateless_uniform([6, _STUBBLE], seed)
-    common = tf.random.stateless_uniform([3, 1], seed + [0, 1])
+    drawn = Stream("occlusions.stubble_pieces").uniform(seed, [6, _STUBBLE])
+    common = Stream("occlusions.stubble_style").uniform(seed, [3, 1])
     # All over, or crowded in one place.
     places = common[:2] + (drawn[:2] - common[:2]) * tf.where(common[2] < 0.5, 1.0, 0.3)
     along, across = turned(*_around(size_px, places, 1.0), 2.0 * math.pi * drawn[2])
@@ -99,7 +100,7 @@ def stubble(size_px: int, seed: tf.Tensor) -> tf.Tensor:
 
 def ticks(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """The ticks of a scale, with or without its line."""
-    drawn = tf.random.stateless_uniform([9], seed)
+    drawn = Stream("occlusions.scale").uniform(seed, [9])
     rows, columns = _around(size_px, drawn[:2, tf.newaxis], 1.0)
     # Mostly along the frame, as scales are.
     tilt = tf.where(
@@ -107,18 +108,17 @@ def ticks(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     )
     along, across = turned(rows, columns, tilt[tf.newaxis])
     spacing = 4.0 + 28.0 * drawn[4] * drawn[4]
-    number = tf.round(along / spacing)
-    length = 5.0 + 10.0 * drawn[5]
-    length *= tf.where(tf.equal(tf.math.floormod(number, 5.0), 0.0), 1.7, 1.0)
+    from_tick, is_long = nearest_tick(along, spacing)
+    length = (5.0 + 10.0 * drawn[5]) * tf.where(is_long, 1.7, 1.0)
     half_width = 0.4 + 0.8 * drawn[6]
-    tick = _covered(tf.abs(along - number * spacing) - half_width, (across > 0) & (across < length))
+    tick = _covered(from_tick - half_width, (across > 0) & (across < length))
     line = _covered(tf.abs(across) - half_width, tf.fill(tf.shape(across), drawn[7] < 0.4))
     return tf.maximum(tick, line)
 
 
 def strokes(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 3 broad bent strokes of a marker."""
-    drawn = tf.random.stateless_uniform([7, _STROKES], seed)
+    drawn = Stream("occlusions.strokes").uniform(seed, [7, _STROKES])
     along, across = turned(*_around(size_px, drawn[:2], 1.2), 2.0 * math.pi * drawn[2])
     distance = _from_parabola(along, across, 4.0 / size_px * (drawn[3] - 0.5))
     within = (tf.abs(along) < 8.0 + 40.0 * drawn[4]) & (drawn[5] < [1.0, 0.6, 0.4])
@@ -127,7 +127,7 @@ def strokes(size_px: int, seed: tf.Tensor) -> tf.Tensor:
 
 def rings(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 5 rims of bubbles."""
-    drawn = tf.random.stateless_uniform([5, _RINGS], seed)
+    drawn = Stream("occlusions.rings").uniform(seed, [5, _RINGS])
     rows, columns = _around(size_px, drawn[:2], 1.2)
     away = tf.sqrt(tf.square(rows) + tf.square(columns * (1.0 + 0.3 * drawn[2])))
     distance = tf.abs(away - (4.0 + 18.0 * drawn[3]))
@@ -136,7 +136,7 @@ def rings(size_px: int, seed: tf.Tensor) -> tf.Tensor:
 
 def dots(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 10 dots, as of ink or of reflections."""
-    drawn = tf.random.stateless_uniform([4, _DOTS], seed)
+    drawn = Stream("occlusions.dots").uniform(seed, [4, _DOTS])
     rows, columns = _around(size_px, drawn[:2], 1.2)
     away = tf.sqrt(tf.square(rows) + tf.square(columns))
     return _covered(away - (1.0 + 6.0 * tf.square(drawn[2])), drawn[3] < 0.6)
@@ -147,13 +147,13 @@ class Shape(NamedTuple):
 
     Attributes:
         coverage: draws it.
-        share: of the images that show it.
+        fraction: of the images that show it.
         darkest, lightest: between which its colour lies, RGB in [0, 1].
-        bright: share of those that are blond to nearly white instead.
+        bright: fraction of those that are blond to nearly white instead.
     """
 
     coverage: Coverage
-    share: float
+    fraction: float
     darkest: tuple[float, float, float]
     lightest: tuple[float, float, float]
     bright: float
@@ -195,25 +195,24 @@ def _covered(beyond_edge: tf.Tensor, within: tf.Tensor) -> tf.Tensor:
 
 
 def _painted(image: tf.Tensor, coverage: tf.Tensor, shape: Shape, seed: tf.Tensor) -> tf.Tensor:
-    drawn = tf.random.stateless_uniform([7], seed)
+    drawn = Stream("occlusions.colour").uniform(seed, [7])
     # Dark to light all channels together, and a little each on its own.
-    share = tf.clip_by_value(drawn[0] + 0.3 * (drawn[1:4] - 0.5), 0.0, 1.0)
-    colour = tf.constant(shape.darkest) + share * (
-        tf.constant(shape.lightest) - tf.constant(shape.darkest)
-    )
+    lightness = tf.clip_by_value(drawn[0] + 0.3 * (drawn[1:4] - 0.5), 0.0, 1.0)
+    darkest, lightest = tf.constant(shape.darkest), tf.constant(shape.lightest)
+    colour = darkest + lightness * (lightest - darkest)
     # From blond to white; blue is what they have least of.
     light = (0.65 + 0.33 * drawn[0]) * (1.0 - drawn[1] * drawn[2] * tf.constant([0.0, 0.15, 0.4]))
     colour = tf.where(drawn[4] < shape.bright, light, colour)
     soft = tf.nn.avg_pool2d(coverage[tf.newaxis], 3, 1, "SAME")[0]
     opacity = (0.5 + 0.48 * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
-    return image + opacity * (colour - image)
+    return paint_over(image, opacity, colour)
 
 
 def _detected(covered: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A detector's mask of what is covered, one pixel wider, in half of the images with gaps."""
-    drawn = tf.random.stateless_uniform([4], seed)
+    drawn = Stream("occlusions.detection").uniform(seed, [4])
     size_px = covered.shape[0]
-    grain = tf.random.stateless_uniform([size_px // _GRAIN_PX + 2] * 2 + [1], seed + [0, 1])
+    grain = Stream("occlusions.missed_places").uniform(seed, [size_px // _GRAIN_PX + 2] * 2 + [1])
     grain = tf.image.resize(grain, [size_px, size_px])
     missed = (grain < 0.3 * drawn[0]) & (drawn[1] < 0.5)
     found = tf.cast((covered > 0.1 + 0.4 * drawn[2]) & ~missed, tf.float32)[tf.newaxis]

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from melanoma_tf.augmentation.classifier_images import Augmentation, preset
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS, ClassifierAugmentation, preset
 from melanoma_tf.classification.expansion_plan import ORIGINS, ExpansionPlan, recipe_named
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
@@ -37,7 +37,7 @@ class BatchSettings:
     plan: str = ""
     balance: str = "none"
     generated_fraction: float | None = None
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: ClassifierAugmentation = field(default_factory=ClassifierAugmentation)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.origins if name not in ORIGINS]
@@ -71,7 +71,7 @@ class BatchSettings:
         """The settings that a run's `config.json` holds."""
         fields = {**values, "origins": tuple(values.get("origins", ()))}
         if "augmentation" in values:
-            fields["augmentation"] = Augmentation(**values["augmentation"])
+            fields["augmentation"] = ClassifierAugmentation(**values["augmentation"])
         return cls(**fields)
 
     @property
@@ -136,12 +136,12 @@ class BatchSettings:
             )
 
 
-def augmentation_of(preset_name: str, **changes: float | None) -> Augmentation:
-    """A preset (see `augmentation.classifier_images.PRESETS`) with some of its values changed.
+def augmentation_of(preset_name: str, **changes: float | None) -> ClassifierAugmentation:
+    """A preset (see `augmentation.settings.CLASSIFIER_PRESETS`) with some of its values changed.
 
     Args:
         preset_name: `none`, `standard` or `strong`.
-        changes: fields of `Augmentation`; None keeps the preset's value.
+        changes: fields of `ClassifierAugmentation`; None keeps the preset's value.
     """
     given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(preset(preset_name), **given)  # type: ignore[arg-type]
+    return dataclasses.replace(preset(CLASSIFIER_PRESETS, preset_name), **given)  # type: ignore[arg-type]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from melanoma_tf.augmentation import classifier_images as augmentation
-from melanoma_tf.augmentation import mixing
+from melanoma_tf.augmentation import classifier_augmentation, mixing
 from melanoma_tf.classification import sampling as drawing
 from melanoma_tf.classification.batches import BatchSettings
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.images import loading
 from melanoma_tf.purification.purify import purify
 from melanoma_tf.records import schema, stream
@@ -22,8 +22,6 @@ _CROP_MARGIN = 8 / 7
 PURIFY = ("none", "test", "train", "both")
 # uint8 RGB image `(height, width, 3)` -> the purified one, and the occlusion mask
 PurifyImage = Callable[[tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
-# Seeds set apart for each example: its own draws come first, those of the batch it begins later.
-_SEEDS_PER_EXAMPLE, _FIRST_SEED_OF_MIXING = 16, 8
 _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 
@@ -34,7 +32,7 @@ class ClassifierInputs:
     Attributes:
         image_size_px: side of the square that the network sees.
         batch_size: images in a batch, over all replicas.
-        batches: which images training sees how often, and how they are varied.
+        batches: which images training sees how often, and how they are augmentation.
         purify: when hairs, rulers, ink and bubbles are taken out: at training (`train`), at
             validation, evaluation and serving (`test`), `both`, `none`.
         purify_method: by what, `classical` or `network`.
@@ -105,27 +103,27 @@ def training_batches(
 
     Returns:
         Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`; where
-        images are mixed, labels are shares of the classes, float32 `(batch, classes)`.
+        images are mixed, soft labels, float32 `(batch, classes)`.
 
     Raises:
         MelanomaError: a folder is unfinished or of another taxonomy, none has training examples,
             or they cannot make such batches (see `BatchSettings.check`).
     """
     records = RecordSet.read(folders)
-    varied = inputs.batches.augmentation
+    augmentation = inputs.batches.augmentation
     examples = training_examples(records, inputs, first_example=first_example)
     batches = examples.batch(inputs.batch_size, drop_remainder=True)
 
     def finished(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        if not varied.mixes:
+        if not augmentation.mixes:
             return batch["image"], batch["label"]
         return mixing.mix(
             batch["image"],
             batch["label"],
             len(records.class_names),
-            mixup=varied.mixup,
-            cutmix=varied.cutmix,
-            seed=_seed(inputs, batch["number"][0]) + [0, _FIRST_SEED_OF_MIXING],
+            mixup=augmentation.mixup,
+            cutmix=augmentation.cutmix,
+            seed=example_seed(inputs.seed, batch["number"][0]),
         )
 
     return stream.ordered(batches.map(finished, num_parallel_calls=tf.data.AUTOTUNE))
@@ -145,7 +143,8 @@ def training_examples(
 
     def example(number: tf.Tensor, serialized: tf.Tensor, view: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "label", "image/key"))
-        draws = augmentation.draw(inputs.batches.augmentation, _seed(inputs, number))
+        seed = example_seed(inputs.seed, number)
+        draws = classifier_augmentation.draw(inputs.batches.augmentation, seed)
         if views is not None:
             flips, places = (tf.gather(tf.constant(column), view) for column in views)
             draws = draws._replace(flips=flips, place=places)
@@ -160,10 +159,6 @@ def training_examples(
         first_example=first_example,
     )
     return examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _seed(inputs: ClassifierInputs, number: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.constant(inputs.seed, tf.int64), number * _SEEDS_PER_EXAMPLE])
 
 
 def evaluation_batches(
@@ -212,13 +207,13 @@ def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
 
 
 def _training_view(
-    encoded: tf.Tensor, inputs: ClassifierInputs, draws: augmentation.Draws
+    encoded: tf.Tensor, inputs: ClassifierInputs, draws: classifier_augmentation.Draws
 ) -> tf.Tensor:
-    size_px, varied = inputs.image_size_px, inputs.batches.augmentation
+    size_px, settings = inputs.image_size_px, inputs.batches.augmentation
     if inputs.purify_training:
-        return augmentation.view(_purified(encoded, inputs), draws, varied, size_px)
-    return augmentation.load_view(
-        encoded, draws, varied, short_side_px=inputs.short_side_px, size_px=size_px
+        return classifier_augmentation.view(_purified(encoded, inputs), draws, settings, size_px)
+    return classifier_augmentation.load_view(
+        encoded, draws, settings, short_side_px=inputs.short_side_px, size_px=size_px
     )
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from melanoma_tf.classification.explain import (
@@ -24,6 +23,7 @@ from melanoma_tf.classification.explain import (
 from melanoma_tf.classification.explain_files import Failure, Result
 from melanoma_tf.classification.explanation_data import encoded_records
 from melanoma_tf.classification.module import PROBABILITIES
+from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.core.outputs import published_folder
@@ -32,7 +32,7 @@ from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 TABLE, SUMMARY, SHEET = "saliency.csv", "summary.json", "sheet.png"
 _REGIONS = ("lesion", "occlusions")
-_CAPTION_PX, _GAP_PX = 20, 6
+_GAP_PX = 6
 _SHEET_COLUMNS = 2
 _ON_A_SHEET = 24
 
@@ -110,13 +110,13 @@ def write_explanations(
             rows.append(_row(each, explainer.class_names))
             if pictures is None or len(rows) <= pictures:
                 strip = _strip(each, rows[-1])
-                write_atomically(_picture_path(folder, each), _png(strip))
+                write_atomically(_picture_path(folder, each), sheets.encode_png(strip))
                 strips += [strip] if len(strips) < _ON_A_SHEET else []
         if not rows:
             first = f": {failures[0].path}: {failures[0].reason}" if failures else ""
             raise MelanomaError(f"expected images to explain; there are none{first}")
         if strips:
-            write_atomically(folder / SHEET, _png(_sheet(strips)))
+            write_atomically(folder / SHEET, sheets.encode_png(_sheet(strips)))
         summary = {"classifier": explainer.name, **(about or {}), **summarise(rows, seed=seed)}
         write_atomically(folder / TABLE, _table(rows, explainer.class_names))
         write_json(folder / SUMMARY, summary)
@@ -182,7 +182,7 @@ def _write_sheets(
     for kind, wrong in shown.items():
         if wrong:
             strips = [_strip(explanations[key], rows[key]) for key in wrong]
-            write_atomically(folder / f"{kind}.png", _png(_sheet(strips)))
+            write_atomically(folder / f"{kind}.png", sheets.encode_png(_sheet(strips)))
     kinds = [kind[:-1] for kind, wrong in shown.items() for _ in wrong]
     table = _table(list(rows.values()), explainer.class_names, ("error", kinds))
     write_atomically(folder / TABLE, table)
@@ -293,42 +293,17 @@ def _picture_path(folder: Path, one: Explanation) -> Path:
 
 def _strip(one: Explanation, row: Row) -> Pixels:
     """Caption, image, heat map and overlay, `(caption + shown, 3 * shown + gaps, 3)`."""
-    tiles = [one.image, one.heat_map, one.overlay]
-    gap = np.full((one.image.shape[0], _GAP_PX, 3), 255, np.uint8)
-    drawn = np.concatenate([tiles[0], gap, tiles[1], gap, tiles[2]], axis=1)
+    drawn = sheets.side_by_side([one.image, one.heat_map, one.overlay], _GAP_PX)
     probability = max(row.probabilities)
     caption = f"{row.image_id}: {row.predicted} {probability:.2f}"
     caption += f", is {row.label}" if row.label else ""
-    return np.concatenate([_caption(caption, drawn.shape[1]), drawn])
-
-
-def _caption(text: str, width: int) -> Pixels:
-    strip = np.full((_CAPTION_PX, width, 3), 255, np.uint8)
-    cv2.putText(
-        strip, text, (1, _CAPTION_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1,
-        cv2.LINE_AA,
-    )  # fmt: skip
-    return strip
+    return sheets.stack([sheets.caption(caption, drawn.shape[1], left_px=1), drawn])
 
 
 def _sheet(strips: Sequence[Pixels]) -> Pixels:
-    """Strips in columns, from the left to the right and then down."""
-    columns = min(_SHEET_COLUMNS, len(strips))
-    blank = np.full_like(strips[0], 255)
-    full = [*strips, *[blank] * (-len(strips) % columns)]
-    return np.concatenate([_side_by_side(row) for row in _chunks(full, columns)])
-
-
-def _chunks(strips: Sequence[Pixels], size: int) -> Iterator[Sequence[Pixels]]:
-    return (strips[start : start + size] for start in range(0, len(strips), size))
-
-
-def _side_by_side(strips: Sequence[Pixels]) -> Pixels:
-    gap = np.full((strips[0].shape[0], 4 * _GAP_PX, 3), 255, np.uint8)
-    parts = [part for strip in strips for part in (gap, strip)]
-    row = np.concatenate(parts[1:], axis=1)
-    return np.pad(row, ((0, 2 * _GAP_PX), (0, 0), (0, 0)), constant_values=255)
-
-
-def _png(pixels: Pixels) -> bytes:
-    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+    """Put strips in columns, from left to right and then down."""
+    rows = [
+        sheets.side_by_side(strips[start : start + _SHEET_COLUMNS], 4 * _GAP_PX)
+        for start in range(0, len(strips), _SHEET_COLUMNS)
+    ]
+    return sheets.stack([sheets.add_margins(row, bottom=2 * _GAP_PX) for row in rows])

@@ -1,6 +1,6 @@
 """What a classifier is trained by, and watched by: losses and metrics from logits.
 
-Labels are class numbers, int `(batch,)` or `(batch, 1)`, or shares of the classes, float
+Labels are class numbers, int `(batch,)` or `(batch, 1)`, or soft labels, float
 `(batch, classes)`, where images were mixed; metrics then count the largest share.
 """
 
@@ -22,8 +22,8 @@ LOSSES = ("cross-entropy", "focal")
 class ClassificationLoss(keras.losses.Loss):
     """Cross-entropy over the classes, focal (Lin et al. 2017) or weighted by class if asked for.
 
-    An image's focal loss is `-sum_c w_c y_c (1 - p_c)^gamma log p_c`, where `y` are the shares of
-    the classes, smoothed; cross-entropy is that with a gamma of 0.
+    An image's focal loss is `-sum_c w_c y_c (1 - p_c)^gamma log p_c`, where `y` are the
+    smoothed soft labels; cross-entropy is that with a gamma of 0.
 
     Args:
         kind: `cross-entropy` or `focal`.
@@ -58,11 +58,11 @@ class ClassificationLoss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Loss per image, float32 `(batch,)`, of labels and logits `(batch, classes)`."""
         logits = tf.cast(y_pred, tf.float32)
-        shares = class_fractions(y_true, logits.shape[-1])
+        targets = soft_labels(y_true, logits.shape[-1])
         smoothing = self.label_smoothing
-        shares = shares * (1.0 - smoothing) + smoothing / logits.shape[-1]
+        targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
         log_probability = tf.nn.log_softmax(logits)
-        terms = -shares * log_probability
+        terms = -targets * log_probability
         if self.kind == "focal":
             # A probability of 1 has a gradient without bound where gamma is under 1.
             missing = tf.maximum(1.0 - tf.exp(log_probability), 1e-7)
@@ -77,10 +77,10 @@ class ClassificationLoss(keras.losses.Loss):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def class_fractions(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Labels, whichever form they have, as float32 `(batch, classes)`."""
+def soft_labels(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Return labels of either form as soft labels, float32 `(batch, classes)`."""
     labels = tf.convert_to_tensor(labels)
-    if _is_soft(labels, num_classes):
+    if is_soft(labels, num_classes):
         return tf.cast(labels, tf.float32)
     return tf.one_hot(tf.cast(tf.reshape(labels, [-1]), tf.int32), num_classes)
 
@@ -231,12 +231,12 @@ def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric
 
 
 def _class_numbers(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Labels, whichever form they have, as int64 `(batch,)`."""
-    if _is_soft(labels, logits.shape[-1]):
+    """Return labels of either form as class numbers, int64 `(batch,)`."""
+    if is_soft(labels, logits.shape[-1]):
         return tf.argmax(labels, -1)
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)
 
 
-def _is_soft(labels: tf.Tensor, num_classes: int) -> bool:
-    """Whether labels are shares of the classes, not class numbers."""
+def is_soft(labels: tf.Tensor, num_classes: int) -> bool:
+    """Return whether labels are soft labels, not class numbers."""
     return labels.shape.rank == 2 and labels.shape[-1] == num_classes

@@ -19,6 +19,7 @@ from melanoma_tf.classification.folds import DIVIDED
 from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
 from melanoma_tf.classification.saliency import visual_backprop
 from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.evaluation.metrics.decisions import decided_classes
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.report.charts import FOCUS
@@ -132,13 +133,10 @@ def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
         saliency = explain(tf.constant(view[np.newaxis], tf.float32))[0][0].numpy()
         scaled = saliency / max(float(np.quantile(saliency, _BRIGHTEST)), 1e-6)
         found[row] = heat_map.overlay(
-            _enlarged(view), tf.constant(cv2.resize(scaled, (_SHOWN_PX, _SHOWN_PX)))
+            sheets.resize_to_square(view, _SHOWN_PX),
+            tf.constant(cv2.resize(scaled, (_SHOWN_PX, _SHOWN_PX))),
         ).numpy()
     return found
-
-
-def _enlarged(view: Images) -> Images:
-    return np.asarray(cv2.resize(view, (_SHOWN_PX, _SHOWN_PX), interpolation=cv2.INTER_CUBIC))
 
 
 def _mistake(predictions: Predictions, row: int, view: Images, overlay: Images | None) -> Mistake:
@@ -150,17 +148,9 @@ def _mistake(predictions: Predictions, row: int, view: Images, overlay: Images |
         predictions.class_names[true],
         predictions.class_names[decided],
         (float(scores[true]), float(scores[decided])),
-        _jpeg(_enlarged(view)),
-        None if overlay is None else _jpeg(overlay),
+        sheets.encode_jpeg(sheets.resize_to_square(view, _SHOWN_PX), quality=_JPEG_QUALITY),
+        None if overlay is None else sheets.encode_jpeg(overlay, quality=_JPEG_QUALITY),
     )
-
-
-def _jpeg(image: Images) -> bytes:
-    ok, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )
-    assert ok, "OpenCV encodes any uint8 image"
-    return encoded.tobytes()
 
 
 def _note(wanted: int, found: int, run_dirs: Sequence[Path], explained: bool, examples: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
 from melanoma_tf.cli.options import Command
 
 _OPTIONS = (
@@ -40,7 +41,7 @@ _OPTIONS = (
     click.option(
         "--augment",
         "preset_name",
-        type=click.Choice(["none", "standard", "strong"]),
+        type=click.Choice(list(CLASSIFIER_PRESETS)),
         default="standard",
         show_default=True,
         help="standard: random crops and flips. strong: turned, scaled, warped, recoloured and "

@@ -108,6 +108,7 @@ def training_batches(folder: Path, inputs: GanInputs, *, first_example: int = 0)
 
     def example(*images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         number = images[0][0]
+        # Not a named stream, nor are the flips: a seeded training repeats its numbers of old.
         latents = tf.random.stateless_normal(
             [inputs.latents, inputs.latent_size], tf.stack([seed, number]) + [0, 1 << 40]
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from melanoma_tf.core.random_streams import Stream
+
 _SHIFT = 1 / 8
 _CUTOUT = 1 / 2
 
@@ -22,7 +24,7 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         The same shape; brightness may leave [-1, 1].
     """
-    drawn = tf.random.stateless_uniform([tf.shape(images)[0], 7], seed)
+    drawn = Stream("differentiable_augmentation.changes").uniform(seed, [tf.shape(images)[0], 7])
     images = _recolour(images, tf.cast(drawn[:, :3], images.dtype))
     images = _shift(images, drawn[:, 3:5])
     return images * tf.cast(_cutout_mask(tf.shape(images), drawn[:, 5:7]), images.dtype)

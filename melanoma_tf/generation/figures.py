@@ -1,14 +1,15 @@
-"""What shows that generated images are no copies: the histogram, and images above their nearest."""
+"""Figures of generated images and their nearest real ones: histogram and sheets."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+
+from melanoma_tf.core import image_sheets as sheets
 
 Images = npt.NDArray[np.uint8]
 _COLUMNS = 8
@@ -58,14 +59,10 @@ def sheet(generated: Sequence[Images], real: Sequence[Images], labels: Sequence[
         real: the same.
         labels: a word below each pair.
     """
-    step = _TILE_PX + _GAP_PX
-    canvas = np.full((2 * step + 20, len(generated) * step + _GAP_PX, 3), 255, np.uint8)
-    for column, (above, below, label) in enumerate(zip(generated, real, labels)):
-        left = _GAP_PX + column * step
-        for row, image in enumerate((above, below)):
-            top = _GAP_PX + row * step
-            tile = cv2.resize(image, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_CUBIC)
-            canvas[top : top + _TILE_PX, left : left + _TILE_PX] = tile
-        place = (left, canvas.shape[0] - 6)
-        cv2.putText(canvas, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-    return cv2.imencode(".png", cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR))[1].tobytes()
+    columns = []
+    for pair in zip(generated, real, labels):
+        tiles = [sheets.resize_to_square(image, _TILE_PX) for image in pair[:2]]
+        column = sheets.add_margins(sheets.stack(tiles, _GAP_PX), top=_GAP_PX)
+        columns.append(sheets.stack([column, sheets.caption(pair[2], _TILE_PX)]))
+    sheet_of_pairs = sheets.side_by_side(columns, _GAP_PX)
+    return sheets.encode_png(sheets.add_margins(sheet_of_pairs, left=_GAP_PX, right=_GAP_PX))

@@ -1,7 +1,7 @@
-"""Colour spaces as graph ops: sRGB, linear light, CIE XYZ lightness and CIELUV, by their formulas.
+"""Colour spaces as graph ops: sRGB, linear light, CIELUV and its lightness, by their formulas.
 
-Source: IEC 61966-2-1 (sRGB, D65) and CIE 15 (lightness, u' and v'). Stock operations only, so that
-they may stand in an exported graph.
+Source: IEC 61966-2-1 (sRGB, D65) and CIE 15 (lightness, u' and v'). Stock operations only, since
+exported graphs contain them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def srgb_to_linear(images: tf.Tensor) -> tf.Tensor:
     """Undo sRGB's transfer curve.
 
     Args:
-        images: float, `(..., 3)`, in [0, 1].
+        images: float, `(..., width, 3)`, in [0, 1].
 
     Returns:
         Linear light in [0, 1], same shape and dtype.
@@ -49,7 +49,7 @@ def rgb_to_luv(images: tf.Tensor) -> tf.Tensor:
     """From sRGB to CIE 1976 L*u*v* under D65.
 
     Args:
-        images: float, `(..., 3)`, in [0, 1].
+        images: float, `(..., width, 3)`, in [0, 1].
 
     Returns:
         `(..., 3)`: L* in [0, 100], u* in about [-84, 176], v* in about [-135, 108].
@@ -79,7 +79,7 @@ def rgb_to_lightness(images: tf.Tensor) -> tf.Tensor:
     """Lightness L* of CIELUV (CIELAB's is the same).
 
     Args:
-        images: float, `(..., 3)`, in [0, 1].
+        images: float, `(..., width, 3)`, in [0, 1].
 
     Returns:
         `(..., 1)` in [0, 100].
@@ -89,11 +89,7 @@ def rgb_to_lightness(images: tf.Tensor) -> tf.Tensor:
 
 def _times(colours: tf.Tensor, rows: tuple[tuple[float, ...], ...]) -> tf.Tensor:
     matrix = tf.transpose(tf.constant(rows, colours.dtype))
-    return tf.linalg.matmul(colours, matrix) if colours.shape.rank != 1 else _one(colours, matrix)
-
-
-def _one(colour: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
-    return tf.linalg.matvec(matrix, colour, transpose_a=True)
+    return tf.linalg.matmul(colours, matrix)
 
 
 def _lightness_of(luminance: tf.Tensor) -> tf.Tensor:

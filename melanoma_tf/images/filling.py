@@ -47,7 +47,7 @@ def fill_weighted(
         weights: float32 `(batch, height, width, 1)` or of as many channels, how far each pixel is
             trusted: 0 in holes, above 0 elsewhere.
         levels: number of halvings.
-        prior: the weight, in pixels, that what a coarser level says has beside a block's own.
+        prior: weight of a coarser level's value against a block's own, in pixels.
 
     Returns:
         float32 like `images`: what the surroundings say of every pixel, known or not.

@@ -60,12 +60,12 @@ def ball(radius_px: int, height: float) -> npt.NDArray[np.float32]:
         height: of the ellipsoid at the centre, in units of the image's values.
 
     Returns:
-        float32 `(2 * radius_px + 1,) * 2`; minus infinity's stand-in, -1e4, outside the disc.
+        float32 `(2 * radius_px + 1,) * 2`; -1e4, for minus infinity, outside the disc.
     """
     rows, columns = np.mgrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
-    share = 1.0 - (rows**2 + columns**2) / radius_px**2
-    bump = height * np.sqrt(np.maximum(share, 0.0))
-    return np.where(share < 0, -1e4, bump).astype(np.float32)
+    height_squared = 1.0 - (rows**2 + columns**2) / radius_px**2
+    bump = height * np.sqrt(np.maximum(height_squared, 0.0))
+    return np.where(height_squared < 0, -1e4, bump).astype(np.float32)
 
 
 def close_with(images: tf.Tensor, element: npt.NDArray[np.float32]) -> tf.Tensor:

@@ -12,8 +12,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from melanoma_tf.augmentation import photometric as looks
+from melanoma_tf.augmentation import photometric
+from melanoma_tf.augmentation.settings import PhotometricAugmentation
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.random_streams import Stream, example_seed
 from melanoma_tf.images.geometry import fit_long_side, resize
 from melanoma_tf.purification.classical.graph import find_occlusions
 from melanoma_tf.purification.classical.settings import WORKING_SIZE_PX, OcclusionSettings
@@ -23,7 +25,7 @@ from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # How far from what the detector found on an image itself the truth is doubted.
 IGNORE_MARGIN_PX = 7
-_COLOURS = looks.PhotometricAugmentation(
+_COLOURS = PhotometricAugmentation(
     colour=0.8, illumination=0.2, blur=0.2, dark_corners=0, hairs=0, ruler=0, ink=0, sticker=0
 )
 
@@ -76,7 +78,7 @@ def training_squares(
     records = RecordSet.read(folders)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Any:
-        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 128])
+        seed = example_seed(inputs.seed, number)
         image, size_px = decoded(serialized, inputs.image_size_px), inputs.image_size_px
         return make(cut(image, size_px, seed, augment=inputs.augment), seed)
 
@@ -101,7 +103,7 @@ def evaluation_squares(
     paths = shard_paths(folder, read_manifest(folder), split)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Any:
-        seed = tf.stack([tf.constant(0, tf.int64), number * 128])
+        seed = example_seed(0, number)
         return make(middle(decoded(serialized, inputs.image_size_px), inputs.image_size_px), seed)
 
     records = stream.read_shards(paths).filter(stream.is_not_purified_copy).enumerate()
@@ -119,15 +121,16 @@ def decoded(serialized: tf.Tensor, size_px: int) -> tf.Tensor:
 
 def cut(image: tf.Tensor, size_px: int, seed: tf.Tensor, *, augment: bool) -> tf.Tensor:
     """A random square of an image; mirrored, turned and coloured by chance, if augmented."""
-    square = tf.image.stateless_random_crop(image, [size_px, size_px, 3], seed + [0, 1])
+    corner = Stream("patches.corner")(seed)
+    square = tf.image.stateless_random_crop(image, [size_px, size_px, 3], corner)
     if not augment:
         return square
-    flips = tf.random.stateless_uniform([3], seed + [0, 2]) < 0.5
+    flips = Stream("patches.flips").uniform(seed, [3]) < 0.5
     square = tf.where(flips[0], square[::-1], square)
     square = tf.where(flips[1], square[:, ::-1], square)
     square = tf.where(flips[2], tf.transpose(square, [1, 0, 2]), square)
     square = tf.ensure_shape(square, [size_px, size_px, 3])
-    return looks.augment(square, tf.ones_like(square[..., :1]), _COLOURS, seed + [0, 16])[0]
+    return photometric.augment(square, tf.ones_like(square[..., :1]), _COLOURS, seed)[0]
 
 
 def middle(image: tf.Tensor, size_px: int) -> tf.Tensor:

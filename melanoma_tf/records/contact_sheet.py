@@ -1,13 +1,14 @@
-"""A picture of what a record folder holds: some images of every class, row by row."""
+"""A contact sheet of a record folder: some images of every class, row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.records.decode import Pixels, decode_image
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
@@ -15,7 +16,7 @@ from melanoma_tf.records.schema import Example
 
 _HEADING_PX = 22
 _GAP_PX = 4
-_WHITE = 255
+_OUTLINE = (0, 255, 255)
 
 
 def contact_sheet(folder: Path, *, per_class: int = 8, tile_px: int = 128) -> bytes:
@@ -36,11 +37,11 @@ def contact_sheet(folder: Path, *, per_class: int = 8, tile_px: int = 128) -> by
     width = per_class * (tile_px + _GAP_PX) + _GAP_PX
     rows = []
     for name in manifest.class_names:
-        rows.append(_heading(f"{name}: {manifest.count(class_name=name):,}", width))
+        heading = f"{name}: {manifest.count(class_name=name):,}"
+        rows.append(sheets.caption(heading, width, height_px=_HEADING_PX, left_px=_GAP_PX))
         if chosen[name]:
-            rows.append(_row_of_tiles(chosen[name], width, tile_px))
-    sheet = np.concatenate(rows)
-    return cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes()
+            rows.append(_row_of_tiles(chosen[name], tile_px))
+    return sheets.encode_png(sheets.stack(rows))
 
 
 def _first_of_each_class(
@@ -62,22 +63,9 @@ def _first_of_each_class(
     return chosen
 
 
-def _heading(text: str, width: int) -> Pixels:
-    strip = np.full((_HEADING_PX, width, 3), _WHITE, np.uint8)
-    cv2.putText(
-        strip, text, (_GAP_PX, _HEADING_PX - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1,
-        cv2.LINE_AA,
-    )  # fmt: skip
-    return strip
-
-
-def _row_of_tiles(examples: Iterable[Example], width: int, tile_px: int) -> Pixels:
-    row = np.full((tile_px + _GAP_PX, width, 3), _WHITE, np.uint8)
-    for index, example in enumerate(examples):
-        tile = _tile(example, tile_px)
-        left = _GAP_PX + index * (tile_px + _GAP_PX)
-        row[: tile.shape[0], left : left + tile.shape[1]] = tile
-    return row
+def _row_of_tiles(examples: Sequence[Example], tile_px: int) -> Pixels:
+    tiles = [sheets.extend(_tile(example, tile_px), tile_px, tile_px) for example in examples]
+    return sheets.add_margins(sheets.side_by_side(tiles, _GAP_PX), left=_GAP_PX, bottom=_GAP_PX)
 
 
 def _tile(example: Example, tile_px: int) -> Pixels:
@@ -86,7 +74,5 @@ def _tile(example: Example, tile_px: int) -> Pixels:
         mask = cv2.imdecode(np.frombuffer(example.mask, np.uint8), cv2.IMREAD_GRAYSCALE)
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         thickness = max(1, max(image.shape) // tile_px)
-        cv2.drawContours(image, outlines, -1, (0, 255, 255), thickness)
-    scale = tile_px / max(image.shape[:2])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        cv2.drawContours(image, outlines, -1, _OUTLINE, thickness)
+    return sheets.fit(image, tile_px)

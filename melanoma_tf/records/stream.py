@@ -66,7 +66,8 @@ def shuffled_stream(
     kept = functools.partial(_kept, keep=keep)
 
     def shuffled(number: tf.Tensor, which: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-        # A prime far above any number of passes keeps windows and passes apart.
+        # A prime far above any number of passes keeps windows and passes apart. Not a named stream:
+        # the order of a seeded training stays what it was.
         key = tf.stack([tf.constant(seed, tf.int64), which + number * 1_000_003])
         return _reordered(records if expand is None else expand(which, records), key)
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from melanoma_tf.augmentation import geometric as augment
-from melanoma_tf.augmentation import photometric as looks
+from melanoma_tf.augmentation import geometric, photometric
+from melanoma_tf.augmentation.settings import GeometricAugmentation, PhotometricAugmentation
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.images.masks import squeeze
 from melanoma_tf.records import schema, stream
 from melanoma_tf.records.record_set import RecordSet
@@ -25,19 +26,15 @@ class SegmenterInputs:
     Attributes:
         image_size_px: side of the square to which whole images are squeezed.
         batch_size: images in a batch, over all replicas.
-        movement, appearance: the augmentation; None leaves it out.
+        geometric, photometric: the augmentation; None disables it.
         shuffle_window: examples that are shuffled among each other.
         seed: of the order and of the augmentation.
     """
 
     image_size_px: int = 380
     batch_size: int = 8
-    movement: augment.GeometricAugmentation | None = field(
-        default_factory=augment.GeometricAugmentation
-    )
-    appearance: looks.PhotometricAugmentation | None = field(
-        default_factory=looks.PhotometricAugmentation
-    )
+    geometric: GeometricAugmentation | None = field(default_factory=GeometricAugmentation)
+    photometric: PhotometricAugmentation | None = field(default_factory=PhotometricAugmentation)
     shuffle_window: int = 4096
     seed: int = 0
 
@@ -95,8 +92,7 @@ def training_batches(
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
-        seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 64])
-        return _view(record, inputs, seed)
+        return _view(record, inputs, example_seed(inputs.seed, number))
 
     stored = stream.shuffled_stream(
         records.shard_paths("train"),
@@ -148,13 +144,11 @@ def _view(
     record: dict[str, tf.Tensor], inputs: SegmenterInputs, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     size_px = inputs.image_size_px
-    if inputs.movement is None:
-        image, mask = _squeezed(record, size_px)
-        image /= 255.0
-    else:
-        image, mask = _squeezed(record, size_px)
-        moved = augment.move(image / 255.0, mask, size_px, inputs.movement, seed)
+    image, mask = _squeezed(record, size_px)
+    image /= 255.0
+    if inputs.geometric is not None:
+        moved = geometric.augment(image, mask, size_px, inputs.geometric, seed)
         image, mask = moved[..., :3], moved[..., 3:]
-    if inputs.appearance is not None:
-        image, mask = looks.augment(image, mask, inputs.appearance, seed + [0, 32])
+    if inputs.photometric is not None:
+        image, mask = photometric.augment(image, mask, inputs.photometric, seed)
     return 255.0 * image, mask

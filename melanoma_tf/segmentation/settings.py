@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
 from melanoma_tf.core.settings import redeclared, setting
 from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
 
-# From nothing to everything; `segmentation.train` says what each is.
-AUGMENTATION_NAMES = ("none", "mild", "movement", "colour", "full", "skin", "devices")
 PADDINGS = ("valid", "same")
 NORMALIZATIONS = ("none", "batch", "instance")
 OVERLAPS = ("none", "dice", "jaccard")
@@ -25,7 +24,7 @@ class SegmenterSettings(TrainingSettings):
         learning_rate: of Adam; the highest, where a schedule changes it.
         schedule: `constant` as in the paper, or `cosine`, see `training.schedules.rate_by_name`.
         overlap, label_smoothing: see `segmentation.losses.SegmentationLoss`.
-        augment: one of `AUGMENTATION_NAMES`.
+        augment: a name of `augmentation.settings.SEGMENTER_PRESETS`.
         threshold: a pixel is lesion where its probability exceeds it; 0 takes the one with the
             highest mean Jaccard index on the validation split.
 
@@ -104,11 +103,11 @@ class SegmenterSettings(TrainingSettings):
     )
     augment: str = setting(
         "full",
-        "mild: small geometric and photometric changes; movement: flips, rotation, scale, elastic "
-        "warp; colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, "
+        "mild: small geometric and photometric changes; geometric: flips, rotation, scale, elastic "
+        "warp; photometric: and light, colour, focus; full: and dark corners, hairs, rulers, ink, "
         "stickers; skin: and red, blotched, freckled skin, pale lesions, gel; devices: and random "
         "convolutions, for images of other devices.",
-        choices=AUGMENTATION_NAMES,
+        choices=tuple(SEGMENTER_PRESETS),
         group="Augmentation",
     )
     threshold: float = setting(

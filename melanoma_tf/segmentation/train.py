@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.augmentation.geometric import GeometricAugmentation
-from melanoma_tf.augmentation.photometric import PhotometricAugmentation
+from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
@@ -31,40 +29,6 @@ from melanoma_tf.training.validation import validation_records
 SEGMENTER = RunKind("segmenter", SegmenterSettings)
 THRESHOLD_FILE = "threshold.json"
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
-
-_SKIN = PhotometricAugmentation(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)
-
-# From nothing to all; `mild` is what segmentation networks are commonly trained with.
-AUGMENTATIONS: dict[str, tuple[GeometricAugmentation | None, PhotometricAugmentation | None]] = {
-    "none": (None, None),
-    "mild": (
-        GeometricAugmentation(
-            rotation_degrees=15.0,
-            smallest_scale=0.9,
-            largest_scale=1.1,
-            smallest_lesion=1.0,
-            elastic=0.0,
-        ),
-        PhotometricAugmentation(
-            colour=0.2,
-            illumination=0.0,
-            blur=0.0,
-            dark_corners=0.0,
-            hairs=0.0,
-            ruler=0.0,
-            ink=0.0,
-            sticker=0.0,
-        ),
-    ),
-    "movement": (GeometricAugmentation(), None),
-    "colour": (
-        GeometricAugmentation(),
-        PhotometricAugmentation(dark_corners=0.0, hairs=0.0, ruler=0.0, ink=0.0, sticker=0.0),
-    ),
-    "full": (GeometricAugmentation(), PhotometricAugmentation()),
-    "skin": (GeometricAugmentation(), _SKIN),
-    "devices": (GeometricAugmentation(), dataclasses.replace(_SKIN, random_convolution=1.0)),
-}
 
 
 def train_segmenter(
@@ -129,12 +93,12 @@ def _compile(model: keras.Model, settings: SegmenterSettings, steps: int) -> ker
 
 def segmenter_inputs(settings: SegmenterSettings) -> pipeline.SegmenterInputs:
     """The settings of the input pipeline."""
-    movement, appearance = AUGMENTATIONS[settings.augment]
+    augmentation = SEGMENTER_PRESETS[settings.augment]
     return pipeline.SegmenterInputs(
         image_size_px=settings.image_size_px,
         batch_size=settings.batch_size,
-        movement=movement,
-        appearance=appearance,
+        geometric=augmentation.geometric,
+        photometric=augmentation.photometric,
         seed=settings.seed,
     )
 

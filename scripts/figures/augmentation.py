@@ -13,13 +13,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
-from melanoma_tf.augmentation.classifier_images import PRESETS, draw, view
+from melanoma_tf.augmentation.classifier_augmentation import draw, view
 from melanoma_tf.augmentation.mixing import mix
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
+from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.core.files import write_atomically
+from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
 
 CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
@@ -29,17 +31,18 @@ VIEWS = 5
 def row(image: np.ndarray, size_px: int, seed: int) -> list[np.ndarray]:
     """The middle of an image, and views of the preset `strong`."""
     names = ["none"] + ["strong"] * VIEWS
-    return [
-        view(image, draw(PRESETS[name], tf.constant([seed, 16 * n], tf.int64)), PRESETS[name],
-             size_px).numpy()
-        for n, name in enumerate(names)
-    ]  # fmt: skip
+    views = []
+    for number, name in enumerate(names):
+        preset = CLASSIFIER_PRESETS[name]
+        draws = draw(preset, example_seed(seed, tf.constant(number, tf.int64)))
+        views.append(view(image, draws, preset, size_px).numpy())
+    return views
 
 
 def mixed(images: np.ndarray, seed: int) -> list[np.ndarray]:
     """As many mixup and cutmix pictures as there are images."""
     labels = np.arange(len(images))
-    seeds = tf.constant([seed, 8], tf.int64)
+    seeds = tf.constant([seed, 0], tf.int64)
     return list(mix(images, labels, len(images), mixup=1.0, cutmix=1.0, seed=seeds)[0].numpy())
 
 
@@ -56,12 +59,8 @@ def main() -> None:
     rows = [row(one, options.size_px, options.seed + k) for k, one in enumerate(phantoms)]
     plain = np.stack([pictures[0] for pictures in rows])
     rows.append(mixed(np.concatenate([plain, plain[:, :, ::-1]]), options.seed))
-    gap = np.full((options.size_px, 4, 3), 255, np.uint8)
-    lines = [np.hstack([part for one in line for part in (one, gap)][:-1]) for line in rows]
-    between = np.full((4, lines[0].shape[1], 3), 255, np.uint8)
-    sheet = np.vstack([part for line in lines for part in (line, between)][:-1])
-    _, encoded = cv2.imencode(".png", sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    write_atomically(options.output, encoded.tobytes())
+    sheet = sheets.stack([sheets.side_by_side(line, 4) for line in rows], 4)
+    write_atomically(options.output, sheets.encode_png(sheet, compression=9))
 
 
 if __name__ == "__main__":

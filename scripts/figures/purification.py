@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import cv2
 import numpy as np
 
+from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
 from melanoma_tf.purification.classical.opencv import purify_image
@@ -38,8 +38,7 @@ def column(class_name: str, occlusions: dict[str, int], seed: int, size_px: int)
     image = draw_phantom(class_name, seed, settings).image
     purified, mask = purify_image(image)
     found = np.where(mask[..., None] > 0, np.uint8(FOUND), image // 2 + 110)
-    gap = np.full((4, size_px, 3), 255, np.uint8)
-    return np.vstack([image, gap, found, gap, purified])
+    return sheets.stack([image, found, purified], 4)
 
 
 def main() -> None:
@@ -54,10 +53,8 @@ def main() -> None:
         column(name, occlusions, options.seed + index, options.size_px)
         for index, (name, occlusions) in enumerate(COLUMNS)
     ]
-    gap = np.full((len(columns[0]), 4, 3), 255, np.uint8)
-    rows = np.hstack([part for drawn in columns for part in (drawn, gap)][:-1])
-    _, encoded = cv2.imencode(".png", rows[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    write_atomically(options.output, encoded.tobytes())
+    encoded = sheets.encode_png(sheets.side_by_side(columns, 4), compression=9)
+    write_atomically(options.output, encoded)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Images shown as no camera would: structure stays, looks change, and seeds decide."""
+"""Images shown as no camera would: structure stays, appearance changes, and seeds decide."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from melanoma_tf.augmentation.photometric import PhotometricAugmentation, augment
+from melanoma_tf.augmentation.photometric import augment
 from melanoma_tf.augmentation.random_convolution import random_convolution
+from melanoma_tf.augmentation.settings import PhotometricAugmentation
 
 SIZE = 48
 

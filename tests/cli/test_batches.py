@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from melanoma_tf import training
-from melanoma_tf.augmentation.classifier_images import PRESETS
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
 from melanoma_tf.classification import train as recipe
 from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.classification.expansion_plan import RECIPES, grow
@@ -33,7 +33,10 @@ def test_a_run_records_its_batches_and_is_read_back(phantom_records, tmp_path, t
     assert isinstance(inputs, ClassifierInputs)
     assert inputs.batches.balance == "batch"
     assert inputs.batches.origins == ("real",)
-    assert inputs.batches.augmentation.rotation_degrees == PRESETS["strong"].rotation_degrees
+    assert (
+        inputs.batches.augmentation.rotation_degrees
+        == CLASSIFIER_PRESETS["strong"].rotation_degrees
+    )
     again = train(phantom_records, tmp_path / "run", *options, "--resume")
     assert again.exit_code == 0, again.output
     other = train(phantom_records, tmp_path / "run", *options, "--resume", "--cutmix", 1)

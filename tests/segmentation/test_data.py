@@ -18,7 +18,7 @@ from melanoma_tf.segmentation.data import (
     training_batches,
 )
 
-PLAIN = SegmenterInputs(64, 4, movement=None, appearance=None)
+PLAIN = SegmenterInputs(64, 4, geometric=None, photometric=None)
 
 
 def png(pixels):

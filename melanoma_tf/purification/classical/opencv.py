@@ -116,15 +116,11 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     """
     density, per_level = _density(image, settings)
     weights = np.array([settings.channel_weights], np.float32)
-    weighted = cv2.GaussianBlur(
-        cv2.transform(density, weights / weights.sum()), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
-    )
+    weighted = _blur(cv2.transform(density, weights / weights.sum()))
     thin, wide = settings.bar_distances_px
     dark = cv2.max(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
     red, green, blue = cv2.split(image)
-    darkest = cv2.GaussianBlur(
-        cv2.min(cv2.min(red, green), blue), (3, 3), 0, borderType=cv2.BORDER_REPLICATE
-    )
+    darkest = _blur(cv2.min(cv2.min(red, green), blue))
     light = _dark_bars(cv2.bitwise_not(darkest), thin)
     # Density grows as the image darkens: a dark stroke is a light bar of the density's negative.
     surroundings = _surroundings(density, settings, per_level)

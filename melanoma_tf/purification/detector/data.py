@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from melanoma_tf.augmentation.synthetic_occlusions import paint_occlusions
+from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.geometry import resize
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.detector.losses import pack
@@ -100,17 +101,15 @@ def _example(
     square: tf.Tensor, clean_fraction: float, coarse_fraction: float, seed: tf.Tensor
 ) -> Examples:
     own = detected_occlusions(square)
-    chance = tf.random.stateless_uniform([2], seed + [0, 3])
+    chance = Stream("detector.is_clean_or_coarse").uniform(seed, [2])
     drawn, covered = tf.cond(
         chance[0] < clean_fraction,
         lambda: (square, tf.zeros_like(own)),
-        lambda: paint_occlusions(square, seed + [0, 64]),
+        lambda: paint_occlusions(square, seed),
     )
     if coarse_fraction:
         fine = tf.concat([drawn, square, covered], -1)
-        seen = tf.cond(
-            chance[1] < coarse_fraction, lambda: _coarse(fine, seed + [0, 5]), lambda: fine
-        )
+        seen = tf.cond(chance[1] < coarse_fraction, lambda: _coarse(fine, seed), lambda: fine)
         drawn, square, covered = tf.split(seen, [3, 3, 1], -1)
     # A hair the colour of the skin below can be seen by nobody.
     change = tf.reduce_max(tf.abs(drawn - square), -1, keepdims=True)
@@ -125,7 +124,7 @@ def _example(
 def _coarse(square: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A square made smaller by chance, and large again."""
     size_px = square.shape[0]
-    shrunk = tf.exp(tf.random.stateless_uniform([], seed, 0.0, math.log(_COARSEST)))
+    shrunk = tf.exp(Stream("detector.coarseness").uniform(seed, [], 0.0, math.log(_COARSEST)))
     small = tf.cast(tf.round(size_px / shrunk), tf.int32)
     coarse = resize(resize(square[tf.newaxis], small, small), size_px, size_px)[0]
     return tf.ensure_shape(coarse, square.shape)

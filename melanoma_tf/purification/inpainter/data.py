@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from melanoma_tf.augmentation.synthetic_occlusions import draw_occlusions
+from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.filling import fill
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.losses import pack
@@ -96,7 +97,7 @@ def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
     own = detected_occlusions(square)
     if not inputs.classical_fraction:
         return _drawn_pair(square, own, inputs, seed)
-    wanted = tf.random.stateless_uniform([], seed + [0, 3]) < inputs.classical_fraction
+    wanted = Stream("inpainter.is_classical").uniform(seed, []) < inputs.classical_fraction
     return tf.cond(
         wanted & tf.reduce_any(own > 0.5) & tf.reduce_any(own < 0.5),
         lambda: _classical_pair(square, own),
@@ -115,8 +116,8 @@ def _drawn_pair(
     square: tf.Tensor, own: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor
 ) -> Pairs:
     """Occlusions drawn over a square; its own, of unknown truth, are holes too, and not asked."""
-    drawn, holes = draw_occlusions(square, seed + [0, 64])
-    chance = tf.random.stateless_uniform([2], seed + [0, 4])
+    drawn, holes = draw_occlusions(square, seed)
+    chance = Stream("inpainter.is_detected").uniform(seed, [2])
     if inputs.detected_fraction:
         holes = tf.cond(
             chance[0] < inputs.detected_fraction,

@@ -12,21 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from melanoma_tf.augmentation import geometric as augment
-from melanoma_tf.augmentation.classifier_images import (
-    PRESETS,
-    Augmentation,
+from melanoma_tf.augmentation import geometric
+from melanoma_tf.augmentation.classifier_augmentation import (
     change,
     crop_corner,
     cut_out,
     draw,
     load_view,
     place,
-    preset,
     turn,
     view,
 )
 from melanoma_tf.augmentation.photometric import recolour
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS as PRESETS
+from melanoma_tf.augmentation.settings import ClassifierAugmentation, preset
 from melanoma_tf.core.errors import MelanomaError
 
 SIZE = 32
@@ -99,15 +98,15 @@ def test_turning_and_scaling_are_opencvs(degrees, scale):
 
 def test_an_elastic_warp_is_scipys():
     image = smooth_image(SIZE, SIZE).astype(np.float32) / 255
-    flow = augment.elastic_flow(SIZE, 0.05, tf.constant([1, 2])).numpy()
+    flow = geometric.elastic_flow(SIZE, 0.05, tf.constant([1, 2])).numpy()
     assert flow.shape == (SIZE, SIZE, 2)
     assert 0.3 < flow.std() / (0.05 * SIZE) < 1.5
     places = np.moveaxis(np.mgrid[:SIZE, :SIZE].astype(float), 0, -1) - flow
     expected = np.stack(
         [map_coordinates(image[..., c], np.moveaxis(places, -1, 0), order=1, mode="nearest")
          for c in range(3)], -1)  # fmt: skip
-    np.testing.assert_allclose(augment.warp(tf.constant(image), flow), expected, atol=1e-4)
-    np.testing.assert_allclose(in_a_pipeline(augment.warp, image, flow), expected, atol=1e-4)
+    np.testing.assert_allclose(geometric.warp(tf.constant(image), flow), expected, atol=1e-4)
+    np.testing.assert_allclose(in_a_pipeline(geometric.warp, image, flow), expected, atol=1e-4)
 
 
 def recoloured_by_hand(image, hue, saturation, contrast, brightness):
@@ -162,7 +161,9 @@ def test_a_uniform_place_reaches_every_corner_equally_often(height, width):
 
 
 def test_draws_keep_their_ranges_and_fill_them():
-    ranges = Augmentation(True, True, True, 30.0, 0.8, 1.25, 0.0, 0.2, 0.3, 0.4, 0.05, cutout=0.3)
+    ranges = ClassifierAugmentation(
+        True, True, True, 30.0, 0.8, 1.25, 0.0, 0.2, 0.3, 0.4, 0.05, cutout=0.3
+    )
     seeds = tf.stack([tf.zeros(400, tf.int64), tf.range(400, dtype=tf.int64)], 1)
     drawn = tf.data.Dataset.from_tensor_slices(seeds).map(lambda seed: draw(ranges, seed)._asdict())
     draws = next(iter(drawn.batch(400)))
@@ -242,9 +243,9 @@ def test_a_crop_that_is_not_changed_is_not_touched():
 )
 def test_values_out_of_range_are_refused(values, message):
     with pytest.raises(MelanomaError, match=message):
-        Augmentation(**values)
+        ClassifierAugmentation(**values)
 
 
 def test_an_unknown_preset_is_refused():
     with pytest.raises(MelanomaError, match="out of none, standard, strong; found weak"):
-        preset("weak")
+        preset(PRESETS, "weak")

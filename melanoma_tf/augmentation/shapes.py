@@ -1,0 +1,54 @@
+"""Coordinates, ticks and painting, as `overlays` and `synthetic_occlusions` share them."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def centred_coordinates(size_px: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Row and column of every pixel in [-1, 1], each float32 `(size, size, 1)`."""
+    line = tf.linspace(-1.0, 1.0, size_px)
+    rows, columns = tf.meshgrid(line, line, indexing="ij")
+    return rows[..., tf.newaxis], columns[..., tf.newaxis]
+
+
+def turned(rows: tf.Tensor, columns: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Coordinates along and across lines.
+
+    Args:
+        rows: float32 `(size, size, 1 or lines)`.
+        columns: likewise.
+        angle: of each line in radians, `(lines,)` or a scalar.
+
+    Returns:
+        Two tensors, float32 `(size, size, lines)`.
+    """
+    angle = tf.reshape(angle, [1, 1, -1])
+    along = columns * tf.cos(angle) + rows * tf.sin(angle)
+    return along, rows * tf.cos(angle) - columns * tf.sin(angle)
+
+
+def nearest_tick(along: tf.Tensor, spacing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The tick of a scale that is nearest to each pixel.
+
+    Args:
+        along: coordinate along the scale.
+        spacing: distance of neighbouring ticks, in the same unit.
+
+    Returns:
+        The distance from the tick, and whether it is a long one, as every fifth is.
+    """
+    number = tf.round(along / spacing)
+    is_long = tf.equal(tf.math.floormod(number, 5.0), 0.0)
+    return tf.abs(along - number * spacing), is_long
+
+
+def paint_over(image: tf.Tensor, opacity: tf.Tensor, colour: tf.Tensor) -> tf.Tensor:
+    """Paint a colour over an image.
+
+    Args:
+        image: float32 `(size, size, 3)`.
+        opacity: 0 leaves the image, 1 leaves the colour; float32 `(size, size, 1)`.
+        colour: float32 `(3,)`.
+    """
+    return image + opacity * (colour - image)
