@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
-from melanoma_tf.datasets.catalogue import known_links
 from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
+from melanoma_tf.datasets.splits import known_links
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
