@@ -188,11 +188,11 @@ def evaluation_batches(
         record = schema.parse(serialized, ("image/encoded", *_EVALUATED_FEATURES))
         return {"image": central_view(record.pop("image/encoded"), inputs), **record}
 
-    records = stream.read_shards(paths)
     copies = records.count(split=split, origin="purified")
     keep = stream.both(records.keep(split), stream.is_not_purified_copy if copies else None)
-    records = records if keep is None else records.filter(keep)
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    stored = stream.read_shards(paths)
+    stored = stored if keep is None else stored.filter(keep)
+    examples = stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
 

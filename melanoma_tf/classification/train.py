@@ -42,7 +42,7 @@ class ClassifierSettings:
         epochs: passes over the training split.
         batch_size: global, over all replicas.
         fitting: see `classification.optimization.OptimizationSettings`.
-        average_momentum, patience: see `training.TrainingSettings`.
+        average_momentum, patience: see `training.FitSettings`.
         batches: see `classification.batches.BatchSettings`.
         purify, purify_method: see `classification.data.ClassifierInputs`.
         purify_network: a finished inpainter run, or `shipped`; for the method `network`.
@@ -154,8 +154,8 @@ def _build(settings: ClassifierSettings, num_classes: int) -> keras.Model:
     )
 
 
-def _schedule(settings: ClassifierSettings, steps_per_epoch: int) -> training.TrainingSettings:
-    return training.TrainingSettings(
+def _schedule(settings: ClassifierSettings, steps_per_epoch: int) -> training.FitSettings:
+    return training.FitSettings(
         epochs=settings.epochs,
         steps_per_epoch=steps_per_epoch,
         mixed_precision=settings.mixed_precision,

@@ -32,7 +32,6 @@ from melanoma_tf.cli import (
     train_detector,
     train_gan,
     train_inpainter,
-    train_segmenter,
 )
 from melanoma_tf.core.errors import MelanomaError
 
@@ -77,7 +76,6 @@ _MODULES = (
     train_detector,
     train_gan,
     train_inpainter,
-    train_segmenter,
     evaluate,
     report,
     explain,

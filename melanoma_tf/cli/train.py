@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,91 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.batches import batches_options
+from melanoma_tf.cli.derived import Command, GroupedCommand, settings_options
 from melanoma_tf.cli.fitting import fitting_options, recipe
 from melanoma_tf.cli.folds import fold_options
+from melanoma_tf.core.settings import Settings
+from melanoma_tf.segmentation.settings import SegmenterSettings
 
 
 @click.group()
 def train() -> None:
     """Train a network."""
+
+
+def training_command(
+    name: str, kind: type[Settings], recipes: Callable[[Command], Command] | None = None
+) -> Callable[[Command], Command]:
+    """A command of the group `train`: where to read and write, and the settings of a network.
+
+    Args:
+        name: of the command.
+        kind: the class of the network's settings.
+        recipes: see `derived.recipe_option`.
+    """
+
+    def decorate(command: Command) -> Command:
+        shared: list[Callable[[Command], Command]] = [*_FOLDERS, *_RUN]
+        if recipes is not None:
+            shared.append(recipes)
+        command = settings_options(kind)(command)
+        for option in reversed(shared):
+            command = option(command)
+        return train.command(name, cls=GroupedCommand)(command)
+
+    return decorate
+
+
+def say_where(run_dir: Path) -> None:
+    """Say where a trained network is, and how to look at its curves."""
+    click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
+
+
+_FOLDERS = (
+    click.option(
+        "--records",
+        type=options.FOLDER,
+        multiple=True,
+        required=True,
+        help="A folder made by build-records, purify or generate; repeat to train on several.",
+    ),
+    click.option(
+        "--run-dir", type=options.FOLDER, required=True, help="The run folder, runs/NAME."
+    ),
+)
+_RUN = (
+    click.option("--resume", is_flag=True, help="Go on after the last finished epoch."),
+    click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace a finished run, once the new one has finished.",
+    ),
+)
+
+
+@training_command("segmenter", SegmenterSettings)
+def segmenter(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: SegmenterSettings,
+) -> None:
+    """Train a lesion segmenter on the training split of records with masks.
+
+    \b
+    Example:
+      melanoma-tf train segmenter --records tfrecords/isic2017 --run-dir runs/outlines \\
+          --image-size 228 --base-filters 16 --overlap dice --average-momentum 0.99
+      tensorboard --logdir runs
+
+    The best epoch has the highest mean Jaccard index on the validation split. The defaults are
+    those of Bisla et al. 2019.
+    """
+    from melanoma_tf.segmentation.train import train_segmenter
+
+    train_segmenter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
 
 
 @train.command()

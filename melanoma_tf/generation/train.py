@@ -217,8 +217,8 @@ def _compiled(model: keras.Model, settings: GanSettings, rounds: int) -> keras.M
     return model
 
 
-def _schedule(settings: GanSettings, steps_per_epoch: int) -> training.TrainingSettings:
-    return training.TrainingSettings(
+def _schedule(settings: GanSettings, steps_per_epoch: int) -> training.FitSettings:
+    return training.FitSettings(
         epochs=settings.epochs,
         steps_per_epoch=steps_per_epoch,
         mixed_precision=settings.mixed_precision,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -13,7 +12,7 @@ from melanoma_tf.augmentation import photometric as looks
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.masks import squeeze
 from melanoma_tf.records import schema, stream
-from melanoma_tf.records.manifest import read_manifest, shard_paths
+from melanoma_tf.records.record_set import RecordSet
 
 _PNG_SIZE_AT = 16  # Width and height, big-endian, after the signature and the first chunk's head.
 _MASK_LEVEL = 128  # The challenge binarises masks at > 128.
@@ -43,19 +42,19 @@ class SegmenterInputs:
     seed: int = 0
 
 
-def count_masks(folder: Path, split: str) -> int:
+def count_masks(records: RecordSet, split: str) -> int:
     """How many examples of a split have a mask; every mask has its image's size.
 
     Outside `train`, purified copies beside their originals are not counted.
 
     Raises:
-        MelanomaError: the folder is unfinished, has no such split, holds no mask in it, or a mask
+        MelanomaError: there is no such split, holds no mask in it, or a mask
             of another size than its image.
     """
     count = 0
     names = ("image/key", "image/height", "image/width", "mask/encoded")
-    records = stream.read_shards(shard_paths(folder, read_manifest(folder), split))
-    for serialized in records if split == "train" else records.filter(stream.is_not_purified_copy):
+    stored = stream.read_shards(records.shard_paths(split))
+    for serialized in stored if split == "train" else stored.filter(stream.is_not_purified_copy):
         record = schema.parse(serialized, names)
         mask = record["mask/encoded"].numpy()
         if not mask:
@@ -65,26 +64,26 @@ def count_masks(folder: Path, split: str) -> int:
         expected = (int(record["image/height"]), int(record["image/width"]))
         if (height, width) != expected:
             raise MelanomaError(
-                f"{folder}: {record['image/key'].numpy().decode()}: expected a mask of its image's "
-                f"size {expected[0]}x{expected[1]}; found {height}x{width}"
+                f"{records}: {record['image/key'].numpy().decode()}: expected a mask of its "
+                f"image's size {expected[0]}x{expected[1]}; found {height}x{width}"
             )
     if not count:
         raise MelanomaError(
-            f"{folder}: expected masks to train on; no example of the split {split} has one. "
+            f"{records}: expected masks to train on; no example of the split {split} has one. "
             "Build the records from a data set with masks, or fill them by `melanoma-tf segment`"
         )
     return count
 
 
 def training_batches(
-    folder: Path, inputs: SegmenterInputs, count: int, *, first_example: int = 0
+    records: RecordSet, inputs: SegmenterInputs, count: int, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The endless stream of shuffled training batches; examples without a mask are left out.
 
     The stream is a pure function of the records, the settings and `first_example`.
 
     Args:
-        folder: a record folder with a `train` split.
+        records: with a `train` split.
         inputs: settings.
         count: what `count_masks` says.
         first_example: how many examples of the stream to leave out, those already trained on.
@@ -93,26 +92,25 @@ def training_batches(
         Batches `(images, masks)`: float32 `(batch, size, size, 3)` RGB in [0, 255] and float32
         `(batch, size, size, 1)`, 0 or 1.
     """
-    paths = shard_paths(folder, read_manifest(folder), "train")
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
         seed = tf.stack([tf.constant(inputs.seed, tf.int64), number * 64])
         return _view(record, inputs, seed)
 
-    records = stream.shuffled_stream(
-        paths,
+    stored = stream.shuffled_stream(
+        records.shard_paths("train"),
         count,
         seed=inputs.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
         keep=_has_mask,
     )
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    examples = stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
 
 
-def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.data.Dataset:
+def evaluation_batches(records: RecordSet, split: str, inputs: SegmenterInputs) -> tf.data.Dataset:
     """One pass over the examples of a split that have a mask, unchanged, in the records' order.
 
     A purified copy that stands beside its original is left out: an image counts once.
@@ -120,14 +118,14 @@ def evaluation_batches(folder: Path, split: str, inputs: SegmenterInputs) -> tf.
     Returns:
         Batches `(images, masks)` as `training_batches`; the last may be smaller.
     """
-    paths = shard_paths(folder, read_manifest(folder), split)
 
     def example(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "mask/encoded"))
         return _squeezed(record, inputs.image_size_px)
 
-    records = stream.read_shards(paths).filter(stream.is_not_purified_copy).filter(_has_mask)
-    examples = records.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    stored = stream.read_shards(records.shard_paths(split))
+    stored = stored.filter(stream.is_not_purified_copy).filter(_has_mask)
+    examples = stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ordered(examples.batch(inputs.batch_size))
 
 

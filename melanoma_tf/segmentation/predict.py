@@ -11,7 +11,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf import training
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import refuse_existing
@@ -23,7 +22,9 @@ from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import Sharding, skipped_before, write_records
 from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
 from melanoma_tf.segmentation.shipped import load_segmenter
-from melanoma_tf.segmentation.train import KIND, THRESHOLD_FILE
+from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 _OUTLINE = (255, 255, 0)
 _OUTLINE_SHARE = 1 / 300  # Width of the outline as a share of the image's longer side.
@@ -69,10 +70,10 @@ def load_lesion_segmenter(
     if run_dir is None:
         segmenter = load_segmenter()
     else:
-        training.read_config(run_dir, KIND)
+        read_run(run_dir, SEGMENTER)
         threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
         use = InferenceSettings(threshold, adapt=True, flips=True, refine=True, largest_only=True)
-        segmenter = LesionSegmenter(training.load_model(run_dir), use)
+        segmenter = LesionSegmenter(load_model(run_dir), use)
     return segmenter.with_settings(
         adapt=adapt, flips=flips, refine=refine, largest_only=largest_only
     )

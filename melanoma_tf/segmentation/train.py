@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import training
 from melanoma_tf.augmentation.geometric import GeometricAugmentation
 from melanoma_tf.augmentation.photometric import PhotometricAugmentation
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
-from melanoma_tf.records.manifest import Manifest, read_manifest
-from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.segmentation import data as pipeline
 from melanoma_tf.segmentation.losses import compile_segmenter
 from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.previews import SegmenterPreview
-from melanoma_tf.training.initial_weights import start_from
-from melanoma_tf.training.run_config import run_config
+from melanoma_tf.segmentation.settings import SegmenterSettings
+from melanoma_tf.training.initial_weights import input_files, start_from
+from melanoma_tf.training.job import History, Log, TrainingJob, train
+from melanoma_tf.training.previews import previews
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import RunKind, describe_run
 from melanoma_tf.training.schedules import rate_by_name
 from melanoma_tf.training.validation import validation_records
 
-KIND = "segmenter"
+SEGMENTER = RunKind("segmenter", SegmenterSettings)
 THRESHOLD_FILE = "threshold.json"
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
 
@@ -67,119 +67,54 @@ AUGMENTATIONS: dict[str, tuple[GeometricAugmentation | None, PhotometricAugmenta
 }
 
 
-@dataclass(frozen=True)
-class SegmenterSettings:
-    """Everything that decides a segmenter's training.
-
-    Attributes:
-        image_size_px, base_filters, padding, normalization, dropout, colour_constancy,
-            skin_white_balance, chroma: see `segmentation.network.build_segmenter`.
-        weights: `none`, or the `model.keras` of another run of the same network to start from.
-        epochs: passes over the training split.
-        batch_size: global, over all replicas.
-        learning_rate: of Adam; the highest, where a schedule changes it.
-        schedule: `constant` as in the paper, or `cosine`, see `training.schedules.rate_by_name`.
-        overlap, label_smoothing: see `segmentation.losses.SegmentationLoss`.
-        augment: one of `AUGMENTATIONS`.
-        average_momentum: see `training.TrainingSettings`.
-        threshold: a pixel is lesion where its probability exceeds it; 0 takes the one with the
-            highest mean Jaccard index on the validation split.
-        strategy, replicas, mixed_precision: see `training`.
-        seed: of weights, order and augmentation.
-    """
-
-    image_size_px: int = 380
-    base_filters: int = 64
-    padding: str = "valid"
-    normalization: str = "none"
-    dropout: float = 0.0
-    colour_constancy: bool = False
-    skin_white_balance: bool = False
-    chroma: bool = False
-    weights: str = "none"
-    epochs: int = 100
-    batch_size: int = 8
-    learning_rate: float = 1e-4
-    schedule: str = "constant"
-    overlap: str = "none"
-    label_smoothing: float = 0.0
-    augment: str = "full"
-    average_momentum: float = 0.0
-    threshold: float = 0.4
-    strategy: str = "single"
-    replicas: int = 0
-    mixed_precision: bool = False
-    seed: int = 0
-
-
 def train_segmenter(
-    records: Path,
+    records: RecordsLike,
     run_dir: Path,
-    settings: SegmenterSettings,
+    settings: SegmenterSettings | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
-    log: Callable[[str], None] = print,
-) -> dict[str, list[float]]:
-    """Train a segmenter on the `train` split, and choose the best epoch on `validation`.
+    log: Log = print,
+) -> History:
+    """Train a segmenter on the examples with masks, and choose the best epoch on `validation`.
 
-    Args:
-        records: a record folder with masks.
-        run_dir: the run folder to make, or to go on with.
-        settings: see `SegmenterSettings`.
-        resume: go on with the run in `run_dir`, after its last finished epoch.
-        overwrite: replace a run that is there.
-        log: takes one line per epoch, and warnings.
-
-    Returns:
-        The history: for each metric its value by epoch.
-
-    Raises:
-        MelanomaError: unfinished records, no masks, masks of another size than their images,
-            impossible settings, an existing run folder, a loss that is not finite.
+    Arguments, result and errors are those of `training.job.train`; further errors are records
+    without masks, and masks of another size than their images.
     """
-    strategy = training.make_strategy(settings.strategy, settings.replicas)
-    manifest = read_manifest(records)
-    count = _count_masks(records, manifest, log)
-    inputs = segmenter_inputs(settings)
-    validation = _validation(records, manifest, inputs, log)
-    steps = math.ceil(count / settings.batch_size)
-    config = run_config(KIND, records, manifest, settings)
-    run = training.Run(run_dir, config, resume, overwrite, (records,))
-    return training.fit(
-        lambda: _build(settings),
-        lambda model: _compile(model, settings, steps * settings.epochs),
-        training=lambda done: pipeline.training_batches(records, inputs, count, first_example=done),
-        validation=validation,
-        strategy=strategy,
-        settings=_schedule(settings, steps),
-        run=run,
-        examples_per_step=settings.batch_size,
-        callbacks=[]
-        if validation is None
-        else [SegmenterPreview(validation, run.working / "logs")],
-        finish=lambda folder: _write_threshold(folder, settings, validation, log),
-        log=log,
+    chosen = SegmenterSettings() if settings is None else settings
+    return train(
+        segmenter_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log
     )
 
 
-def _count_masks(records: Path, manifest: Manifest, log: Callable[[str], None]) -> int:
+def segmenter_job(records: RecordSet, settings: SegmenterSettings, log: Log) -> TrainingJob:
+    """The training of a segmenter, see `training.job.TrainingJob`."""
+    inputs = segmenter_inputs(settings)
+    count = _count_masks(records, log)
+    steps = math.ceil(count / settings.batch_size)
+    validation = _validation(records, inputs, log)
+    return TrainingJob(
+        record=describe_run(SEGMENTER, settings, records),
+        build=lambda: _build(settings),
+        compile=lambda model: _compile(model, settings, steps * settings.epochs),
+        steps_per_epoch=steps,
+        training_batches=lambda done: pipeline.training_batches(
+            records, inputs, count, first_example=done
+        ),
+        validation_batches=validation,
+        monitor="val_jaccard",
+        previews=lambda run_dir: previews(SegmenterPreview, validation, run_dir),
+        finish=lambda run_dir: _write_threshold(run_dir, settings, validation, log),
+        inputs=input_files(settings.weights),
+    )
+
+
+def _count_masks(records: RecordSet, log: Log) -> int:
     count = pipeline.count_masks(records, "train")
-    without = manifest.count(split="train") - count
+    without = records.count(split="train") - count
     if without:
         log(f"warning: {without} training examples have no mask and are left out")
     return count
-
-
-def _schedule(settings: SegmenterSettings, steps_per_epoch: int) -> training.TrainingSettings:
-    return training.TrainingSettings(
-        epochs=settings.epochs,
-        steps_per_epoch=steps_per_epoch,
-        mixed_precision=settings.mixed_precision,
-        monitor="val_jaccard",
-        seed=settings.seed,
-        average_momentum=settings.average_momentum,
-    )
 
 
 def _compile(model: keras.Model, settings: SegmenterSettings, steps: int) -> keras.Model:
@@ -193,15 +128,7 @@ def _compile(model: keras.Model, settings: SegmenterSettings, steps: int) -> ker
 
 
 def segmenter_inputs(settings: SegmenterSettings) -> pipeline.SegmenterInputs:
-    """The settings of the input pipeline.
-
-    Raises:
-        MelanomaError: unknown augmentation.
-    """
-    if settings.augment not in AUGMENTATIONS:
-        raise MelanomaError(
-            f"expected an augmentation out of {', '.join(AUGMENTATIONS)}; found {settings.augment}"
-        )
+    """The settings of the input pipeline."""
     movement, appearance = AUGMENTATIONS[settings.augment]
     return pipeline.SegmenterInputs(
         image_size_px=settings.image_size_px,
@@ -229,28 +156,26 @@ def _build(settings: SegmenterSettings) -> keras.Model:
 
 
 def _validation(
-    records: Path,
-    manifest: Manifest,
-    inputs: pipeline.SegmenterInputs,
-    log: Callable[[str], None],
+    records: RecordSet, inputs: pipeline.SegmenterInputs, log: Log
 ) -> tf.data.Dataset | None:
-    if validation_records(RecordSet((records,), (manifest,)), log) is None:
+    chosen = validation_records(records, log)
+    if chosen is None:
         return None
-    pipeline.count_masks(records, "validation")
-    return pipeline.evaluation_batches(records, "validation", inputs)
+    pipeline.count_masks(chosen, "validation")
+    return pipeline.evaluation_batches(chosen, "validation", inputs)
 
 
 def _write_threshold(
     run_dir: Path,
     settings: SegmenterSettings,
     validation: tf.data.Dataset | None,
-    log: Callable[[str], None],
+    log: Log,
 ) -> None:
     threshold = settings.threshold
     if not threshold and validation is None:
         raise MelanomaError("expected a validation split to choose the threshold on; found none")
     if not threshold:
-        threshold = best_threshold(training.load_model(run_dir), validation)
+        threshold = best_threshold(load_model(run_dir), validation)
         log(f"threshold {threshold} is the best on the validation split")
     write_json(run_dir / THRESHOLD_FILE, {"threshold": threshold})
 

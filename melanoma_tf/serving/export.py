@@ -16,9 +16,10 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.segmentation.predict import load_lesion_segmenter
-from melanoma_tf.segmentation.train import KIND as SEGMENTER
+from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.classifier_export import export_classifier
 from melanoma_tf.serving.segmenter_export import export_segmenter
+from melanoma_tf.training.run_record import read_run
 
 
 class _Prepare(tf.Module):
@@ -65,14 +66,14 @@ def _export_segmenter(run_dir: Path, output: Path, *, overwrite: bool = False) -
     Raises:
         MelanomaError: the run has not finished, or `output` exists.
     """
-    config = training.read_config(run_dir, SEGMENTER)
+    record = read_run(run_dir, SEGMENTER)
     refuse_existing(output, overwrite, [run_dir])
-    export_segmenter(load_lesion_segmenter(run_dir), output, config=config, overwrite=overwrite)
+    export_segmenter(load_lesion_segmenter(run_dir), output, record=record, overwrite=overwrite)
 
 
 _EXPORTS: dict[str, Callable[..., None]] = {
     CLASSIFIER: _export_classifier,
-    SEGMENTER: _export_segmenter,
+    SEGMENTER.name: _export_segmenter,
 }
 
 

@@ -13,8 +13,10 @@ from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.images import masks
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
+from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.serving.classifier_export import DISCLAIMER, INPUT, VERSION, grey_image
 from melanoma_tf.serving.warmup import write_warmup
+from melanoma_tf.training.run_record import RunRecord
 
 MASKS, MAPS = "masks", "probabilities"
 
@@ -61,7 +63,7 @@ def export_segmenter(
     segmenter: LesionSegmenter,
     output: Path,
     *,
-    config: dict[str, Any],
+    record: RunRecord[SegmenterSettings],
     overwrite: bool = False,
 ) -> None:
     """Write a SavedModel of stock TensorFlow ops, with warm-up requests, card and metadata.
@@ -73,7 +75,7 @@ def export_segmenter(
     Args:
         segmenter: the segmenter and how it is used.
         output: `saved_models/NAME`; the model lands in its sub-folder `1`.
-        config: the run's `config.json`.
+        record: of the run.
         overwrite: replace a model that is there.
 
     Raises:
@@ -84,11 +86,13 @@ def export_segmenter(
         version_dir = folder / VERSION
         tf.saved_model.save(served, str(version_dir), signatures=served.serve)
         write_warmup(version_dir, output.name, INPUT, [grey_image(segmenter.square_px)])
-        write_json(folder / "metadata.json", _metadata(output.name, segmenter, config))
-        write_atomically(folder / "model_card.md", _model_card(output.name, segmenter, config))
+        write_json(folder / "metadata.json", _metadata(output.name, segmenter, record))
+        write_atomically(folder / "model_card.md", _model_card(output.name, segmenter, record))
 
 
-def _metadata(name: str, segmenter: LesionSegmenter, config: dict[str, Any]) -> dict[str, Any]:
+def _metadata(
+    name: str, segmenter: LesionSegmenter, record: RunRecord[SegmenterSettings]
+) -> dict[str, Any]:
     size = segmenter.square_px
     return {
         "name": name,
@@ -101,16 +105,17 @@ def _metadata(name: str, segmenter: LesionSegmenter, config: dict[str, Any]) -> 
             MAPS: f"float32 (n, {size}, {size}, 1), holes filled",
         },
         "use": dataclasses.asdict(segmenter.use),
-        "training": config,
+        "training": record.to_json(),
         "intended_use": DISCLAIMER,
     }
 
 
-def _model_card(name: str, segmenter: LesionSegmenter, config: dict[str, Any]) -> str:
+def _model_card(name: str, segmenter: LesionSegmenter, record: RunRecord[SegmenterSettings]) -> str:
     sources = "\n".join(
         f"- {source}: {entry['licence']}. {entry['attribution']}"
-        for source, entry in config["sources"].items()
+        for source, entry in record.sources.items()
     )
+    chosen = record.settings
     used = ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(segmenter.use).items())
     return f"""# {name}
 
@@ -125,10 +130,10 @@ Encoded dermoscopic images (JPEG or PNG, any size). A mask of each (PNG, 0 skin,
 is empty where nothing was found, and a probability map.
 
 ## Network
-Bisla et al. 2019, Table 1, with {config["base_filters"]} base filters at
-{config["image_size_px"]} px, padding {config["padding"]}, normalization
-{config["normalization"]}; {config["epochs"]} epochs, batch {config["batch_size"]}, Adam at
-{config["learning_rate"]}, seed {config["seed"]}. Used with: {used}.
+Bisla et al. 2019, Table 1, with {chosen.base_filters} base filters at
+{chosen.image_size_px} px, padding {chosen.padding}, normalization
+{chosen.normalization}; {chosen.epochs} epochs, batch {chosen.batch_size}, Adam at
+{chosen.learning_rate}, seed {chosen.seed}. Used with: {used}.
 `metadata.json` has every setting.
 
 ## Training data

@@ -7,29 +7,24 @@ runs/NAME/config.json     the resolved settings
           model.keras     appears when training has finished: the best epoch's weights
 """
 
-from melanoma_tf.training.fit import fit
-from melanoma_tf.training.run import (
-    CONFIG,
-    HISTORY,
-    MODEL,
-    Run,
-    load_model,
-    read_config,
-    run_kind,
-)
-from melanoma_tf.training.settings import TrainingSettings
-from melanoma_tf.training.strategy import STRATEGIES, make_strategy
+from __future__ import annotations
 
-__all__ = [
-    "CONFIG",
-    "HISTORY",
-    "MODEL",
-    "STRATEGIES",
-    "Run",
-    "TrainingSettings",
-    "fit",
-    "load_model",
-    "make_strategy",
-    "read_config",
-    "run_kind",
-]
+import importlib
+from typing import Any
+
+# Imported when they are used, so that the settings of a training load without TensorFlow.
+_MODULES = {
+    "fit": "fit",
+    "FitSettings": "fit_settings",
+    "STRATEGIES": "strategy",
+    "make_strategy": "strategy",
+    **dict.fromkeys(
+        ("CONFIG", "HISTORY", "MODEL", "Run", "load_model", "read_config", "run_kind"), "run"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -13,8 +13,8 @@ from tensorflow import keras
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.epochs import Epochs
+from melanoma_tf.training.fit_settings import FitSettings
 from melanoma_tf.training.run import Run
-from melanoma_tf.training.settings import TrainingSettings
 from melanoma_tf.training.state import RunState
 
 
@@ -25,7 +25,7 @@ def fit(
     training: Callable[[int], tf.data.Dataset],
     validation: tf.data.Dataset | None,
     strategy: tf.distribute.Strategy,
-    settings: TrainingSettings,
+    settings: FitSettings,
     run: Run,
     examples_per_step: int,
     measures: Sequence[keras.callbacks.Callback] = (),
@@ -41,7 +41,7 @@ def fit(
         training: endless batches, given how many examples were trained on already.
         validation: batches, seen whole after every epoch.
         strategy: see `make_strategy`.
-        settings: see `TrainingSettings`.
+        settings: see `FitSettings`.
         run: the folder, which is touched only once the model could be built.
         examples_per_step: the global batch size.
         measures: callbacks that add to an epoch's logs before it is judged by them and kept.
@@ -80,9 +80,7 @@ def fit(
     return state.history
 
 
-def _state(
-    model: keras.Model, run: Run, settings: TrainingSettings
-) -> tuple[RunState, WeightAverages]:
+def _state(model: keras.Model, run: Run, settings: FitSettings) -> tuple[RunState, WeightAverages]:
     averages = WeightAverages(model, settings.average_momentum)
     return RunState(model, run.working, settings, averages), averages
 

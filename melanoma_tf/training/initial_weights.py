@@ -22,3 +22,8 @@ def start_from(model: keras.Model, path: Path) -> None:
     if shapes[0] != shapes[1]:
         raise MelanomaError(f"{path}: expected a network of the same layers as this run's")
     model.set_weights(donor.get_weights())
+
+
+def input_files(*names: str) -> tuple[Path, ...]:
+    """Those of some settings that name a file or folder; `none`, `imagenet`, ... name none."""
+    return tuple(path for path in map(Path, names) if path.exists())

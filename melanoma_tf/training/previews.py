@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -40,3 +41,12 @@ class Preview(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Close the file."""
         self._writer.close()
+
+
+def previews(
+    kind: Callable[[tf.data.Dataset, Path], Preview],
+    validation: tf.data.Dataset | None,
+    run_dir: Path,
+) -> list[Preview]:
+    """The previews of a run: none where there are no validation batches."""
+    return [] if validation is None else [kind(validation, run_dir / "logs")]

@@ -42,6 +42,8 @@ class Run:
         overwrite: replace it. The new run is made in `NAME.new` and takes the old one's place when
             it has finished.
         inputs: what the training reads: the run folder may not be, hold or lie in any of them.
+        epochs_are_free: a run may be resumed for another number of epochs; None decides by the
+            names of the settings in `config`.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Run:
     resume: bool = False
     overwrite: bool = False
     inputs: tuple[Path, ...] = ()
+    epochs_are_free: bool | None = None
 
     @functools.cached_property
     def working(self) -> Path:
@@ -112,9 +115,12 @@ class Run:
             raise MelanomaError(f"--resume expected a run in {folder}; it has no {CONFIG}")
         # As it would be read back: JSON knows no tuples.
         now = json.loads(json.dumps(self.config))
-        free = ("versions",) if _planned_by_epochs(now) else ("versions", "epochs")
+        epochs_are_free = self.epochs_are_free
+        if epochs_are_free is None:
+            epochs_are_free = not _planned_by_epochs(now)
+        free = ("versions", "epochs") if epochs_are_free else ("versions",)
         _require_same_settings(read_json(folder / CONFIG), now, folder, free)
-        _require_epochs(folder, now.get("epochs"))
+        _require_epochs(folder, now.get("settings", now).get("epochs"))
 
 
 def replacement_of(run_dir: Path) -> Path:

@@ -1,38 +1,71 @@
-"""How long and how a model is trained."""
+"""Settings that every training has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.settings import Settings, setting
+
+STRATEGIES = ("single", "mirrored")
+RATE_SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """How a model is trained.
+class TrainingSettings(Settings):
+    """How long, on which devices and from which seed a network is trained.
 
     Attributes:
         epochs: passes over the training examples, in all.
-        steps_per_epoch: batches in an epoch.
+        batch_size: examples in a step, over all replicas.
+        average_momentum: decay of a moving average of the weights; validation, the best epoch and
+            the published model then use the average. 0 disables it.
+        patience: epochs without improvement after which training stops; 0 never stops.
+        seed: of weights, order and augmentation.
+        strategy: `single` device, or `mirrored` over all visible GPUs.
+        replicas: devices to mirror on; 0 takes all GPUs. Without GPUs the CPU is split.
         mixed_precision: compute in float16 (on a CPU in bfloat16), keep variables in float32.
-        monitor: the history's key by which the best epoch is chosen.
-        mode: `max` or `min` of `monitor` is best.
-        seed: of the weights and of dropout.
-        average_momentum: share of the old value that a moving average of the weights keeps at
-            each step; validation, the best epoch and the published model then use the average.
-            0 for none.
-        patience: epochs without a better `monitor` after which training stops; 0 for never.
     """
 
-    epochs: int
-    steps_per_epoch: int
-    mixed_precision: bool = False
-    monitor: str = "val_auc"
-    mode: str = "max"
-    seed: int = 0
-    average_momentum: float = 0.0
-    patience: int = 0
+    epochs: int = setting(30, "Passes over the training split.", minimum=1, group="Training")
+    batch_size: int = setting(
+        32, "Images in a step, over all replicas.", minimum=1, group="Training"
+    )
+    average_momentum: float = setting(
+        0.0,
+        "Decay of the moving average of the weights, which is then validated and kept; 0 disables "
+        "it.",
+        minimum=0,
+        maximum=1,
+        below_maximum=True,
+        group="Training",
+    )
+    patience: int = setting(
+        0,
+        "Stop after this many epochs without improvement; 0 never stops.",
+        minimum=0,
+        group="Training",
+    )
+    seed: int = setting(
+        0, "Seed of weights, order and augmentation: same seed, same result.", group="Training"
+    )
+    strategy: str = setting(
+        "single",
+        "single device, or mirrored: one replica on every visible GPU.",
+        choices=STRATEGIES,
+        group="Devices",
+    )
+    replicas: int = setting(
+        0,
+        "Devices to mirror on; without GPUs the CPU is split.",
+        minimum=0,
+        shown_default="all GPUs",
+        group="Devices",
+    )
+    mixed_precision: bool = setting(
+        False, "Compute in float16 (bfloat16 on a CPU).", group="Devices"
+    )
 
-    def __post_init__(self) -> None:
-        if self.patience < 0:
-            raise MelanomaError(f"expected a patience of 0 epochs or more; found {self.patience}")
+    @property
+    def depends_on_epochs(self) -> bool:
+        """Whether another number of epochs would change the epochs already trained."""
+        return False

@@ -11,8 +11,8 @@ from tensorflow import keras
 
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.training.averaging import WeightAverages
+from melanoma_tf.training.fit_settings import FitSettings
 from melanoma_tf.training.run import HISTORY, MODEL, load_model
-from melanoma_tf.training.settings import TrainingSettings
 
 _BEST = "best.weights.h5"
 
@@ -24,7 +24,7 @@ class RunState:
         self,
         model: keras.Model,
         run_dir: Path,
-        settings: TrainingSettings,
+        settings: FitSettings,
         averages: WeightAverages,
     ):
         self._model, self._run_dir, self._settings = model, run_dir, settings

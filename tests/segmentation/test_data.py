@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import write_records
 from melanoma_tf.segmentation.data import (
@@ -43,7 +44,7 @@ def written(tmp_path):
             examples, tmp_path / name, taxonomy="isic2017", class_names=("nevus",), settings={},
             sources=sources,
         )  # fmt: skip
-        return tmp_path / name
+        return RecordSet.read(tmp_path / name)
 
     return write
 
@@ -55,7 +56,7 @@ def lesion(height=40, width=60, value=255):
 
 
 def test_images_and_masks_are_squeezed_alike(phantom_folder, phantom_records):
-    images, masks = next(iter(evaluation_batches(phantom_records, "test", PLAIN)))
+    images, masks = next(iter(evaluation_batches(RecordSet.read(phantom_records), "test", PLAIN)))
     assert images.shape == (4, 64, 64, 3)
     assert masks.shape == (4, 64, 64, 1)
     assert set(np.unique(masks)) == {0.0, 1.0}

@@ -1,5 +1,6 @@
 """A segmenter trained, used and exported, in the small."""
 
+import dataclasses
 import json
 import shutil
 
@@ -12,17 +13,20 @@ from click.testing import CliRunner
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.manifest import read_manifest, shard_paths
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import deserialize
 from melanoma_tf.records.writer import write_records
 from melanoma_tf.segmentation.data import training_batches
 from melanoma_tf.segmentation.predict import load_lesion_segmenter, segment_files
+from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.segmentation.train import (
-    SegmenterSettings,
+    SEGMENTER,
     best_threshold,
     segmenter_inputs,
     train_segmenter,
 )
 from melanoma_tf.serving.export import export_run
+from melanoma_tf.training.run_record import read_run
 
 SMALL = SegmenterSettings(
     image_size_px=64,
@@ -108,13 +112,12 @@ def test_two_replicas_train_as_one_does(run_dir, phantom_records, tmp_path):
 @pytest.mark.parametrize(
     ("field", "value"), [("schedule", "step"), ("augment", "some"), ("overlap", "all")]
 )
-def test_unknown_settings_are_refused(phantom_records, tmp_path, field, value):
-    wrong = SegmenterSettings(**{**SMALL.__dict__, field: value})
-    with pytest.raises(MelanomaError, match=f"found {value}"):
-        train_segmenter(phantom_records, tmp_path / "run", wrong, log=quiet)
+def test_unknown_settings_are_refused(field, value):
+    with pytest.raises(MelanomaError, match=f"expected {field} out of .*found {value}"):
+        SegmenterSettings(**{**SMALL.__dict__, field: value})
 
 
-def test_devices_shows_what_skin_shows_with_other_looks(phantom_records):
+def test_devices_adds_random_convolutions_to_skin(phantom_records):
     """And the lesions stay where they were."""
     manifest = read_manifest(phantom_records)
 
@@ -122,12 +125,40 @@ def test_devices_shows_what_skin_shows_with_other_looks(phantom_records):
         settings = SegmenterSettings(**{**SMALL.__dict__, "augment": augment})
         count = manifest.count(split="train")
         inputs = segmenter_inputs(settings)
-        return next(iter(training_batches(phantom_records, inputs, count)))
+        return next(iter(training_batches(RecordSet.read(phantom_records), inputs, count)))
 
     (skin, skin_masks), (devices, devices_masks) = batch("skin"), batch("devices")
     np.testing.assert_array_equal(devices_masks, skin_masks)
     changed = np.abs(devices - skin).mean(axis=(1, 2, 3))
     assert (changed > 1.0).mean() > 0.7
+
+
+def test_several_folders_train_one_segmenter(phantom_records, tmp_path):
+    """The second has other images; both are seen, and the first one's validation split judges."""
+    second = write_records(
+        (
+            dataclasses.replace(example, key=f"other_{example.key}", lesion_id="", patient_id="")
+            for example in map(deserialize, _stored(phantom_records, "train"))
+        ),
+        tmp_path / "second",
+        taxonomy="isic2017",
+        class_names=read_manifest(phantom_records).class_names,
+        settings={},
+        sources={"phantoms": {"licence": "CC0-1.0", "attribution": "none"}},
+    )
+    settings = SegmenterSettings(**{**SMALL.__dict__, "epochs": 1})
+    both = (phantom_records, tmp_path / "second")
+    train_segmenter(both, tmp_path / "run", settings, log=quiet)
+    record = read_run(tmp_path / "run", SEGMENTER)
+    assert record.settings == settings
+    assert record.record_paths() == both
+    single = read_manifest(phantom_records).count(split="train")
+    assert RecordSet.read(both).count(split="train") == single + second.count(split="train")
+
+
+def _stored(folder, split):
+    paths = shard_paths(folder, read_manifest(folder), split)
+    return tf.data.TFRecordDataset([str(path) for path in paths]).as_numpy_iterator()
 
 
 def test_the_best_threshold_is_found():

@@ -60,7 +60,7 @@ def train(
         training=lambda done: training_batches(records, INPUTS, first_example=done),
         validation=validation.map(lambda batch: (batch["image"], batch["label"])),
         strategy=training.make_strategy(*strategy),
-        settings=training.TrainingSettings(
+        settings=training.FitSettings(
             epochs, STEPS, mixed_precision, monitor, seed=seed, patience=patience
         ),
         run=training.Run(run_dir, config, **run),
@@ -147,7 +147,7 @@ def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
     # Byte for byte: a calibration names the file that it belongs to.
     assert (tmp_path / "run" / "model.keras").read_bytes() == before
     with pytest.raises(MelanomaError, match="patience of 0 epochs or more; found -1"):
-        training.TrainingSettings(1, 1, patience=-1)
+        training.FitSettings(1, 1, patience=-1)
 
 
 def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
@@ -226,7 +226,7 @@ def test_impossible_strategies_are_refused(name, replicas, message):
 
 def test_replicas_that_cannot_share_a_batch_equally_are_refused(tmp_path):
     """The mean of their means would weigh images unequally."""
-    settings = training.TrainingSettings(epochs=1, steps_per_epoch=1)
+    settings = training.FitSettings(epochs=1, steps_per_epoch=1)
     with pytest.raises(MelanomaError, match="that 2 replicas can share equally; found 13"):
         training.fit(
             build, lambda model: model, training=lambda done: None, validation=None,
@@ -277,7 +277,7 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
             training=lambda done: training_batches(phantom_records, INPUTS, first_example=done),
             validation=validation.map(lambda batch: (batch["image"], batch["label"])),
             strategy=training.make_strategy("single"),
-            settings=training.TrainingSettings(1, 1),
+            settings=training.FitSettings(1, 1),
             run=training.Run(tmp_path / "run", {"kind": "classifier"}),
             examples_per_step=BATCH,
             measures=[Undefined()],

@@ -35,7 +35,7 @@ class DetectorSettings:
         epochs: passes over the training split.
         learning_rate, schedule: of Adam; see `training.schedules.rate_by_name`.
         batch_size: global, over all replicas.
-        average_momentum: see `training.TrainingSettings`.
+        average_momentum: see `training.FitSettings`.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order, drawings and augmentation.
     """
@@ -105,7 +105,7 @@ def train_detector(
         ),
         validation=validation,
         strategy=strategy,
-        settings=training.TrainingSettings(
+        settings=training.FitSettings(
             epochs=settings.epochs,
             steps_per_epoch=steps,
             mixed_precision=settings.mixed_precision,

@@ -53,7 +53,7 @@ class InpainterSettings:
         schedule: `constant`, or `cosine`: the first phase's rate rises shortly and then falls.
         frozen_learning_rate: of the second phase.
         batch_size: global, over all replicas.
-        average_momentum: see `training.TrainingSettings`.
+        average_momentum: see `training.FitSettings`.
         strategy, replicas, mixed_precision: see `training`.
         seed: of weights, order, masks and augmentation.
     """
@@ -251,8 +251,8 @@ def _compile(
     return compile_inpainter(model, optimizer, settings.loss_weights, features)
 
 
-def _schedule(settings: InpainterSettings, steps_per_epoch: int) -> training.TrainingSettings:
-    return training.TrainingSettings(
+def _schedule(settings: InpainterSettings, steps_per_epoch: int) -> training.FitSettings:
+    return training.FitSettings(
         epochs=settings.epochs,
         steps_per_epoch=steps_per_epoch,
         mixed_precision=settings.mixed_precision,

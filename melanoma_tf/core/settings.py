@@ -1,0 +1,196 @@
+"""Settings: frozen dataclasses whose fields carry help, choices and bounds.
+
+A setting is declared once, as a field of one of these classes. The command line derives its options
+from the fields, a pipeline takes the object, and `config.json` stores it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union
+
+from melanoma_tf.core.errors import MelanomaError
+
+_KEY = "setting"
+S = TypeVar("S", bound="Settings")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is said of a setting beside its type and default.
+
+    Attributes:
+        help: one line for the command line.
+        choices: the values allowed; None for any.
+        minimum: the least value; None for none.
+        maximum: the largest value; None for none.
+        above_minimum: the minimum itself is not allowed.
+        below_maximum: the maximum itself is not allowed.
+        group: title of the options among which the command line lists it.
+        option: name of the option where it is not the field's, as `--class`; "" for none.
+        metavar: what the option's value is called in the help.
+        shown_default: the default in words, where the value does not say it.
+    """
+
+    help: str
+    choices: tuple[Any, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    above_minimum: bool = False
+    below_maximum: bool = False
+    group: str = ""
+    option: str | None = None
+    metavar: str | None = None
+    shown_default: str | None = None
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise `MelanomaError` where a value is not one of the choices or is out of bounds."""
+        for each in value if isinstance(value, tuple) else (value,):
+            self._check_one(name, each)
+
+    def bounds(self) -> str:
+        """The bounds in words, as `(0, 1]`."""
+        low = "-inf" if self.minimum is None else f"{self.minimum:g}"
+        high = "inf" if self.maximum is None else f"{self.maximum:g}"
+        opening = "(" if self.above_minimum or self.minimum is None else "["
+        closing = ")" if self.below_maximum or self.maximum is None else "]"
+        return f"{opening}{low}, {high}{closing}"
+
+    def _check_one(self, name: str, value: Any) -> None:
+        if self.choices is not None and value not in self.choices:
+            raise MelanomaError(
+                f"expected {name} out of {', '.join(map(str, self.choices))}; found {value}"
+            )
+        if value is None or isinstance(value, (str, bool)):
+            return
+        low, high = self.minimum, self.maximum
+        if low is None and high is None:
+            return
+        inside = math.isfinite(value)
+        if low is not None:
+            inside &= value > low if self.above_minimum else value >= low
+        if high is not None:
+            inside &= value < high if self.below_maximum else value <= high
+        if not inside:
+            raise MelanomaError(f"expected {name} within {self.bounds()}; found {value}")
+
+
+def setting(default: Any, help: str, **declared: Any) -> Any:
+    """A field of a `Settings` class.
+
+    Args:
+        default: the default value; a callable that makes it where it is a `Settings` class.
+        help: one line for the command line.
+        declared: see `Declaration`.
+    """
+    return _field(default, Declaration(help, **declared))
+
+
+def group(kind: type[Settings], *, title: str = "") -> Any:
+    """A field that holds settings of another class; the command line lists its options too."""
+    return dataclasses.field(default_factory=kind, metadata={"title": title})
+
+
+def redeclared(kind: type[Settings], name: str, default: Any, **changed: Any) -> Any:
+    """The field of a base class with another default (or help), for a class derived from it."""
+    return _field(default, dataclasses.replace(declaration(kind, name), **changed))
+
+
+def declaration(kind: type[Settings], name: str) -> Declaration:
+    """What is declared of a setting."""
+    return next(f.metadata[_KEY] for f in dataclasses.fields(kind) if f.name == name)
+
+
+def _field(default: Any, declared: Declaration) -> Any:
+    return dataclasses.field(default=default, metadata={_KEY: declared})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of all settings: fields are checked when an object is made, and come from JSON.
+
+    Derive frozen dataclasses from it, with fields made by `setting` and `group`.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if _KEY in field.metadata:
+                field.metadata[_KEY].check(field.name, getattr(self, field.name))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values; nested settings as objects."""
+        return _plain(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls: type[S], payload: Any, where: str = "settings") -> S:
+        """Settings from what `to_json` returned.
+
+        Args:
+            payload: an object with every field of the class, and no other.
+            where: how errors name it.
+
+        Raises:
+            MelanomaError: a field is missing, unknown, of another type or out of bounds.
+        """
+        if not isinstance(payload, Mapping):
+            raise MelanomaError(f"{where}: expected an object; found {type(payload).__name__}")
+        types = field_types(cls)
+        missing = [name for name in types if name not in payload]
+        unknown = [name for name in payload if name not in types]
+        if missing or unknown:
+            found = f"none of {missing[0]}" if missing else f"{unknown[0]}, which is none of them"
+            raise MelanomaError(f"{where}: expected the settings {', '.join(types)}; found {found}")
+        values = {
+            name: _typed(payload[name], kind, f"{where}.{name}") for name, kind in types.items()
+        }
+        try:
+            return cls(**values)
+        except MelanomaError as error:
+            raise MelanomaError(f"{where}: {error}") from None
+
+
+def field_types(kind: type[Settings]) -> dict[str, Any]:
+    """The fields of a settings class with their types, annotations resolved."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def is_settings(kind: Any) -> bool:
+    """Whether a type is a settings class."""
+    return isinstance(kind, type) and issubclass(kind, Settings)
+
+
+def optional_type(kind: Any) -> tuple[Any, bool]:
+    """The type inside `Optional`, and whether None is allowed."""
+    if typing.get_origin(kind) is not Union:
+        return kind, False
+    inner = [each for each in typing.get_args(kind) if each is not type(None)]
+    return inner[0], True
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    kind, may_be_none = optional_type(kind)
+    if value is None and may_be_none:
+        return None
+    if is_settings(kind):
+        return kind.from_json(value, where)
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise MelanomaError(f"{where}: expected a list; found {value!r}")
+        inner = typing.get_args(kind)[0]
+        return tuple(_typed(each, inner, where) for each in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise MelanomaError(f"{where}: expected {kind.__name__}; found {value!r}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,126 @@
+"""Settings of the segmenter and its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from melanoma_tf.core.settings import redeclared, setting
+from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
+
+# From nothing to everything; `segmentation.train` says what each is.
+AUGMENTATION_NAMES = ("none", "mild", "movement", "colour", "full", "skin", "devices")
+PADDINGS = ("valid", "same")
+NORMALIZATIONS = ("none", "batch", "instance")
+OVERLAPS = ("none", "dice", "jaccard")
+
+
+@dataclass(frozen=True)
+class SegmenterSettings(TrainingSettings):
+    """Everything that decides a segmenter's training; the defaults are those of Bisla et al. 2019.
+
+    Attributes:
+        image_size_px, base_filters, padding, normalization, dropout, colour_constancy,
+            skin_white_balance, chroma: see `segmentation.network.build_segmenter`.
+        weights: `none`, or the `model.keras` of another run of the same network to start from.
+        learning_rate: of Adam; the highest, where a schedule changes it.
+        schedule: `constant` as in the paper, or `cosine`, see `training.schedules.rate_by_name`.
+        overlap, label_smoothing: see `segmentation.losses.SegmentationLoss`.
+        augment: one of `AUGMENTATION_NAMES`.
+        threshold: a pixel is lesion where its probability exceeds it; 0 takes the one with the
+            highest mean Jaccard index on the validation split.
+
+    Example:
+        >>> SegmenterSettings(image_size_px=228, base_filters=16).epochs
+        100
+    """
+
+    image_size_px: int = setting(
+        380,
+        "Side of the network's input in pixels: 228, 236, ... (64, 72, ... with --padding same).",
+        minimum=32,
+        group="Network",
+    )
+    base_filters: int = setting(
+        64,
+        "Filters of the first layer, by which all widths grow. 16 suits a CPU.",
+        minimum=1,
+        group="Network",
+    )
+    padding: str = setting(
+        "valid",
+        "valid as in the paper; same allows small inputs.",
+        choices=PADDINGS,
+        group="Network",
+    )
+    normalization: str = setting(
+        "none",
+        "Normalisation of the layers; none as in the paper.",
+        choices=NORMALIZATIONS,
+        group="Network",
+    )
+    dropout: float = setting(
+        0.0,
+        "Fraction of the features dropped at the bottleneck.",
+        minimum=0,
+        maximum=0.9,
+        group="Network",
+    )
+    colour_constancy: bool = setting(
+        False, "Divide images by the estimated colour of the light.", group="Network"
+    )
+    skin_white_balance: bool = setting(
+        False, "Divide images by the estimated colour of the skin.", group="Network"
+    )
+    chroma: bool = setting(
+        False,
+        "Represent hue and saturation as a point, which has no jump at red.",
+        group="Network",
+    )
+    weights: str = setting(
+        "none",
+        "FILE: start from the model.keras of another run of the same network.",
+        metavar="none|FILE",
+        group="Network",
+    )
+    epochs: int = redeclared(TrainingSettings, "epochs", 100)
+    batch_size: int = redeclared(TrainingSettings, "batch_size", 8)
+    learning_rate: float = setting(
+        1e-4, "Learning rate of Adam.", minimum=0, above_minimum=True, group="Optimization"
+    )
+    schedule: str = setting(
+        "constant",
+        "cosine: warm-up, then decay to 0.",
+        choices=RATE_SCHEDULES,
+        group="Optimization",
+    )
+    overlap: str = setting(
+        "none",
+        "Add one minus this soft overlap to the cross-entropy.",
+        choices=OVERLAPS,
+        group="Optimization",
+    )
+    label_smoothing: float = setting(
+        0.0, "Label smoothing of the cross-entropy.", minimum=0, maximum=0.5, group="Optimization"
+    )
+    augment: str = setting(
+        "full",
+        "mild: small geometric and photometric changes; movement: flips, rotation, scale, elastic "
+        "warp; colour: and light, colour, focus; full: and dark corners, hairs, rulers, ink, "
+        "stickers; skin: and red, blotched, freckled skin, pale lesions, gel; devices: and random "
+        "convolutions, for images of other devices.",
+        choices=AUGMENTATION_NAMES,
+        group="Augmentation",
+    )
+    threshold: float = setting(
+        0.4,
+        "A pixel is lesion above this probability; 0 chooses the best on the validation split.",
+        minimum=0,
+        maximum=1,
+        below_maximum=True,
+        group="Training",
+    )
+
+    @property
+    def depends_on_epochs(self) -> bool:
+        """See `TrainingSettings`."""
+        return self.schedule == "cosine"

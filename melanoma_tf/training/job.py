@@ -1,0 +1,121 @@
+"""One `train` for every network: a job says what is trained, `train` how a run is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, TypeVar
+
+import tensorflow as tf
+from tensorflow import keras
+
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.fit import fit
+from melanoma_tf.training.fit_settings import FitSettings
+from melanoma_tf.training.run import Run
+from melanoma_tf.training.run_record import RunRecord
+from melanoma_tf.training.settings import TrainingSettings
+from melanoma_tf.training.strategy import make_strategy
+
+Log = Callable[[str], None]
+History = dict[str, list[float]]
+# Callbacks of a run, given its folder.
+Callbacks = Callable[[Path], Sequence[keras.callbacks.Callback]]
+T = TypeVar("T", bound=TrainingSettings)
+
+
+def _no_callbacks(run_dir: Path) -> Sequence[keras.callbacks.Callback]:
+    return ()
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that `train` must know of a network.
+
+    Attributes:
+        record: what `config.json` says: kind, resolved settings, records.
+        build: makes the network; called under the strategy, and once more without it at the end.
+        compile: gives it losses, optimisers and metrics; called under the strategy.
+        steps_per_epoch: batches in an epoch.
+        training_batches: endless batches, given how many examples were trained on already.
+        validation_batches: seen whole after every epoch; None where there is no validation split.
+        monitor: the key of the history by which the best epoch is chosen.
+        mode: `max` or `min` of `monitor` is best.
+        measures: callbacks that add to the logs of an epoch before it is judged.
+        previews: callbacks that draw into TensorBoard after every epoch.
+        finish: called with the folder of the trained run, before it is published.
+        inputs: files and folders that are read besides the records, which the run must not replace.
+    """
+
+    record: RunRecord[Any]
+    build: Callable[[], keras.Model]
+    compile: Callable[[keras.Model], keras.Model]
+    steps_per_epoch: int
+    training_batches: Callable[[int], tf.data.Dataset]
+    validation_batches: tf.data.Dataset | None
+    monitor: str
+    mode: str = "max"
+    measures: Callbacks = _no_callbacks
+    previews: Callbacks = _no_callbacks
+    finish: Callable[[Path], object] | None = None
+    inputs: tuple[Path, ...] = ()
+
+
+def train(
+    make_job: Callable[[RecordSet, T, Log], TrainingJob],
+    records: RecordsLike,
+    run_dir: Path,
+    settings: T,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    log: Log = print,
+) -> History:
+    """Train a network on record folders, from the start or from where a run stopped.
+
+    Args:
+        make_job: the job of a kind of network, given the records, the settings and `log`.
+        records: a record folder, or several of one taxonomy; the first that has a validation
+            split chooses the best epoch.
+        run_dir: the run folder to make, or to go on with.
+        settings: of the network and its training.
+        resume: go on with the run in `run_dir`, after its last finished epoch.
+        overwrite: replace a run that exists, once the new one has finished.
+        log: takes one line per epoch, and warnings.
+
+    Returns:
+        The history: for each metric its value by epoch.
+
+    Raises:
+        MelanomaError: unfinished records or such as cannot be mixed, impossible settings, an
+            existing run folder, or a loss that is not finite.
+    """
+    # First of all: the CPU can be split only before TensorFlow has used it.
+    strategy = make_strategy(settings.strategy, settings.replicas)
+    chosen = RecordSet.read(records)
+    chosen.check_mixture()
+    job = make_job(chosen, settings, log)
+    resolved = job.record.settings
+    run = Run(
+        Path(run_dir),
+        job.record.to_json(),
+        resume=resume,
+        overwrite=overwrite,
+        inputs=(*chosen.folders, *job.inputs),
+        epochs_are_free=not resolved.depends_on_epochs,
+    )
+    return fit(
+        job.build,
+        job.compile,
+        training=job.training_batches,
+        validation=job.validation_batches,
+        strategy=strategy,
+        settings=FitSettings.of(resolved, job.steps_per_epoch, job.monitor, job.mode),
+        run=run,
+        examples_per_step=resolved.batch_size,
+        measures=job.measures(run.working),
+        callbacks=job.previews(run.working),
+        finish=job.finish,
+        log=log,
+    )

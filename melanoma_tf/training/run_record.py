@@ -1,0 +1,225 @@
+"""`config.json` of a run: what was trained, on what, with which settings and versions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import tensorflow as tf
+
+from melanoma_tf import __version__
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json
+from melanoma_tf.core.settings import Settings
+from melanoma_tf.records.record_set import RecordSet
+
+CONFIG, MODEL = "config.json", "model.keras"
+FORMAT = 2
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class RunKind(Generic[S]):
+    """A kind of run.
+
+    Attributes:
+        name: as `segmenter`.
+        settings: the class of its settings.
+    """
+
+    name: str
+    settings: type[S]
+
+
+@dataclass(frozen=True)
+class RecordFolder:
+    """A record folder that a run was trained on.
+
+    Attributes:
+        path: where it was.
+        shards: SHA-256 by shard: the fingerprint of the folder.
+    """
+
+    path: str
+    shards: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RunRecord(Generic[S]):
+    """The whole content of `config.json`.
+
+    Attributes:
+        kind: see `RunKind`.
+        settings: the resolved settings.
+        records: the record folders, in the order given.
+        taxonomy: that of the records.
+        class_names: that the network knows; of the records, in the order of labels.
+        sources: per data set its `licence` and `attribution`.
+        details: what else a kind keeps, as JSON values.
+        versions: of this package and of TensorFlow.
+    """
+
+    kind: str
+    settings: S
+    records: tuple[RecordFolder, ...]
+    taxonomy: str
+    class_names: tuple[str, ...]
+    sources: Mapping[str, Mapping[str, str]]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON values of `config.json`."""
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "settings": self.settings.to_json(),
+            "records": [dataclasses.asdict(folder) for folder in self.records],
+            "taxonomy": self.taxonomy,
+            "class_names": list(self.class_names),
+            "sources": {name: dict(row) for name, row in self.sources.items()},
+            "details": dict(self.details),
+            "versions": dict(self.versions),
+        }
+
+    def record_paths(self) -> tuple[Path, ...]:
+        """Where the record folders were when the run began."""
+        return tuple(Path(folder.path) for folder in self.records)
+
+
+def describe_run(
+    kind: RunKind[S],
+    settings: S,
+    records: RecordSet,
+    *,
+    class_names: tuple[str, ...] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> RunRecord[S]:
+    """The record of a run that begins now.
+
+    Args:
+        kind: what is trained.
+        settings: resolved.
+        records: what it is trained on.
+        class_names: where they are not all of the records.
+        details: what else the kind keeps, as JSON values.
+    """
+    folders = tuple(
+        RecordFolder(str(path), {shard.name: shard.sha256 for shard in manifest.shards})
+        for path, manifest in zip(records.folders, records.manifests)
+    )
+    sources = {
+        name: dict(row) for manifest in records.manifests for name, row in manifest.sources.items()
+    }
+    return RunRecord(
+        kind=kind.name,
+        settings=settings,
+        records=folders,
+        taxonomy=records.taxonomy,
+        class_names=tuple(records.class_names if class_names is None else class_names),
+        sources=sources,
+        details=details or {},
+        versions={"melanoma_tf": __version__, "tensorflow": tf.__version__},
+    )
+
+
+def run_kind(run_dir: Path) -> str:
+    """The name of what a run trains, as `classifier`.
+
+    Raises:
+        MelanomaError: there is no run, or its format is unknown.
+    """
+    return str(_payload(Path(run_dir)).get("kind"))
+
+
+def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRecord[S]:
+    """Read the record of a run.
+
+    Args:
+        run_dir: the run folder.
+        kinds: what the run may be.
+        finished: refuse a run whose training has not finished.
+
+    Raises:
+        MelanomaError: there is no run, its format is unknown, it trains another kind of network,
+            it has not finished, or `config.json` is damaged.
+    """
+    run_dir = Path(run_dir)
+    payload = _payload(run_dir)
+    kind = next((each for each in kinds if each.name == payload.get("kind")), None)
+    if kind is None:
+        expected = " or ".join(each.name for each in kinds)
+        raise MelanomaError(f"{run_dir}: expected a {expected} run; found {payload.get('kind')}")
+    if finished and not (run_dir / MODEL).is_file():
+        raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
+    return _parsed(payload, kind, str(run_dir / CONFIG))
+
+
+def _payload(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
+    payload = read_json(path)
+    if not isinstance(payload, dict):
+        raise MelanomaError(f"{path}: expected a JSON object; found {type(payload).__name__}")
+    found = payload.get("format", "none")
+    if found != FORMAT:
+        raise MelanomaError(
+            f"{path}: expected run format {FORMAT}; found {found}. The run was made by another "
+            "version of melanoma_tf: use that version, or train again"
+        )
+    return payload
+
+
+def _parsed(payload: Mapping[str, Any], kind: RunKind[S], where: str) -> RunRecord[S]:
+    names = {field.name for field in dataclasses.fields(RunRecord)}
+    absent = sorted(names - set(payload))
+    if absent:
+        raise MelanomaError(f"{where}: expected {', '.join(sorted(names))}; found no {absent[0]}")
+    sources = _object(payload, "sources", where)
+    records = tuple(
+        RecordFolder(str(_text(row, "path", where)), _texts(row, "shards", where))
+        for row in _list(payload, "records", where)
+    )
+    class_names = _list(payload, "class_names", where)
+    if not records or not all(isinstance(name, str) for name in class_names):
+        raise MelanomaError(f"{where}: expected a record folder, and class names as texts")
+    return RunRecord(
+        kind=kind.name,
+        settings=kind.settings.from_json(payload["settings"], f"{where}: settings"),
+        records=records,
+        taxonomy=_text(payload, "taxonomy", where),
+        class_names=tuple(class_names),
+        sources={name: _texts(sources, name, where) for name in sources},
+        details=_object(payload, "details", where),
+        versions=_texts(payload, "versions", where),
+    )
+
+
+def _object(payload: Any, name: str, where: str) -> dict[str, Any]:
+    return _of_type(payload, name, dict, "an object", where)
+
+
+def _list(payload: Any, name: str, where: str) -> list[Any]:
+    return _of_type(payload, name, list, "a list", where)
+
+
+def _text(payload: Any, name: str, where: str) -> str:
+    return _of_type(payload, name, str, "a text", where)
+
+
+def _texts(payload: Any, name: str, where: str) -> dict[str, str]:
+    values = _object(payload, name, where)
+    for key in values:
+        _text(values, key, where)
+    return values
+
+
+def _of_type(payload: Any, name: str, kind: type, words: str, where: str) -> Any:
+    value = payload.get(name) if isinstance(payload, Mapping) else None
+    if not isinstance(value, kind):
+        raise MelanomaError(f"{where}: expected {words} as {name}; found {value!r}")
+    return value
