@@ -103,7 +103,7 @@ def build_records(
         overwrite=overwrite,
         resume=resume,
         progress=functools.partial(_bar, "building"),
-        comparing=functools.partial(_bar, "comparing"),
+        search_progress=functools.partial(_bar, "searching duplicates"),
     )
     _print_counts(output, manifest)
     _print_findings(manifest)

@@ -112,18 +112,31 @@ def group_lesions(lesions: Sequence[Lesion], links: Iterable[tuple[str, str]] = 
     for node in (node for own in nodes for node in own):
         index.setdefault(node, len(index))
     pairs = [(index[own[0]], index[other]) for own in nodes for other in own[1:]]
-    places: dict[str, list[int]] = defaultdict(list)
-    for lesion, own in zip(lesions, nodes):
-        places[lesion.key].append(index[own[0]])
-        places[lesion.name].append(index[own[0]])
-    for left, right in links:
-        linked = [*places.get(left, ()), *places.get(right, ())]
-        pairs += [(linked[0], other) for other in linked[1:]]
+    for left, right in linked_pairs(lesions, links):
+        pairs.append((index[nodes[left][0]], index[nodes[right][0]]))
     group = connected_groups(len(index), pairs)
     names: dict[int, str] = {}
     for node, place in index.items():
         names[group[place]] = min(names.get(group[place], node), node, key=_by_kind)
     return [names[group[index[own[0]]]] for own in nodes]
+
+
+def linked_pairs(
+    lesions: Sequence[Lesion], links: Iterable[tuple[str, str]]
+) -> Iterator[tuple[int, int]]:
+    """Yield the indices of lesions that links connect.
+
+    Args:
+        lesions: from any number of sources.
+        links: pairs of keys or names, see `group_lesions`.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for index, lesion in enumerate(lesions):
+        places[lesion.key].append(index)
+        places[lesion.name].append(index)
+    for left, right in links:
+        linked = [*places.get(left, ()), *places.get(right, ())]
+        yield from ((linked[0], other) for other in linked[1:])
 
 
 def assign_splits(

@@ -19,7 +19,7 @@ from melanoma_tf.images import masks
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import Sharding, skipped_before, write_records
+from melanoma_tf.records.writer import Description, skipped_before, write_records
 from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
 from melanoma_tf.segmentation.shipped import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
@@ -233,12 +233,7 @@ def segment_records(
     write_records(
         chain(skipped_before(manifest), examples),
         output,
-        taxonomy=manifest.taxonomy,
-        class_names=manifest.class_names,
-        settings={**manifest.settings, "masks": f"segmented where absent, from {records}"},
-        sources=manifest.sources,
-        sharding=Sharding(),
-        findings=manifest.findings,
+        Description.of_copy(manifest, masks=f"segmented where absent, from {records}"),
         overwrite=overwrite,
     )
     return len(filled)

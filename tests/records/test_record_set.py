@@ -12,7 +12,7 @@ from melanoma_tf.classification.train import ClassifierSettings, train_classifie
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 CLASSES = ("melanoma", "nevus")
 
@@ -37,10 +37,8 @@ def write(tmp_path):
 
     def write(name, *examples, class_names=CLASSES):
         sources = {one.source: {"licence": "CC0-1.0", "attribution": "made"} for one in examples}
-        write_records(
-            examples, tmp_path / name, taxonomy="isic2017", class_names=class_names,
-            settings={"image_size": 40}, sources=sources,
-        )  # fmt: skip
+        description = Description("isic2017", class_names, {"image_size": 40}, sources)
+        write_records(examples, tmp_path / name, description)
         return tmp_path / name
 
     return write

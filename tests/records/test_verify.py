@@ -10,7 +10,7 @@ from melanoma_tf.records.encode import Encoding, encode_image, encode_mask
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding
 from melanoma_tf.records.verify import verify_records
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 NAMES = ("melanoma", "nevus")
 IMAGE = np.full((8, 10, 3), 90, np.uint8)
@@ -35,10 +35,7 @@ def write(tmp_path):
         splits = [item.split for item in examples]
         sharding = Sharding(shards=shards, expected={s: splits.count(s) for s in set(splits)})
         output = tmp_path / "out"
-        write_records(
-            examples, output, taxonomy="made", class_names=NAMES, settings={}, sources={},
-            sharding=sharding,
-        )  # fmt: skip
+        write_records(examples, output, Description("made", NAMES, {}, {}), sharding=sharding)
         return output
 
     return run
