@@ -1,4 +1,4 @@
-"""A picture of what a record folder holds: some images of every class, row by row."""
+"""Contact sheet of a record folder: some images of every class, row by row."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WHITE = 255
 def contact_sheet(folder: Path, *, per_class: int = 8, tile_px: int = 128) -> bytes:
     """Draw the first images of every class, each with its lesion mask's outline.
 
-    Records stand in the order of a hash, so the first ones are as good as drawn at random.
+    Records are ordered by a hash, so the first ones are a pseudo-random sample.
 
     Args:
         folder: the record folder.
-        per_class: images in a row.
+        per_class: number of images in a row.
         tile_px: side of a tile; images are scaled to fit into it.
 
     Returns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import tensorflow as tf
 
+IMAGE_FORMATS = ("jpeg", "png")
 ORIGINS = ("real", "purified", "generated")
 
 

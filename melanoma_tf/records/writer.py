@@ -1,4 +1,4 @@
-"""A stream of Examples -> a record folder: shards, manifest, and metadata for TFDS."""
+"""Writing of a record folder: shards, manifest, and metadata for TensorFlow Datasets."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_pass_sees_every_image_of_every_folder_once(write):
 def test_an_image_listed_twice_is_named(write):
     first = write("first", example("a"), example("b", 1))
     second = write("second", example("b", 1), example("z"))
-    with pytest.raises(MelanomaError, match=r"each image once; b stands in .*first and in"):
+    with pytest.raises(MelanomaError, match=r"each image once; b is in .*first and in"):
         RecordSet.read([first, second]).check_mixture()
 
 
@@ -87,7 +87,7 @@ def test_a_copy_of_a_held_out_image_is_no_training_image(write):
 def test_a_held_out_picture_is_known_under_another_source_and_name(write):
     first = write("first", example("ISIC_0000001", source="isic2017", split="validation"))
     second = write("second", example("ISIC_0000001_downsampled", source="isic2019"))
-    again = r"ISIC_0000001 stands in .*first and in .*second as ISIC_0000001_downsampled"
+    again = r"ISIC_0000001 is in .*first and in .*second as ISIC_0000001_downsampled"
     with pytest.raises(MelanomaError, match=again):
         RecordSet.read([first, second]).check_mixture()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
 from melanoma_tf.datasets.splits import known_links
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
 from melanoma_tf.records.build.duplicates import find_clusters, resolve_duplicates
 from melanoma_tf.records.encode import Encoding
 from melanoma_tf.records.manifest import Manifest
@@ -22,48 +20,12 @@ from melanoma_tf.records.build.plan import Plan, Row, SplitPolicy, label_rows, m
 from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare_all
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding, ShardWriter, Skipped
+from melanoma_tf.records.build.settings import BuildSettings
 from melanoma_tf.records.build.unfinished import unfinished_build
 from melanoma_tf.records.writer import Description, fill_folder
 
 # Wraps a stream with a progress bar, given the stream and its length.
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """Settings that determine the content of a record folder, to the byte.
-
-    Attributes:
-        taxonomy: name of the taxonomy.
-        image_size: short side of the stored images in pixels; smaller images keep their size.
-        image_format: `jpeg` or `png`.
-        quality: JPEG quality, 1 to 100.
-        split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
-        seed: seed of the division by fractions.
-        duplicates: handling of images that show one picture: `drop`, `group` or `keep`.
-        keep_split: held-out splits that stay whole, each as `test=isic2017`.
-        shards: number of shards per split; None makes shards of about 128 MiB.
-        max_megapixels: images that claim more are skipped without decoding.
-        skip_bad: whether unreadable images are accepted.
-        require_all: whether a row without an image file is an error.
-    """
-
-    taxonomy: str
-    image_size: int = 512
-    image_format: str = "jpeg"
-    quality: int = 95
-    split: str = "auto"
-    seed: int = 0
-    duplicates: str = "group"
-    keep_split: tuple[str, ...] = ()
-    shards: int | None = None
-    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
-    skip_bad: bool = False
-    require_all: bool = False
-
-    def encoding(self) -> Encoding:
-        """Return how the images are stored."""
-        return Encoding(self.image_size, self.image_format, self.quality)
 
 
 def build_records(
@@ -103,7 +65,7 @@ def build_records(
             or data that differ from the build to resume.
     """
     output = Path(output)
-    encoding = settings.encoding()
+    encoding = _encoding(settings)
     taxonomy = taxonomy_named(settings.taxonomy)
     refuse_existing(output, overwrite, _folders(listings))
     plan = _plan(settings, taxonomy, listings, workers, search_progress)
@@ -121,6 +83,10 @@ def build_records(
         items = _items(rows, results, taxonomy.classes, encoding)
         description = _description(settings, taxonomy, listings, plan)
         return fill_folder(unfinished.folder, writer, items, description, name=output.name)
+
+
+def _encoding(settings: BuildSettings) -> Encoding:
+    return Encoding(settings.image_size, settings.image_format, settings.quality)
 
 
 def _folders(listings: Sequence[Listing]) -> set[Path]:
@@ -176,7 +142,7 @@ def _prepared(
 ) -> Iterable[Prepared | Refused]:
     files = (ImageFiles(row.lesion.image_path, row.lesion.mask_path) for row in rows)
     results = prepare_all(
-        files, settings.encoding(), max_megapixels=settings.max_megapixels, workers=workers
+        files, _encoding(settings), max_megapixels=settings.max_megapixels, workers=workers
     )
     return results if progress is None else progress(results, len(rows))
 

@@ -184,16 +184,16 @@ def test_the_command_says_what_it_found(tmp_path):
                  "--workers", "1")  # fmt: skip
     done = command(*arguments, "--output", tmp_path / "out", "--duplicates", "drop")
     assert done.exit_code == 0, done.output
-    assert "2 images show 1 pictures; one of each is left; 1 dropped" in done.output
+    assert "2 images show 1 pictures; one of each is kept; 1 dropped" in done.output
     assert "folder/COPY = folder/K3" in done.output
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["findings"]["duplicates"]["dropped"] == ["folder/COPY"]
     for option, message in (
-        (("--duplicates", "merge"), "found 'merge'"),
+        (("--duplicates", "merge"), "'merge' is not one of"),
         (("--keep-split", "isic2017"), "test=SOURCE"),
         (("--keep-split", "test=folder"), "found none"),
     ):
         done = command(*arguments, "--output", tmp_path / "no", *option)
-        assert done.exit_code == 1
+        assert done.exit_code != 0
         assert message in done.output
         assert not (tmp_path / "no").exists()
