@@ -68,9 +68,17 @@ def picture_name(source: str, key: str) -> str:
     return f"{_ISIC}/{match[1]}" if match else f"{namespace(source)}/{key}"
 
 
-def image_name(lesion: Lesion) -> str:
-    """Return the `picture_name` of a lesion's image."""
-    return picture_name(lesion.source, lesion.key)
+def shared_ids(source: str, key: str, lesion_id: str | None, patient_id: str | None) -> list[str]:
+    """Name what images have in common across sources, by which they are grouped.
+
+    Returns:
+        `image isic/ISIC_0012345` and, where known, `lesion isic/IL_0012345` and
+        `patient isic/IP_0012345`.
+    """
+    space = namespace(source)
+    named = [f"image {picture_name(source, key)}"]
+    named += [f"lesion {space}/{lesion_id}"] if lesion_id else []
+    return named + ([f"patient {space}/{patient_id}"] if patient_id else [])
 
 
 def known_links(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
@@ -83,7 +91,7 @@ def known_links(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
     listings = list(listings)
     first: dict[str, str] = {}
     for lesion in (lesion for listing in listings for lesion in listing.lesions):
-        name = image_name(lesion)
+        name = picture_name(lesion.source, lesion.key)
         if name in first:
             yield first[name], lesion.key
         else:
@@ -176,13 +184,9 @@ def order_hash(seed: int, group: str) -> bytes:
 
 
 def _nodes(lesion: Lesion) -> list[str]:
-    space = namespace(lesion.source)
-    nodes = [f"image:{image_name(lesion)}"]
-    if lesion.lesion_id:
-        nodes.append(f"lesion:{space}/{lesion.lesion_id}")
-    if lesion.patient_id:
-        nodes.append(f"patient:{space}/{lesion.patient_id}")
-    return nodes
+    """List the `shared_ids` of a lesion as `image:isic/ISIC_0012345`; the image's comes first."""
+    named = shared_ids(lesion.source, lesion.key, lesion.lesion_id, lesion.patient_id)
+    return [name.replace(" ", ":", 1) for name in named]
 
 
 _KINDS = ("patient", "lesion", "image")

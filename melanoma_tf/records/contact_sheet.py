@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from melanoma_tf.records.decode import Pixels, decode_image
+from melanoma_tf.records.decode import Pixels, decode_image, decode_stored_mask
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
@@ -83,7 +83,7 @@ def _row_of_tiles(examples: Iterable[Example], width: int, tile_px: int) -> Pixe
 def _tile(example: Example, tile_px: int) -> Pixels:
     image = decode_image(example.image)
     if example.mask:
-        mask = cv2.imdecode(np.frombuffer(example.mask, np.uint8), cv2.IMREAD_GRAYSCALE)
+        mask = decode_stored_mask(example.mask)
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         thickness = max(1, max(image.shape) // tile_px)
         cv2.drawContours(image, outlines, -1, (0, 255, 255), thickness)

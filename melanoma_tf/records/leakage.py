@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import cv2
 
-from melanoma_tf.datasets.splits import namespace, picture_name
+from melanoma_tf.datasets.splits import picture_name, shared_ids
 from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.build.thumbnails import ThumbnailFile, make_thumbnail
 from melanoma_tf.records.decode import Pixels
@@ -28,13 +28,8 @@ class Leakage:
         # A purified copy shows its parent's picture; a generated image shows no patient.
         if example.origin == "generated":
             return
-        space = namespace(example.source)
-        names = [f"image {_picture_name(example)}"]
-        if example.lesion_id:
-            names.append(f"lesion {space}/{example.lesion_id}")
-        if example.patient_id:
-            names.append(f"patient {space}/{example.patient_id}")
-        for name in names:
+        key = example.parent or example.key
+        for name in shared_ids(example.source, key, example.lesion_id, example.patient_id):
             first = self._first.setdefault(name, example.split)
             if first != example.split:
                 self._shared.setdefault(name, {first}).add(example.split)

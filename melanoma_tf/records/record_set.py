@@ -10,7 +10,7 @@ from typing import Any, Union
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.splits import namespace, picture_name
+from melanoma_tf.datasets.splits import picture_name, shared_ids
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.read import read_features
 
@@ -163,17 +163,14 @@ def _refuse_both_uses(
     """
     if row["origin"] == "generated":  # It shows no patient, and is never held out.
         return
-    original, space = row["origin/parent"] or row["image/key"], namespace(row["source"])
-    shared = {f"image {picture_name(row['source'], original)}": f"{original} and its copies"}
-    for kind in ("lesion", "patient"):
-        if row[f"{kind}/id"]:
-            name = f"{kind} {space}/{row[f'{kind}/id']}"
-            shared[name] = f"all images of {name}"
+    original = row["origin/parent"] or row["image/key"]
     held_out = row["split"] != "train"
-    for name, what in shared.items():
+    for name in shared_ids(row["source"], original, row["lesion/id"], row["patient/id"]):
         uses.setdefault((name, held_out), folder)
         other = uses.get((name, not held_out), folder)
         if other != folder:
+            is_image = name.startswith("image ")
+            what = f"{original} and its copies" if is_image else f"all images of {name}"
             raise MelanomaError(
                 f"expected {what} to be trained on or held out; {folder} and {other} disagree"
             )
