@@ -13,8 +13,7 @@ from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import CLASSES
-
-ORIGINS = ("real", "purified", "generated")
+from melanoma_tf.records.schema import ORIGINS
 
 Counts = Mapping[str, Mapping[str, int]]
 

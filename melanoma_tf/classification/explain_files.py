@@ -14,7 +14,7 @@ import tensorflow as tf
 from melanoma_tf.classification.explain import AT_ONCE, Explainer, Explanation, explained
 from melanoma_tf.classification.explanation_data import look
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import find_images
+from melanoma_tf.datasets.image_files import find_images, find_mask, refuse_equal_names
 from melanoma_tf.records.decode import UnreadableImageError, read_mask
 from melanoma_tf.records.header import read_header
 
@@ -43,17 +43,12 @@ def files_and_masks(images: Sequence[Path], masks: Path | None) -> tuple[list[Pa
             `masks` has none of any.
     """
     paths = find_images(images)
-    by_name: dict[str, Path] = {}
-    for path in paths:
-        if by_name.setdefault(path.stem, path) is not path:
-            raise MelanomaError(
-                f"expected images of different names; found {by_name[path.stem]} and {path}"
-            )
+    refuse_equal_names(paths)
     if masks is None:
         return paths, []
     if not masks.is_dir():
         raise MelanomaError(f"expected a folder of lesion masks at {masks}; there is none")
-    without = [path for path in paths if mask_file(masks, path) is None]
+    without = [path for path in paths if find_mask(masks, path) is None]
     if len(without) == len(paths):
         raise MelanomaError(
             f"{masks}: expected NAME_segmentation.png or NAME.png, as {paths[0].stem}"
@@ -70,7 +65,7 @@ def explained_files(
     Args:
         explainer: the classifier.
         paths: JPEG or PNG files.
-        masks: a folder with lesion masks, see `mask_file`.
+        masks: a folder with lesion masks, see `datasets.image_files.find_mask`.
     """
     view = explainer.view
 
@@ -106,17 +101,9 @@ def explained_files(
                 yield each if isinstance(each, Failure) else next(rows)
 
 
-def mask_file(folder: Path, image: Path) -> Path | None:
-    """The mask of an image, `NAME_segmentation.png` or `NAME.png`; None where there is none."""
-    names = (f"{image.stem}_segmentation.png", f"{image.stem}.png")
-    found = [folder / name for name in names if (folder / name).is_file()]
-    # A folder of images is not one of masks: an image is not its own.
-    return found[0] if found and found[0].resolve() != image.resolve() else None
-
-
 def _encoded_mask(image: Path, folder: Path | None, encoded: bytes) -> bytes:
     """The mask as PNG bytes of 0 and 255, checked to be of the image's size; empty of none."""
-    path = None if folder is None else mask_file(folder, image)
+    path = None if folder is None else find_mask(folder, image)
     if path is None:
         return b""
     try:

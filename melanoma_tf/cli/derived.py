@@ -144,11 +144,14 @@ def _option(
     name: str, declared: Declaration, default: Any, value_type: Any
 ) -> Callable[[Command], Command]:
     value_type, _ = optional_type(value_type)
+    required = default is dataclasses.MISSING
+    default = None if required else default
     attributes: dict[str, Any] = {
         "cls": GroupedOption,
         "group": declared.group,
         "help": declared.help,
         "default": default,
+        "required": required,
         "metavar": declared.metavar,
         "show_default": declared.shown_default or default not in (None, "", ()),
     }

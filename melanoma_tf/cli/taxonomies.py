@@ -1,4 +1,4 @@
-"""`taxonomies`: which class each task makes of a diagnosis, and what a label file holds."""
+"""`taxonomies`: the class of each diagnosis, and the diagnoses in a label file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from melanoma_tf.cli import console
     "files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Count the diagnoses of an official label file instead; repeat for several.",
+    help="Count the diagnoses in an official label file; may be repeated.",
 )
 @click.option(
     "--add",
     "sources",
     multiple=True,
     metavar="NAME=DIR[,OPTION=VALUE...]",
-    help="Count the diagnoses of a data set's folder instead, and its missing images.",
+    help="Count the diagnoses and missing images in a data set's folder; may be repeated.",
 )
-@click.option("--codes", is_flag=True, help="Also print each source's own words for the diagnoses.")
+@click.option("--codes", is_flag=True, help="Also print the words that each data set uses.")
 def taxonomies(files: tuple[Path, ...], sources: tuple[str, ...], codes: bool) -> None:
-    """Print which class each taxonomy makes of a diagnosis.
+    """Print the class of each diagnosis in every taxonomy.
 
-    A diagnosis without a class in a taxonomy is left out of record folders of that taxonomy.
+    Records of a taxonomy leave out the diagnoses that have no class in it.
 
     \b
     Examples:
@@ -45,7 +45,7 @@ def taxonomies(files: tuple[Path, ...], sources: tuple[str, ...], codes: bool) -
 
 
 def _print_table(codes: bool) -> None:
-    from melanoma_tf.datasets.diagnoses import CODES, TARGETS, TAXONOMY_NAMES
+    from melanoma_tf.datasets.diagnoses import TARGETS, TAXONOMY_NAMES
     from melanoma_tf.datasets.lesion import TAXONOMIES
 
     rows = [(name, *(target or "-" for target in targets)) for name, targets in TARGETS.items()]
@@ -53,23 +53,30 @@ def _print_table(codes: bool) -> None:
     classes = [(name, ", ".join(taxonomy.classes)) for name, taxonomy in TAXONOMIES.items()]
     console.table("Classes in the order of the outputs", ("taxonomy", "classes"), classes)
     if codes:
-        words = [
-            (source, word, diagnosis)
-            for source, table in CODES.items()
-            for word, diagnosis in table.items()
-        ]
-        console.table("Words of the sources", ("source", "word", "diagnosis"), words)
+        console.table("Words of the sources", ("source", "word", "diagnosis"), _words())
+
+
+def _words() -> list[tuple[str, str, str]]:
+    """List the words of each vocabulary, once for sources that share it."""
+    from melanoma_tf.datasets.catalogue import SOURCES
+
+    vocabularies = [source.vocabulary for source in SOURCES if source.vocabulary is not None]
+    distinct = [each for i, each in enumerate(vocabularies) if each not in vocabularies[:i]]
+    return [
+        (", ".join(one.name for one in SOURCES if one.vocabulary == vocabulary), word, diagnosis)
+        for vocabulary in distinct
+        for word, diagnosis in vocabulary.items()
+    ]
 
 
 def _print_label_file(path: Path) -> None:
-    from melanoma_tf.datasets.labels import duplicate_pairs, is_duplicate_list, read_labels
-    from melanoma_tf.datasets.ph2 import read_ph2_labels
+    from melanoma_tf.datasets.catalogue import first_line, read_labels
+    from melanoma_tf.datasets.sources.isic2020 import duplicate_pairs, is_duplicate_list
 
-    is_ph2 = path.suffix.lower() in {".txt", ".xlsx"}
-    if not is_ph2 and is_duplicate_list(path):
+    if is_duplicate_list(first_line(path)):
         click.echo(f"{path}: {len(duplicate_pairs(path)):,} pairs of duplicates")
         return
-    rows = read_ph2_labels(path) if is_ph2 else read_labels(path)
+    rows = read_labels(path)
     lesions = {row.lesion_id for row in rows if row.lesion_id}
     patients = {row.patient_id for row in rows if row.patient_id}
     said = [f"{len(rows):,} images"]

@@ -90,6 +90,11 @@ def setting(default: Any, help: str, **declared: Any) -> Any:
     return _field(default, Declaration(help, **declared))
 
 
+def required(help: str, **declared: Any) -> Any:
+    """A field without a default; arguments as for `setting`."""
+    return _field(dataclasses.MISSING, Declaration(help, **declared))
+
+
 def group(kind: type[Settings], *, title: str = "") -> Any:
     """A field that holds settings of another class; the command line lists its options too."""
     return dataclasses.field(default_factory=kind, metadata={"title": title})

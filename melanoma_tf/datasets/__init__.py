@@ -1,1 +1,1 @@
-"""Raw folders and label files of dermoscopic data sets -> `Lesion` rows. No TensorFlow here."""
+"""Readers of raw dermoscopic data sets, which list them as `Lesion` rows without TensorFlow."""

@@ -1,47 +1,46 @@
-"""The data sets that can be read, by name, and how a user names them."""
+"""The data sets that `build-records` knows by name, and the form in which a user names them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.archive import list_isic2024, list_isic_archive
-from melanoma_tf.datasets.folder import FolderSettings, list_dermofit, list_folder
-from melanoma_tf.datasets.isic import (
-    list_ham10000,
-    list_isic2016,
-    list_isic2017,
-    list_isic2018,
-    list_isic2019,
-    list_isic2020,
-)
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.datasets.own_table import CsvColumns, list_csv
-from melanoma_tf.datasets.ph2 import list_ph2
-from melanoma_tf.datasets.splits import same_pictures
+from melanoma_tf.datasets.readers.label_files import LabelRow
+from melanoma_tf.datasets.readers.tables import read_header
+from melanoma_tf.datasets.source import Source
+from melanoma_tf.datasets.sources.csv_table import CSV
+from melanoma_tf.datasets.sources.dermofit import DERMOFIT
+from melanoma_tf.datasets.sources.folder import FOLDER
+from melanoma_tf.datasets.sources.ham10000 import HAM10000
+from melanoma_tf.datasets.sources.isic2016 import ISIC2016
+from melanoma_tf.datasets.sources.isic2017 import ISIC2017
+from melanoma_tf.datasets.sources.isic2018 import ISIC2018
+from melanoma_tf.datasets.sources.isic2019 import ISIC2019
+from melanoma_tf.datasets.sources.isic2020 import ISIC2020
+from melanoma_tf.datasets.sources.isic2024 import ISIC2024
+from melanoma_tf.datasets.sources.isic_archive import ISIC_ARCHIVE
+from melanoma_tf.datasets.sources.ph2 import PH2
 
-SOURCES: dict[str, Callable[..., Listing]] = {
-    "isic2016": list_isic2016,
-    "isic2017": list_isic2017,
-    "isic2018": list_isic2018,
-    "isic2019": list_isic2019,
-    "isic2020": list_isic2020,
-    "isic2024": list_isic2024,
-    "ham10000": list_ham10000,
-    "isic-archive": list_isic_archive,
-    "ph2": list_ph2,
-    "dermofit": list_dermofit,
-    "folder": list_folder,
-    "csv": list_csv,
-}
-
-# Sources with options; the fields of the settings are the options' names.
-SETTINGS: dict[str, type] = {"folder": FolderSettings, "csv": CsvColumns}
+SOURCES: tuple[Source, ...] = (
+    ISIC2016,
+    ISIC2017,
+    ISIC2018,
+    ISIC2019,
+    ISIC2020,
+    ISIC2024,
+    HAM10000,
+    ISIC_ARCHIVE,
+    PH2,
+    DERMOFIT,
+    FOLDER,
+    CSV,
+)
+_NOT_CSV = (".txt", ".xlsx")
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class SourceRequest:
     """A source as a user names it on the command line.
 
     Attributes:
-        name: a key of `SOURCES`.
-        folder: the data.
-        options: of the sources in `SETTINGS`.
+        name: name of one of `SOURCES`.
+        folder: the data set.
+        options: for the source's settings.
     """
 
     name: str
@@ -66,71 +65,102 @@ def parse_source(text: str) -> SourceRequest:
     the name of an option and `=` belongs to the folder or value before it.
 
     Raises:
-        MelanomaError: the text has another form, or there is no such source.
+        MelanomaError: the text has another form, or the source is unknown.
     """
     name, separator, rest = text.partition("=")
     if not separator or not rest:
         raise MelanomaError(f"expected NAME=DIR, such as isic2017=DIR; found {text!r}")
-    _require_known(name)
-    pattern = "|".join(option_names(name))
+    pattern = "|".join(option_names(source_named(name)))
     pieces = re.split(rf",({pattern})=", rest) if pattern else [rest]
     options = dict(zip(pieces[1::2], pieces[2::2]))
     return SourceRequest(name, Path(pieces[0]), options)
 
 
-def option_names(name: str) -> tuple[str, ...]:
-    """The options of a source."""
-    return tuple(option.name for option in fields(SETTINGS[name])) if name in SETTINGS else ()
-
-
-def list_source(name: str, folder: Path, options: Mapping[str, str] | None = None) -> Listing:
-    """What a data set's folder holds.
-
-    Args:
-        name: a key of `SOURCES`.
-        folder: the data set in its official layout.
-        options: of the sources in `SETTINGS`: fields of `FolderSettings` or `CsvColumns`.
+def source_named(name: str) -> Source:
+    """Return the source of that name.
 
     Raises:
-        MelanomaError: there is no such source or option, or the folder is not in its layout.
+        MelanomaError: the name is unknown; the message lists the known ones.
     """
-    _require_known(name)
-    adapter = SOURCES[name]
-    if options:
-        adapter = partial(SOURCES[name], settings=_settings(name, options))
-    return adapter(Path(folder))
+    for source in SOURCES:
+        if source.name == name:
+            return source
+    names = ", ".join(source.name for source in SOURCES)
+    raise MelanomaError(f"expected a source out of {names}; found {name!r}")
 
 
-def known_links(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
-    """Pairs of keys that are known to show the same picture, for `splits.group_lesions`.
+def option_names(source: Source) -> tuple[str, ...]:
+    """List the options of a source."""
+    return () if source.settings is None else tuple(each.name for each in fields(source.settings))
 
-    They are found by name (`ISIC_0012345_downsampled` is `ISIC_0012345`; one ISIC id in two
-    sources gives the pair of that id with itself) and in the sources' own lists of duplicates
-    (that of ISIC 2020, where it lies in the folder). Pairs of the lists need not all be present.
+
+def list_source(
+    source: str | Source, folder: Path | str, options: Mapping[str, str] | None = None
+) -> Listing:
+    """List the images and labels in a data set's folder.
+
+    Args:
+        source: name of one of `SOURCES`, or any `Source`, such as one defined outside the package.
+        folder: the data set in the layout that the source reads.
+        options: for the source's settings.
+
+    Raises:
+        MelanomaError: the source or an option is unknown, or the folder has another layout.
     """
-    listings = list(listings)
-    yield from same_pictures([lesion for listing in listings for lesion in listing.lesions])
-    for listing in listings:
-        yield from listing.links
-
-
-def _settings(name: str, options: Mapping[str, str]) -> Any:
-    unknown = [option for option in options if option not in option_names(name)]
-    if unknown:
-        known = ", ".join(option_names(name)) or "none"
-        raise MelanomaError(f"{name}: expected options out of: {known}; found {unknown[0]!r}")
-    settings = SETTINGS[name](**options)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", settings.name):
+    source = source_named(source) if isinstance(source, str) else source
+    if source.archive and source not in SOURCES:
+        # Later commands know a source by its name only, and could not find its archive.
         raise MelanomaError(
-            f"{name}: expected a name of letters and digits, found {settings.name!r}"
+            f"{source.name}: expected a source outside the catalogue to have no archive; "
+            f"found {source.archive!r}"
         )
-    if settings.name in SOURCES and settings.name != name:
+    settings = {"settings": _settings(source, options)} if options else {}
+    found = source.list(Path(folder), **settings)
+    return replace(
+        found,
+        licence=found.licence or source.licence,
+        attribution=found.attribution or source.attribution,
+    )
+
+
+def read_labels(path: Path) -> Sequence[LabelRow]:
+    """Read any official label file, without its images.
+
+    Raises:
+        MelanomaError: no source has such a label file, or the file is faulty.
+    """
+    header = first_line(path)
+    for source in SOURCES:
+        for file in source.label_files:
+            if file.fits(path, header):
+                return file.read(path)
+    raise MelanomaError(
+        f"{path}: expected an official label file of ISIC 2016 to 2024, HAM10000, PH2 or the ISIC"
+        f" archive; found the columns {', '.join(header)}"
+    )
+
+
+def first_line(path: Path) -> tuple[str, ...]:
+    """Read the cells in the first line of a label file; () for PH2's files, which are not CSV."""
+    return () if path.suffix.lower() in _NOT_CSV else read_header(path)
+
+
+def _settings(source: Source, options: Mapping[str, str]) -> Any:
+    unknown = [option for option in options if option not in option_names(source)]
+    if unknown or source.settings is None:
+        known = ", ".join(option_names(source)) or "none"
         raise MelanomaError(
-            f"{name}: expected a name of its own, found {settings.name!r}, a source"
+            f"{source.name}: expected options out of: {known}; found {unknown[0]!r}"
         )
-    return settings
+    if "name" in options:
+        _check_name(source, options["name"])
+    return source.settings(**options)
 
 
-def _require_known(name: str) -> None:
-    if name not in SOURCES:
-        raise MelanomaError(f"expected a source out of {', '.join(SOURCES)}; found {name!r}")
+def _check_name(source: Source, name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise MelanomaError(f"{source.name}: expected a name of letters and digits, found {name!r}")
+    if name != source.name and name in [known.name for known in SOURCES]:
+        raise MelanomaError(
+            f"{source.name}: expected a name that no other source has, found {name!r}"
+        )

@@ -1,4 +1,4 @@
-"""Folds for cross-validation: whole groups, each fold with its share of every class."""
+"""Folds for cross-validation: whole groups, stratified by class."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from melanoma_tf.datasets.splits import order_hash
 def assign_folds(
     groups: Sequence[str], class_names: Sequence[str], folds: int, *, seed: int = 0
 ) -> list[int]:
-    """Deal whole groups to folds so that each gets its share of every class.
+    """Assign whole groups to folds, stratified by class.
 
-    Groups that hold much of a class are dealt first, equals in the order of a seeded hash. Each
-    goes to the fold that holds least of the group's classes. So the folds do not depend on the
-    order of the images; a class whose groups are single images is spread to within one image.
+    Groups that contain much of a class are assigned first, equals in the order of a seeded hash.
+    Each goes to the fold with the fewest images of the group's classes. The folds do not depend on
+    the order of the images; a class of single-image groups is balanced to within one image.
 
     Args:
-        groups: of each image, what must not be separated.
-        class_names: of each image.
-        folds: how many, at least 2.
-        seed: another one gives other folds.
+        groups: the group of each image; a group is never divided.
+        class_names: the class of each image.
+        folds: number of folds, at least 2.
+        seed: seed of the order of equal groups.
 
     Returns:
         The fold of each image, from 0 on.
@@ -43,25 +43,25 @@ def assign_folds(
     totals = Counter(class_names)
 
     def weight(group: str) -> float:
-        """How uneven the group could make the folds: the sum of its squared shares of classes."""
+        """Compute the sum of the group's squared fractions of its classes."""
         return sum((members[group][name] / totals[name]) ** 2 for name in sorted(members[group]))
 
     filled = [Counter[str]() for _ in range(folds)]
-    dealt: dict[str, int] = {}
+    assigned: dict[str, int] = {}
     for group in sorted(
         members, key=lambda group: (-weight(group), order_hash(seed, group), group)
     ):
         fold = min(range(folds), key=lambda index: _fullness(filled[index], members[group], totals))
         filled[fold].update(members[group])
-        dealt[group] = fold
-    return [dealt[group] for group in groups]
+        assigned[group] = fold
+    return [assigned[group] for group in groups]
 
 
 def _fullness(filled: Counter[str], group: Counter[str], totals: Counter[str]) -> tuple[float, int]:
-    """How much a fold holds of a group's classes, then how many images it holds at all.
+    """Compute a fold's overlap with a group's classes, and its number of images.
 
-    The squared deviations from equal shares grow by this, up to a constant, when the group comes
-    in. The order of the sum is fixed, so that rounding cannot make folds depend on it.
+    Adding the group increases the squared deviations from equal fractions by the overlap, up to a
+    constant. The order of the sum is fixed, so that rounding cannot change the folds.
     """
     overlap = sum(filled[name] * group[name] / totals[name] ** 2 for name in sorted(group))
     return overlap, sum(filled.values())

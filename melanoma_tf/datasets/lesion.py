@@ -1,4 +1,4 @@
-"""What a data set is made of: one `Lesion` per image, and the taxonomies that name its class."""
+"""The rows of a data set, one `Lesion` per image, and the taxonomies that name its class."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Lesion:
-    """One dermoscopic image with what its data set says of it.
+    """One dermoscopic image with the labels of its data set.
 
     Attributes:
         key: the image's name in its data set, `ISIC_0000000`.
-        image_path: the image file. Where the images lie in one HDF5 file, that file as if it were a
-            folder: `train-image.hdf5/ISIC_0015670`.
-        mask_path: the lesion mask (0 skin, 255 lesion), where there is one.
-        diagnosis: a key of `diagnoses.TARGETS`, whatever the source calls it; where that table does
-            not know the source's word, the word itself, which then has a class in no taxonomy.
-        source: the data set's name, `isic2017`.
-        split: `train`, `validation` or `test`, as the data set gives it; `train` where it gives
-            none.
+        image_path: the image file. For images in one HDF5 file, that file as if it were a folder:
+            `train-image.hdf5/ISIC_0015670`.
+        mask_path: the lesion mask (0 skin, 255 lesion), or None.
+        diagnosis: a key of `diagnoses.TARGETS`, or a word that the table lacks, which has no class
+            in any taxonomy.
+        source: name of the data set, `isic2017`.
+        split: `train`, `validation` or `test` as in the data set; `train` if it has no splits.
         lesion_id: images of one lesion share it.
         patient_id: images of one patient share it.
-        age: in years.
+        age: age in years.
         sex: `female` or `male`.
-        site: anatomical site in the source's words.
+        site: anatomical site, in the source's words.
     """
 
     key: str
@@ -46,32 +45,32 @@ class Lesion:
 
     @property
     def name(self) -> str:
-        """What tells the image from all others, of whatever source: `isic2017/ISIC_0000000`."""
+        """Name that is unique across sources: `isic2017/ISIC_0000000`."""
         return f"{self.source}/{self.key}"
 
     def with_split(self, split: str) -> Lesion:
-        """A copy that stands in another split."""
+        """Copy the row into another split."""
         return replace(self, split=split)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What an adapter found in a data set's folder.
+    """The images and labels found in a data set's folder.
 
     Attributes:
-        name: the source's name.
+        name: name of the source.
         lesions: rows with an image, in the label file's order.
-        missing: keys that the label file names and that have no image file.
-        licence: short name of the data's licence.
-        attribution: whom to cite.
+        missing: keys in the label file without an image file.
+        licence: short name of the licence; `list_source` fills in that of the source.
+        attribution: whom to cite; likewise.
         links: pairs of keys that the source itself declares to show the same picture.
     """
 
     name: str
     lesions: tuple[Lesion, ...]
-    missing: tuple[str, ...]
-    licence: str
-    attribution: str
+    missing: tuple[str, ...] = ()
+    licence: str = ""
+    attribution: str = ""
     links: tuple[tuple[str, str], ...] = ()
 
 
@@ -82,7 +81,7 @@ class Taxonomy:
     Attributes:
         name: `isic2017`.
         classes: class names.
-        targets: diagnosis -> class name; a diagnosis that is absent has no class here.
+        targets: diagnosis -> class name; an absent diagnosis has no class.
     """
 
     name: str
@@ -90,7 +89,7 @@ class Taxonomy:
     targets: dict[str, str]
 
     def label(self, diagnosis: str) -> int | None:
-        """The class index of a diagnosis, or None where the taxonomy has no class for it."""
+        """Return the class index of a diagnosis, or None if the taxonomy has no class for it."""
         target = self.targets.get(diagnosis)
         return None if target is None else self.classes.index(target)
 
@@ -106,10 +105,10 @@ TAXONOMIES = {
 
 
 def taxonomy_named(name: str) -> Taxonomy:
-    """The taxonomy of that name.
+    """Return the taxonomy of that name.
 
     Raises:
-        MelanomaError: there is none; the message names those that exist.
+        MelanomaError: the name is unknown; the message lists the known ones.
     """
     if name not in TAXONOMIES:
         raise MelanomaError(f"expected a taxonomy out of {', '.join(TAXONOMIES)}; found {name!r}")

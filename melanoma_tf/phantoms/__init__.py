@@ -1,8 +1,8 @@
-"""Phantoms: synthetic dermoscopic images whose truth is known.
+"""Phantoms: synthetic dermoscopic images with known truth.
 
-For each image the class, the lesion's mask, what occludes it and the picture without occlusions
-are known exactly, which no photograph offers. Phantoms serve tests, demonstrations and the
-measurement of purification; they are no training data for a diagnosis.
+The class, the lesion mask, the occlusions and the picture without occlusions are known exactly for
+each image, which no photograph offers. Phantoms serve tests, demonstrations and the measurement of
+purification; they are not training data for a diagnosis.
 
     phantom = draw_phantom("melanoma", seed=7, settings=PhantomSettings(size_px=256, hairs=1))
     write_phantoms("phantoms", 300, settings=PhantomSettings(size_px=128), seed=0)

@@ -1,4 +1,4 @@
-"""What phantoms are drawn with: noise, discs and strokes in coordinates that know no pixels.
+"""Drawing of noise, discs and strokes in resolution-independent coordinates.
 
 Scene coordinates have their origin at the picture's centre, x to the right and y down, and the
 short side has length 1, so that one seed gives one scene at every size.
@@ -21,7 +21,7 @@ _FRACTION_BITS = 4
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture's size, and the drawing of fields of that size.
+    """The size of a picture, and the drawing of fields of that size.
 
     Attributes:
         height: rows, in pixels.
@@ -42,7 +42,7 @@ class Canvas:
         return self.width / (2 * self.unit), self.height / (2 * self.unit)
 
     def coordinates(self) -> tuple[Field, Field]:
-        """The x and y of every pixel's centre, each (height, width)."""
+        """Compute the x and y of every pixel's centre, each (height, width)."""
         x = (np.arange(self.width, dtype=np.float32) + 0.5) / self.unit - self.half[0]
         y = (np.arange(self.height, dtype=np.float32) + 0.5) / self.unit - self.half[1]
         return (
@@ -51,16 +51,16 @@ class Canvas:
         )
 
     def zeros(self) -> Field:
-        """A field of zeros."""
+        """Make a field of zeros."""
         return np.zeros((self.height, self.width), np.float32)
 
     def noise(self, rng: np.random.Generator, cells: float, octaves: int = 1) -> Field:
-        """Smooth noise around 0, nearly always within [-1, 1].
+        """Draw smooth noise around 0, nearly always within [-1, 1].
 
         Args:
-            rng: draws as many numbers at every size of one aspect ratio.
-            cells: independent values per unit of length; for an octave more, twice as many.
-            octaves: 1 or more; each is half as strong as the one before.
+            rng: source of chance; the number of draws depends on the aspect ratio, not on the size.
+            cells: independent values per unit of length; doubled in each further octave.
+            octaves: 1 or more; each has half the amplitude of the previous one.
         """
         total: Field | None = None
         for octave in range(octaves):
@@ -69,17 +69,17 @@ class Canvas:
             grid = rng.random((rows, columns), dtype=np.float32)
             grid -= 0.5
             grid *= 2 / 2**octave
-            # Octaves meet at the finer one's grid, far cheaper than at the picture's size.
+            # Octaves are added on the finer grid, which is far cheaper than at the picture's size.
             total = grid if total is None else _resize(total, columns, rows) + grid
         assert total is not None
         return _resize(total, self.width, self.height)
 
     def blur(self, field: Field, sigma: float) -> Field:
-        """Gaussian blur; wide ones are computed at a lower resolution, which nobody can see.
+        """Blur a field with a Gaussian; wide ones are computed at a lower resolution.
 
         Args:
-            field: what to blur.
-            sigma: in scene units.
+            field: the field.
+            sigma: standard deviation in scene units.
         """
         pixels = sigma * self.unit
         shrink = max(1, int(pixels / 2))
@@ -93,12 +93,12 @@ class Canvas:
     def discs(
         self, centres: npt.ArrayLike, radii: npt.ArrayLike, values: npt.ArrayLike | None = None
     ) -> Field:
-        """Filled anti-aliased discs, later ones on top.
+        """Draw filled anti-aliased discs, later ones on top.
 
         Args:
             centres: (n, 2) scene coordinates.
-            radii: (n,) in scene units; below half a pixel a disc grows fainter instead.
-            values: (n,) within [0, 1]; 1 where left out.
+            radii: (n,) in scene units; discs below half a pixel become fainter instead.
+            values: (n,) within [0, 1]; 1 by default.
 
         Returns:
             A field within [0, 1].
@@ -121,12 +121,12 @@ class Canvas:
         widths: npt.NDArray[np.float64],
         values: npt.NDArray[np.float64] | None = None,
     ) -> Field:
-        """Anti-aliased strokes whose width may change along them, later ones on top.
+        """Draw anti-aliased strokes of varying width, later ones on top.
 
         Args:
             curves: (n, points, 2) scene coordinates.
-            widths: (n, points) in scene units; strokes under a pixel grow fainter instead.
-            values: (n,) within [0, 1]; 1 where left out.
+            widths: (n, points) in scene units; strokes below a pixel become fainter instead.
+            values: (n,) within [0, 1]; 1 by default.
 
         Returns:
             A field within [0, 1].
@@ -147,12 +147,12 @@ class Canvas:
         return layer * np.float32(1 / 255)
 
     def to_pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Scene coordinates (..., 2) to OpenCV's, where a pixel's centre is a whole number."""
+        """Convert scene coordinates (..., 2) to OpenCV's, where pixel centres are whole numbers."""
         pixels: npt.NDArray[np.float64] = (points + np.array(self.half)) * self.unit - 0.5
         return pixels
 
     def to_scene(self, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The inverse of `to_pixels`."""
+        """Invert `to_pixels`."""
         points: npt.NDArray[np.float64] = (pixels + 0.5) / self.unit - np.array(self.half)
         return points
 
@@ -161,11 +161,11 @@ class Canvas:
 
 
 def bezier(control: npt.NDArray[np.float64], points: int) -> npt.NDArray[np.float64]:
-    """Cubic Bezier curves.
+    """Compute cubic Bezier curves.
 
     Args:
         control: (n, 4, 2) control points.
-        points: how many to return per curve.
+        points: number of points per curve.
 
     Returns:
         (n, points, 2).
@@ -177,7 +177,7 @@ def bezier(control: npt.NDArray[np.float64], points: int) -> npt.NDArray[np.floa
 
 
 def smooth_step(field: Field, start: float | Field, end: float | Field) -> Field:
-    """0 at `start`, 1 at `end`, level at both; `start` may lie above `end`."""
+    """Interpolate smoothly from 0 at `start` to 1 at `end`; `start` may exceed `end`."""
     t = np.asarray(field - start, np.float32)
     t *= np.float32(1) / np.asarray(end - start, np.float32)
     np.clip(t, 0, 1, out=t)
@@ -185,7 +185,7 @@ def smooth_step(field: Field, start: float | Field, end: float | Field) -> Field
 
 
 def _resize(field: Field, width: int, height: int) -> Field:
-    # Averaging where the grid is finer than the pixels, or it would alias.
+    # A grid that is finer than the pixels is averaged to avoid aliasing.
     method = cv2.INTER_AREA if field.shape[1] > width else cv2.INTER_CUBIC
     return _float(cv2.resize(field, (width, height), interpolation=method))
 

@@ -1,4 +1,4 @@
-"""Phantoms written to disk as the ISIC challenges publish their training data."""
+"""Writing of phantoms in the layout of the ISIC challenges' training data."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ CLEAN_FOLDER = "Phantom_Clean"
 OCCLUSION_MASK_FOLDER = "Phantom_Occlusion_Masks"
 
 _JPEG_QUALITY = 95
+# Keys have seven digits.
+_MOST_IMAGES = 10**7
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Names of a challenge's folders, and its label file's columns.
+    """Names of a challenge's folders, and the columns of its label file.
 
-    A class that stands in no column is the one for which all columns are 0.
+    A class without a column is the one for which all columns are 0.
     """
 
     images: str
@@ -71,7 +73,6 @@ def write_phantoms(
     seed: int = 0,
     taxonomy: str = "isic2017",
     class_fractions: Mapping[str, float] | None = None,
-    first_id: int = 0,
     truth: bool = False,
     overwrite: bool = False,
 ) -> Path:
@@ -82,32 +83,28 @@ def write_phantoms(
     `ISIC-2017_Training_Part3_GroundTruth.csv`; likewise for `isic2018`.
 
     Args:
-        folder: appears once it is whole.
-        count: how many images.
-        settings: size and occlusions; `PhantomSettings()` where left out.
+        folder: the folder to create, whole or not at all.
+        count: number of images.
+        settings: size and occlusions; `PhantomSettings()` by default.
         seed: the same seed writes the same files.
         taxonomy: `isic2017` or `isic2018`; names the classes and the layout.
-        class_fractions: class name -> share; a class left out gets none. Equal shares where None.
-            Shares are met as exactly as whole numbers allow.
-        first_id: number in the first image's name.
-        truth: write the pictures without occlusions and the occlusion masks too (PNG), into
+        class_fractions: class name -> fraction of the images, met as exactly as whole numbers
+            allow; absent classes get no image. Equal fractions by default.
+        truth: also write the pictures without occlusions and the occlusion masks (PNG), into
             `Phantom_Clean` and `Phantom_Occlusion_Masks`.
-        overwrite: replace a folder that exists.
+        overwrite: replace an existing folder.
 
     Returns:
         The folder.
 
     Raises:
-        MelanomaError: no images asked for, an unknown class or taxonomy, shares that do not add
-            up to something positive, or a folder that exists.
+        MelanomaError: a count below 1, an unknown class or taxonomy, fractions without a positive
+            sum, or an existing folder.
     """
-    if count < 1:
-        raise MelanomaError(f"expected a count of phantoms of 1 or more; found {count}")
-    if seed < 0 or first_id < 0 or first_id + count > 10**7:
-        raise MelanomaError(
-            f"expected a seed of 0 or larger and image numbers below 10000000; "
-            f"found seed {seed} and numbers {first_id} to {first_id + count - 1}"
-        )
+    if not 1 <= count <= _MOST_IMAGES:
+        raise MelanomaError(f"expected a count of phantoms from 1 to {_MOST_IMAGES}; found {count}")
+    if seed < 0:
+        raise MelanomaError(f"expected a seed of 0 or larger; found {seed}")
     if taxonomy not in _LAYOUTS:
         raise MelanomaError(
             f"expected a taxonomy out of {', '.join(_LAYOUTS)} for phantoms; found {taxonomy!r}"
@@ -118,10 +115,10 @@ def write_phantoms(
     seeds = rng.integers(0, 2**62, count)
     layout = _LAYOUTS[classes.name]
     with published_folder(Path(folder), overwrite=overwrite) as unfinished:
-        for number, (name, image_seed) in enumerate(zip(names, seeds), start=first_id):
+        for number, (name, image_seed) in enumerate(zip(names, seeds)):
             phantom = draw_phantom(name, int(image_seed), settings)
             _write_images(unfinished, layout, _key(number), phantom, truth=truth)
-        _write_labels(unfinished / layout.labels, layout, names, first_id)
+        _write_labels(unfinished / layout.labels, layout, names)
     return Path(folder)
 
 
@@ -131,24 +128,24 @@ def _class_names(
     taxonomy: Taxonomy,
     class_fractions: Mapping[str, float] | None,
 ) -> list[str]:
-    """Class of each image, shuffled; counts by the method of largest remainders."""
-    asked = (
+    """Choose the class of each image, shuffled; counts by the method of largest remainders."""
+    given = (
         dict.fromkeys(taxonomy.classes, 1.0) if class_fractions is None else dict(class_fractions)
     )
-    unknown = sorted(set(asked) - set(taxonomy.classes))
+    unknown = sorted(set(given) - set(taxonomy.classes))
     if unknown:
         raise MelanomaError(
-            f"expected shares of the classes {', '.join(taxonomy.classes)} of {taxonomy.name}; "
+            f"expected fractions of the classes {', '.join(taxonomy.classes)} of {taxonomy.name}; "
             f"found {', '.join(unknown)}"
         )
-    shares = np.array([asked.get(name, 0.0) for name in taxonomy.classes], np.float64)
-    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0):
+    fractions = np.array([given.get(name, 0.0) for name in taxonomy.classes], np.float64)
+    if not (np.isfinite(fractions).all() and (fractions >= 0).all() and fractions.sum() > 0):
         raise MelanomaError(
-            f"expected shares of 0 or more with a positive sum; found {shares.tolist()}"
+            f"expected fractions of 0 or more with a positive sum; found {fractions.tolist()}"
         )
-    exact = shares / shares.sum() * count
+    exact = fractions / fractions.sum() * count
     counts = np.floor(exact).astype(int)
-    # Stable, so that ties go to the class that comes first.
+    # Stable, so that ties go to the first class.
     order = np.argsort(-(exact - counts), kind="stable")
     counts[order[: count - counts.sum()]] += 1
     names = [name for name, n in zip(taxonomy.classes, counts) for _ in range(n)]
@@ -159,12 +156,12 @@ def _key(number: int) -> str:
     return f"PHANTOM_{number:07d}"
 
 
-def _write_labels(path: Path, layout: _Layout, names: list[str], first_id: int) -> None:
-    """One column per class, 1.0 in the column of the image's class, as the challenge writes it."""
+def _write_labels(path: Path, layout: _Layout, names: list[str]) -> None:
+    """Write one column per class, with 1.0 for the image's class, as the challenge does."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([layout.key_column, *layout.columns.values()])
-    for number, name in enumerate(names, start=first_id):
+    for number, name in enumerate(names):
         writer.writerow([_key(number), *(float(name == column) for column in layout.columns)])
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text.getvalue().encode("ascii"))

@@ -1,4 +1,4 @@
-"""One phantom: what it is asked to be, what it is, and how its parts come together."""
+"""Composition of a phantom from skin, lesion, light and occlusions."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms.canvas import Canvas
-from melanoma_tf.phantoms.lesions import RECIPES, draw_lesion
+from melanoma_tf.phantoms.lesions import PATTERNS, draw_lesion
 from melanoma_tf.phantoms.occlusions import OCCLUDERS
 from melanoma_tf.phantoms.skin import add_lesion, draw_light, draw_skin
 
-PHANTOM_CLASSES = tuple(RECIPES)
+PHANTOM_CLASSES = tuple(PATTERNS)
 OCCLUSIONS = tuple(OCCLUDERS)
 
 _SMALLEST_PX, _LARGEST_PX, _LARGEST_ASPECT = 16, 4096, 8
-# Smaller pictures are drawn at least this large and averaged down, as a camera would.
+# Smaller pictures are drawn at least this large and downscaled, as by a camera.
 _LEAST_DRAWN_PX = 128
-# A change by more than this in some channel (of 255) is one that can be seen.
+# A change in some channel by more than this (of 255) is visible.
 _VISIBLE = 6
 
 
 @dataclass(frozen=True)
 class PhantomSettings:
-    """What phantoms look like, and how often something lies over the lesion.
+    """Size of phantoms, and the frequency of occlusions.
 
     Attributes:
         size_px: side of a square picture, or (height, width), each within [16, 4096] and neither
             more than 8 times the other.
-        hairs: share of the pictures with hairs, within [0, 1].
-        ruler: share with a ruler.
-        ink: share with ink of a surgical marker.
-        bubbles: share with bubbles in the gel.
-        dark_corners: share with the dark corners of a round lens.
+        hairs: fraction of the pictures with hairs, within [0, 1].
+        ruler: fraction with a ruler.
+        ink: fraction with ink of a surgical marker.
+        bubbles: fraction with bubbles in the gel.
+        dark_corners: fraction with the dark corners of a round lens.
 
     Raises:
-        MelanomaError: a size or a share is out of range.
+        MelanomaError: a size or a fraction is out of range.
     """
 
     size_px: int | tuple[int, int] = 256
@@ -62,9 +62,11 @@ class PhantomSettings:
                 f"found {self.size_px!r}"
             )
         for name in (*OCCLUSIONS, "dark_corners"):
-            share = getattr(self, name)
-            if not 0 <= share <= 1:
-                raise MelanomaError(f"expected the share of {name} within [0, 1]; found {share!r}")
+            fraction = getattr(self, name)
+            if not 0 <= fraction <= 1:
+                raise MelanomaError(
+                    f"expected the fraction of {name} within [0, 1]; found {fraction!r}"
+                )
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -81,11 +83,11 @@ class Phantom:
     Attributes:
         image: (height, width, 3) uint8 RGB.
         clean: the same picture without occlusions; equals `image` outside `occlusion_mask`.
-        lesion_mask: (height, width) uint8, 0 skin, 255 lesion, all of it in the frame.
+        lesion_mask: (height, width) uint8, 0 skin, 255 lesion; the whole lesion is in the frame.
         occlusion_mask: (height, width) uint8, 255 where an occlusion visibly changed the picture.
         class_name: one of `PHANTOM_CLASSES`.
-        occlusions: those drawn, out of `OCCLUSIONS`; below about 32 px one of them may be too
-            faint to enter the mask.
+        occlusions: names of the drawn ones, out of `OCCLUSIONS`; below about 32 px one may be too
+            faint for the mask.
     """
 
     image: npt.NDArray[np.uint8]
@@ -100,30 +102,30 @@ def draw_phantom(class_name: str, seed: int, settings: PhantomSettings | None = 
     """Draw one phantom; the same arguments give the same pixels.
 
     Two sizes of one aspect ratio show the same scene, and settings that differ in their
-    occlusions alone share the clean picture.
+    occlusions only have the same clean picture.
 
     Args:
         class_name: one of `PHANTOM_CLASSES`.
         seed: whole number, 0 or larger.
-        settings: size and occlusions; `PhantomSettings()` where left out.
+        settings: size and occlusions; `PhantomSettings()` by default.
 
     Raises:
-        MelanomaError: no such class, or a negative seed.
+        MelanomaError: an unknown class, or a negative seed.
     """
     settings = settings or PhantomSettings()
-    if class_name not in RECIPES:
+    if class_name not in PATTERNS:
         raise MelanomaError(
-            f"expected a phantom's class out of {', '.join(RECIPES)}; found {class_name!r}"
+            f"expected a phantom's class out of {', '.join(PATTERNS)}; found {class_name!r}"
         )
     if seed < 0:
         raise MelanomaError(f"expected a seed of 0 or larger; found {seed}")
     height, width = settings.height_width
     enlarged = -(-_LEAST_DRAWN_PX // min(height, width))
     canvas = Canvas(height * enlarged, width * enlarged)
-    # Each part has its own chance, so that none depends on what another one drew.
+    # Each part has its own generator, so that none depends on the draws of another.
     chance = [np.random.default_rng([seed, part]) for part in range(4 + len(OCCLUDERS))]
     skin = draw_skin(canvas, chance[0])
-    lesion = draw_lesion(canvas, chance[1], RECIPES[class_name])
+    lesion = draw_lesion(canvas, chance[1], PATTERNS[class_name])
     light = draw_light(canvas, chance[2], dark_corners=chance[3].random() < settings.dark_corners)
     scene = add_lesion(skin, lesion)
     clean = _reduced(light.photograph(scene), height, width)

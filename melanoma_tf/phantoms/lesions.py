@@ -1,8 +1,8 @@
-"""How each diagnosis looks: which outline, which structures, in which arrangement.
+"""Appearance of each diagnosis: outline, structures and their arrangement.
 
-A recipe says how pigment and blood are distributed, not how much there is: the mean amounts are
-drawn from ranges that the classes share, so that a lesion's mean colour tells little and its
-structure tells its class.
+A pattern distributes pigment and blood, but does not set their amounts: the mean amounts are drawn
+from the same ranges for all classes, so that a lesion's structure tells its class and its mean
+colour tells little.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from melanoma_tf.phantoms.structures import (
 
 @dataclass(frozen=True)
 class LesionLayers:
-    """What a lesion adds to the skin under it.
+    """The pigment, blood and surface that a lesion adds to the skin.
 
     Attributes:
         mask: (height, width) uint8, 0 skin, 255 lesion.
@@ -41,7 +41,7 @@ class LesionLayers:
         relief: brightness of the surface, 1 where it is flat.
         centre: scene coordinates (x, y).
         radius: mean radius in scene units.
-        depth: of the pigment in the skin, from -1 (surface, yellow-brown) to 1 (deep, grey).
+        depth: depth of the pigment in the skin, from -1 (surface, yellow-brown) to 1 (deep, grey).
     """
 
     mask: npt.NDArray[np.uint8]
@@ -55,15 +55,15 @@ class LesionLayers:
     depth: float = 0.0
 
 
-Recipe = Callable[[Canvas, np.random.Generator], LesionLayers]
+Pattern = Callable[[Canvas, np.random.Generator], LesionLayers]
 
 
-def draw_lesion(canvas: Canvas, rng: np.random.Generator, recipe: Recipe) -> LesionLayers:
+def draw_lesion(canvas: Canvas, rng: np.random.Generator, pattern: Pattern) -> LesionLayers:
     """Draw the layers of a lesion, with amounts of pigment that do not tell its class."""
     melanin_mean, blood_mean = rng.uniform(0.35, 1.2), rng.uniform(0.02, 0.25)
     depth = rng.uniform(-1, 1)
-    layers = recipe(canvas, rng)
-    # A class that is red or brown by nature keeps a part of its own mean.
+    layers = pattern(canvas, rng)
+    # A class that is typically red or brown keeps a part of its own mean.
     melanin = (melanin_mean / max(cv2.mean(layers.melanin, layers.mask)[0], 1e-3)) ** 0.75
     blood = (blood_mean / max(cv2.mean(layers.blood, layers.mask)[0], 1e-3)) ** 0.6
     return replace(
@@ -100,7 +100,7 @@ def _layers(
 def _patch(
     canvas: Canvas, rng: np.random.Generator, outline: Outline, size: float, *, spread: float = 1.0
 ) -> Field:
-    """A soft irregular patch off the lesion's centre, within [0, 1]; `size` is in lesion radii."""
+    """Draw a soft irregular off-centre patch, within [0, 1]; `size` is in lesion radii."""
     x, y = canvas.coordinates()
     middle = scatter(rng, outline, 1, reach=0.7 * spread)[0]
     distance = cv2.magnitude(x - np.float32(middle[0]), y - np.float32(middle[1]))
@@ -110,7 +110,7 @@ def _patch(
 
 
 def melanoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """Asymmetric, irregular border, several colours, at least two atypical structures."""
+    """Draw a melanoma: asymmetric, irregular border, several colours, atypical structures."""
     outline = draw_outline(
         canvas,
         rng,
@@ -155,7 +155,7 @@ def melanoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
 
 
 def nevus(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """Round or oval, symmetric, one pattern throughout: reticular, globular or homogeneous."""
+    """Draw a nevus: round or oval, symmetric; reticular, globular or homogeneous pattern."""
     outline = draw_outline(
         canvas, rng, irregularity=rng.uniform(0.01, 0.07), roughness=rng.uniform(0.02, 0.08)
     )
@@ -168,20 +168,20 @@ def nevus(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
         lines = network(canvas, rng, spacing=rng.uniform(0.026, 0.036), irregularity=0.42)
         strength = np.float32(rng.uniform(0.5, 0.8)) * (1 + np.float32(0.5) * canvas.noise(rng, 8))
         melanin += (lines - np.float32(0.4)) * strength
-        # The lines run out into the skin a little further than the pigment between them.
+        # The lines extend into the skin a little further than the pigment between them.
         cover = np.maximum(outline.cover(0.25), lines * smooth_step(outline.level, -0.16, 0.12))
     elif pattern == "globular":
         spacing = rng.uniform(0.032, 0.046)
         points, chance = packed(canvas, rng, outline, spacing, depth=0.02)
         radii = spacing * (0.3 + 0.12 * chance[0])
         melanin += np.float32(0.65) * canvas.blur(canvas.discs(points, radii), 0.003)
-    # Some are as dull as a keratosis, or colour would tell them apart.
+    # Some are as dull as a keratosis, so that colour does not tell them apart.
     dull = cover * np.float32(rng.uniform(0, 0.14))
     return _layers(outline, melanin=melanin * cover, white=dull)
 
 
 def seborrheic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """Stuck on: sharp border, waxy relief, milia-like cysts and comedo-like openings."""
+    """Draw a seborrheic keratosis: sharp border, waxy relief, cysts, comedo-like openings."""
     outline = draw_outline(
         canvas,
         rng,
@@ -208,7 +208,7 @@ def seborrheic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLaye
         rng.uniform(0.45, 0.9, count),
     )
     white = canvas.blur(cysts, 0.0025) + np.float32(rng.uniform(0, 0.06)) * cover
-    # The light falls from one side on what stands above the skin.
+    # The light falls from one side on the raised surface.
     height = canvas.blur(cover * np.float32(2) - fissures - openings, 0.007)
     turn = rng.uniform(0, 2 * np.pi)
     slope = np.float32(np.cos(turn)) * cv2.Sobel(height, cv2.CV_32F, 1, 0) + np.float32(
@@ -219,7 +219,7 @@ def seborrheic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLaye
 
 
 def benign_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """A seborrheic keratosis, or a solar lentigo: flat, moth-eaten border, fingerprint lines."""
+    """Draw a seborrheic keratosis, or a moth-eaten solar lentigo with fingerprint lines."""
     if rng.random() < 0.5:
         return seborrheic_keratosis(canvas, rng)
     outline = draw_outline(
@@ -233,7 +233,7 @@ def benign_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
 
 
 def actinic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """Strawberry pattern: red pseudo-network around pale follicles, and scale on an ill border."""
+    """Draw an actinic keratosis: red pseudo-network around pale follicles, with scale."""
     outline = draw_outline(canvas, rng, irregularity=0.1, roughness=rng.uniform(0.12, 0.2))
     cover = outline.cover(0.45)
     spacing = rng.uniform(0.05, 0.065)
@@ -253,7 +253,7 @@ def actinic_keratosis(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
 
 
 def basal_cell_carcinoma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """Translucent, with arborizing vessels, blue-grey ovoid nests, leaf-like areas, erosions."""
+    """Draw a basal cell carcinoma: arborizing vessels, ovoid nests, leaf-like areas, erosions."""
     outline = draw_outline(canvas, rng, irregularity=0.06, roughness=0.08)
     cover = outline.cover(0.2)
     vessels = branching_vessels(canvas, rng, outline, int(rng.integers(3, 6)))
@@ -279,7 +279,7 @@ def basal_cell_carcinoma(canvas: Canvas, rng: np.random.Generator) -> LesionLaye
 
 
 def dermatofibroma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """A white scar-like patch in the centre, a delicate network around it, fading outwards."""
+    """Draw a dermatofibroma: a white scar-like centre and a delicate network, fading outwards."""
     outline = draw_outline(
         canvas, rng, radius=(0.2, 0.3), irregularity=0.03, roughness=rng.uniform(0.03, 0.06)
     )
@@ -296,7 +296,7 @@ def dermatofibroma(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
 
 
 def vascular_lesion(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
-    """Well-demarcated red, purple or black lacunae between pale septa."""
+    """Draw a vascular lesion: well-demarcated red, purple or black lacunae between pale septa."""
     outline = draw_outline(
         canvas, rng, radius=(0.16, 0.3), irregularity=rng.uniform(0.03, 0.08), roughness=0.04
     )
@@ -315,7 +315,7 @@ def vascular_lesion(canvas: Canvas, rng: np.random.Generator) -> LesionLayers:
     return _layers(outline, melanin=melanin, blood=blood, veil=dark * 0.35, white=white)
 
 
-RECIPES: dict[str, Recipe] = {
+PATTERNS: dict[str, Pattern] = {
     "melanoma": melanoma,
     "nevus": nevus,
     "seborrheic_keratosis": seborrheic_keratosis,
@@ -325,4 +325,4 @@ RECIPES: dict[str, Recipe] = {
     "dermatofibroma": dermatofibroma,
     "vascular_lesion": vascular_lesion,
 }
-"""Class name -> how it is drawn."""
+"""Class name -> function that draws it."""

@@ -1,4 +1,4 @@
-"""What lies between the lens and the lesion: hairs, rulers, ink and gel bubbles."""
+"""Occlusions between the lens and the lesion: hairs, rulers, ink and gel bubbles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _over(scene: Colours, opacity: Field, colour: npt.ArrayLike) -> Colours:
 
 
 def _shifted(field: Field, canvas: Canvas, x: float, y: float) -> Field:
-    """A field moved by a distance in scene units, with zeros from outside."""
+    """Shift a field by a distance in scene units, filled with zeros."""
     move = np.array([[1, 0, x * canvas.unit], [0, 1, y * canvas.unit]], np.float64)
     moved: Field = cv2.warpAffine(field, move, (canvas.width, canvas.height))
     return moved
@@ -33,11 +33,11 @@ def _shifted(field: Field, canvas: Canvas, x: float, y: float) -> Field:
 def hairs(
     canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: LesionLayers
 ) -> Colours:
-    """Thin, curved, tapered hairs of one colour, in one main direction, with a slight shadow."""
+    """Draw thin, curved, tapered hairs of one colour and main direction, with a slight shadow."""
     count = int(np.round(np.exp(rng.uniform(np.log(4), np.log(60)))))
     half = np.array(canvas.half)
     root = rng.uniform(-1.1, 1.1, (count, 2)) * half
-    # One hair always passes near the lesion: a picture "with hairs" shows some.
+    # One hair always passes near the lesion, so that a picture "with hairs" shows some.
     root[0] = np.array(lesion.centre) + rng.normal(0, 0.1, 2)
     main, spread = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.9)
     heading = main + rng.normal(0, spread, count)
@@ -64,7 +64,7 @@ def hairs(
 def ruler(
     canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: LesionLayers
 ) -> Colours:
-    """A millimetre scale: ticks and numbers along an edge, or around the lens."""
+    """Draw a millimetre scale: ticks and numbers along an edge, or around the lens."""
     del lesion
     tint = np.array([0.08, 0.08, 0.1]) if rng.random() < 0.8 else np.array([0.93, 0.93, 0.9])
     if rng.random() < 0.3:
@@ -77,7 +77,7 @@ def ruler(
 
 
 def _straight_scale(canvas: Canvas, rng: np.random.Generator) -> tuple[Field, Field]:
-    """Ticks with numbers along a long edge, and the strip that they stand on."""
+    """Draw ticks with numbers along a long edge, and the strip below them."""
     across = canvas.width >= canvas.height
     far = rng.random() < 0.5
     millimetre, depth = rng.uniform(0.028, 0.05), rng.uniform(0.06, 0.09)
@@ -85,7 +85,7 @@ def _straight_scale(canvas: Canvas, rng: np.random.Generator) -> tuple[Field, Fi
     places = np.arange(-reach + rng.uniform(0, millimetre), reach, millimetre)
     number = int(rng.integers(0, 10)) + np.arange(len(places))
     length = np.where(number % 10 == 0, 1.0, np.where(number % 5 == 0, 0.75, 0.5)) * depth
-    # Drawn from the frame inwards; `sign` tells on which of the two edges.
+    # Drawn from the frame inwards; `sign` selects one of the two edges.
     sign = -1.0 if far else 1.0
     t = np.linspace(0, 1, 4)
     inward = -0.5 + length[:, None] * t
@@ -116,7 +116,7 @@ def _write(
 
 
 def _round_scale(canvas: Canvas, rng: np.random.Generator) -> Field:
-    """Ticks around the lens, over a part of the circle."""
+    """Draw ticks around the lens, over a part of the circle."""
     radius, step = rng.uniform(0.42, 0.46), rng.uniform(0.06, 0.09)
     turns = rng.uniform(0, 2 * np.pi) + np.arange(0, rng.uniform(2.0, 6.2), step)
     long = np.where(np.arange(len(turns)) % 5 == 0, 0.045, 0.025)
@@ -128,7 +128,7 @@ def _round_scale(canvas: Canvas, rng: np.random.Generator) -> Field:
 
 
 def ink(canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: LesionLayers) -> Colours:
-    """Surgical marker beside the lesion: strokes or dots, patchy where the skin is furrowed."""
+    """Draw surgical marker near the lesion: strokes or dots, patchy on furrowed skin."""
     centre = np.array(lesion.centre)
     reach = lesion.radius * 1.25 + 0.05
     turn = rng.uniform(0, 2 * np.pi)
@@ -143,7 +143,7 @@ def ink(canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: Lesion
         angles = turn + rng.uniform(0, 2.5, count)
         distance = reach * rng.uniform(1.0, 1.3, count)
         points = centre + distance[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        # What would fall off the frame is drawn at its edge.
+        # Points outside the frame are moved to its edge.
         points = np.clip(points, -np.array(canvas.half) + 0.03, np.array(canvas.half) - 0.03)
         layer = canvas.discs(points, rng.uniform(0.015, 0.045, count))
     patchy = smooth_step(canvas.noise(rng, 40, octaves=2), -0.75, 0.25)
@@ -158,14 +158,14 @@ def ink(canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: Lesion
 def bubbles(
     canvas: Canvas, rng: np.random.Generator, scene: Colours, lesion: LesionLayers
 ) -> Colours:
-    """Bubbles in the gel: a thin dark and a bright rim, brighter inside, with a glint."""
+    """Draw bubbles in the gel: a thin dark and a bright rim, brighter inside, with a glint."""
     del lesion
     count = int(rng.integers(3, 18))
     cluster = rng.uniform(-0.4, 0.4, 2)
     points = cluster + rng.normal(0, rng.uniform(0.08, 0.3), (count, 2))
     points = np.clip(points, -np.array(canvas.half) * 0.95, np.array(canvas.half) * 0.95)
     radii = np.exp(rng.uniform(np.log(0.008), np.log(0.05), count))
-    # One is large enough to be seen and lies where no dark corner hides it.
+    # One is large enough to be visible, and no dark corner hides it.
     points[0], radii[0] = rng.uniform(-0.33, 0.33, 2), max(radii[0], 0.05)
     outer = canvas.discs(points, radii * 1.12)
     full = canvas.discs(points, radii)
@@ -179,6 +179,6 @@ def bubbles(
     return _over(scene, np.maximum(glints, back * np.float32(0.7)), [1.05, 1.05, 1.05])
 
 
-# In the order in which they lie on the skin: ink below, gel on top.
+# In the order of the layers: ink on the skin, gel on top.
 OCCLUDERS: dict[str, Occluder] = {"ink": ink, "hairs": hairs, "bubbles": bubbles, "ruler": ruler}
-"""Name -> how that occlusion is drawn over a scene."""
+"""Name -> function that draws the occlusion over a scene."""

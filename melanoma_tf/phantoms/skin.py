@@ -1,4 +1,4 @@
-"""The skin around a phantom lesion, the light on it, and how a lesion's layers colour it."""
+"""The skin around a phantom lesion, the light on it, and the colours of the lesion's layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from melanoma_tf.phantoms.structures import furrows
 Colours = npt.NDArray[np.float32]
 """R, G and B per pixel, (3, height, width) float32, about [0, 1].
 
-Channels come first because NumPy's inner loops then run over whole planes, several times faster.
+Channels come first: NumPy's inner loops then run over whole planes, several times faster.
 """
 
 # Absorption of red, green and blue light by one unit of each pigment, rough shapes of the
@@ -31,7 +31,7 @@ _WHITE = np.array([0.97, 0.92, 0.84], np.float32)
 
 @dataclass(frozen=True)
 class Light:
-    """What the dermoscope and its camera do to a scene.
+    """The effect of the dermoscope and its camera on a scene.
 
     Attributes:
         brightness: factor per pixel, (height, width); 0 in dark corners.
@@ -44,7 +44,7 @@ class Light:
     gains: npt.NDArray[np.float32]
 
     def photograph(self, scene: Colours) -> npt.NDArray[np.uint8]:
-        """The picture of a scene, (height, width, 3) uint8 RGB."""
+        """Photograph a scene, (height, width, 3) uint8 RGB."""
         planes = [
             cv2.convertScaleAbs(np.maximum(plane * self.brightness + self.noise, 0), None, gain)
             for plane, gain in zip(scene, (self.gains * 255).tolist())
@@ -54,7 +54,7 @@ class Light:
 
 
 def draw_light(canvas: Canvas, rng: np.random.Generator, *, dark_corners: bool) -> Light:
-    """Uneven light, a vignette, white balance, sensor noise; and dark corners where asked."""
+    """Draw uneven light, a vignette, white balance, sensor noise and, optionally, dark corners."""
     x, y = canvas.coordinates()
     radius = cv2.magnitude(x, y)
     brightness = np.float32(rng.uniform(0.88, 1.05)) + np.float32(0.05) * canvas.noise(rng, 1.5)
@@ -75,7 +75,7 @@ def draw_light(canvas: Canvas, rng: np.random.Generator, *, dark_corners: bool) 
 
 
 def draw_skin(canvas: Canvas, rng: np.random.Generator) -> Colours:
-    """Skin of one patient: tone, mottling, skin lines, and a few freckles on some."""
+    """Draw the skin of one patient: tone, mottling, skin lines and sometimes freckles."""
     melanin = np.float32(0.5 * rng.beta(1.3, 4.0)) + np.float32(0.03) * canvas.noise(rng, 6, 4)
     blood = np.float32(rng.uniform(0.0, 0.24)) + np.float32(rng.uniform(0.03, 0.07)) * canvas.noise(
         rng, rng.uniform(6, 14), octaves=3
@@ -92,7 +92,7 @@ def draw_skin(canvas: Canvas, rng: np.random.Generator) -> Colours:
 
 
 def skin_lines(canvas: Canvas, rng: np.random.Generator, depth: float) -> Field:
-    """Brightness of the skin's fine furrows, lit from one side; 1 is flat, `depth` the change."""
+    """Draw the brightness of fine furrows lit from one side; 1 is flat, `depth` the change."""
     height = canvas.noise(rng, rng.uniform(34, 48), octaves=2)
     lines = furrows(canvas, rng, cells=rng.uniform(30, 42), width=0.25)
     height -= lines
@@ -106,7 +106,7 @@ def skin_lines(canvas: Canvas, rng: np.random.Generator, depth: float) -> Field:
 
 
 def add_lesion(skin: Colours, lesion: LesionLayers) -> Colours:
-    """The skin with a lesion in it."""
+    """Add a lesion to the skin."""
     scene = skin * _absorb(lesion.melanin, lesion.blood, _MELANIN + lesion.depth * _MELANIN_DEPTH)
     for opacity, colour in ((lesion.veil, _VEIL), (lesion.white, _WHITE)):
         scene *= 1 - opacity
@@ -116,7 +116,7 @@ def add_lesion(skin: Colours, lesion: LesionLayers) -> Colours:
 
 
 def _absorb(melanin: Field, blood: Field, melanin_spectrum: npt.NDArray[np.float32]) -> Colours:
-    """The share of each colour's light that comes back (Beer and Lambert)."""
+    """Compute the fraction of each colour's light that is reflected (Beer and Lambert)."""
     depth = melanin * -melanin_spectrum[:, None, None]
     depth -= blood * _BLOOD[:, None, None]
     return np.exp(depth, out=depth)

@@ -21,7 +21,7 @@ _CONTOUR_POINTS = 720
 
 @dataclass(frozen=True)
 class Outline:
-    """Where a lesion lies.
+    """The outline of a lesion.
 
     Attributes:
         level: positive inside, 0 on the border, about 1 at the centre.
@@ -40,7 +40,7 @@ class Outline:
     radius: float
 
     def cover(self, softness: float | Field) -> Field:
-        """How much of the lesion's pigment a pixel has: 1 inside, 0.5 on the border, 0 outside.
+        """Compute the lesion's coverage of each pixel: 1 inside, 0.5 on the border, 0 outside.
 
         Args:
             softness: width of the transition in units of the radius.
@@ -84,7 +84,7 @@ def draw_outline(
     edge = np.minimum(canvas.half[0] - np.abs(x), canvas.half[1] - np.abs(y)) - _MARGIN
     level = np.minimum(level, edge / size)
     mask, contour = largest_piece(level > 0)
-    # Islands outside the mask vanish, holes inside it close: the mask tells the whole truth.
+    # Islands outside the mask vanish and holes inside it close, so that the mask is exact.
     away = cv2.distanceTransform(255 - mask, cv2.DIST_L2, 3) * np.float32(1 / (size * canvas.unit))
     level = np.where(mask > 0, np.maximum(level, 0.01), np.minimum(level, -away))
     rho = cv2.magnitude(x - np.float32(centre[0]), y - np.float32(centre[1])) / np.float32(size)
@@ -120,7 +120,7 @@ def _blob_level(
 def largest_piece(
     inside: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """The largest connected piece, holes filled.
+    """Find the largest connected piece, with holes filled.
 
     Args:
         inside: (height, width), with at least one true pixel.
@@ -135,7 +135,7 @@ def largest_piece(
     largest = max(contours, key=cv2.contourArea)
     mask = np.zeros(inside.shape, np.uint8)
     cv2.drawContours(mask, [largest], -1, 255, -1)
-    # As many points at every size, so that chance picks the same ones.
+    # The same number of points at every size, so that chance picks the same ones.
     picks = np.linspace(0, len(largest) - 1, _CONTOUR_POINTS).round().astype(int)
     return mask, largest[picks, 0].astype(np.float64)
 
@@ -148,14 +148,14 @@ def network(
     irregularity: float,
     thickness: float = 0.5,
 ) -> Field:
-    """A pigment network: 1 on the lines of a honeycomb, 0 in its holes.
+    """Draw a pigment network: 1 on the lines of a honeycomb, 0 in its holes.
 
     Args:
         canvas: the picture.
         rng: source of chance.
         spacing: between holes, in scene units.
         irregularity: 0 for equal meshes; 1 shifts them by as much as their size.
-        thickness: share of the mesh that the lines fill, about.
+        thickness: approximate fraction of the mesh that the lines fill.
     """
     x, y = canvas.coordinates()
     shift = np.float32(irregularity * spacing)
@@ -173,7 +173,7 @@ def network(
 
 
 def furrows(canvas: Canvas, rng: np.random.Generator, *, cells: float, width: float) -> Field:
-    """Winding lines, 1 on the line: fissures, ridges and fingerprint patterns."""
+    """Draw winding lines, 1 on the line: fissures, ridges and fingerprint patterns."""
     field = canvas.noise(rng, cells) * np.float32(1 / width)
     lines: Field = np.exp(-(field * field))
     return lines
@@ -187,13 +187,13 @@ def scatter(
     reach: float = 0.9,
     spread: float = 1.0,
 ) -> npt.NDArray[np.float64]:
-    """Points on a lesion, (count, 2) scene coordinates.
+    """Draw random points on a lesion, (count, 2) scene coordinates.
 
     Args:
         rng: source of chance.
         outline: the lesion.
-        count: how many.
-        reach: furthest point from the centre, as a share of the way to the border.
+        count: number of points.
+        reach: largest distance from the centre, as a fraction of the way to the border.
         spread: 1 fills the lesion; less gathers the points around one place off its centre.
     """
     border = outline.contour[rng.integers(0, len(outline.contour), count)]
@@ -214,7 +214,7 @@ def packed(
     *,
     depth: float = 0.08,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Points of a jittered hexagonal lattice that fill a lesion.
+    """Fill a lesion with points of a jittered hexagonal lattice.
 
     Args:
         canvas: the picture.
@@ -224,8 +224,8 @@ def packed(
         depth: least level of the lesion at a point, which keeps points off the border.
 
     Returns:
-        (n, 2) scene coordinates, and (3, n) numbers within [0, 1) that belong to the points: drawn
-        here, so that a point more at another size does not change what its neighbours get.
+        (n, 2) scene coordinates, and (3, n) random numbers within [0, 1), one triple per point:
+        drawn here, so that an extra point at another size does not change its neighbours.
     """
     steps = np.arange(-25, 26)
     columns, rows = np.meshgrid(steps, steps)
@@ -243,14 +243,14 @@ def packed(
 
 
 def streaks(canvas: Canvas, rng: np.random.Generator, outline: Outline, count: int) -> Field:
-    """Radial streaks and pseudopods over one part of the border."""
+    """Draw radial streaks and pseudopods over one part of the border."""
     start = rng.integers(0, _CONTOUR_POINTS)
     part = _CONTOUR_POINTS * rng.uniform(0.2, 0.45)
     where = (start + rng.uniform(0, part, count).astype(int)) % _CONTOUR_POINTS
     tip = outline.contour[where]
     tangent = outline.contour[(where + 9) % _CONTOUR_POINTS] - outline.contour[where - 9]
     outward = tangent[:, ::-1] * np.array([1, -1])
-    # OpenCV walks an outer border one way; the centre tells on which side the skin lies.
+    # OpenCV follows an outer border in one direction; the centre tells the side of the skin.
     outward *= np.sign((outward * (tip - np.array(outline.centre))).sum())
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
     outward += rng.normal(0, 0.25, outward.shape)
@@ -268,7 +268,7 @@ def streaks(canvas: Canvas, rng: np.random.Generator, outline: Outline, count: i
 def branching_vessels(
     canvas: Canvas, rng: np.random.Generator, outline: Outline, trunks: int
 ) -> Field:
-    """Arborizing vessels: sharp trunks that run in from the border and branch into thinner ones."""
+    """Draw arborizing vessels: sharp trunks from the border that branch into thinner ones."""
     centre = np.array(outline.centre)
     start = outline.contour[rng.integers(0, len(outline.contour), trunks)]
     heading = centre - start + rng.normal(0, 0.35 * outline.radius, (trunks, 2))
@@ -289,7 +289,7 @@ def branching_vessels(
         curve = bezier(control, 12)
         curves.append(curve)
         widths.append(width[:, None] * np.linspace(1, 0.6, 12))
-        # Branches leave their parent at different places.
+        # Branches start at different points of their parent.
         start = curve[np.arange(len(curve)), rng.integers(5, 12, len(curve))]
         heading = heading * 0.6
     return canvas.strokes(np.concatenate(curves), np.concatenate(widths))

@@ -13,6 +13,7 @@ import numpy as np
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.ownership import refuse_inputs
+from melanoma_tf.datasets.image_files import IMAGE_SUFFIXES, find_mask, has_suffix
 from melanoma_tf.purification.purifier import (
     MaskedPurifier,
     Progress,
@@ -24,8 +25,6 @@ from melanoma_tf.purification.purifier import (
     purifier,
 )
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _tasks(
     occlusion_masks: Path | None,
 ) -> list[_Task]:
     if source.is_dir():
-        found = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(p for p in source.rglob("*") if has_suffix(p, IMAGE_SUFFIXES))
         names = [path.relative_to(source) for path in found if path.is_file()]
         root = source
     elif source.is_file():
@@ -138,8 +137,8 @@ def _tasks(
             root / name,
             output / name,
             None if mask_output is None else mask_output / name.with_suffix(".png"),
-            _mask_of(lesion_masks, name, "segmentation"),
-            _mask_of(occlusion_masks, name, "occlusion"),
+            _mask_of(lesion_masks, root, name, "_segmentation"),
+            _mask_of(occlusion_masks, root, name, "_occlusion"),
         )
         for name in names
     ]
@@ -147,11 +146,12 @@ def _tasks(
     return tasks
 
 
-def _mask_of(place: Path | None, name: Path, what: str) -> Path | None:
+def _mask_of(place: Path | None, root: Path, name: Path, ending: str) -> Path | None:
     if place is None or place.is_file():
         return place
-    official = place / name.parent / f"{name.stem}_{what}.png"
-    return official if official.is_file() else place / name.with_suffix(".png")
+    found = find_mask(place / name.parent, root / name, ending)
+    # The path of an absent mask, so that reading it reports it.
+    return found or place / name.with_suffix(".png")
 
 
 @dataclass(frozen=True)

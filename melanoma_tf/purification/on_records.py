@@ -25,7 +25,7 @@ from melanoma_tf.records.encode import Encoding, encode_image
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import skipped_before, write_records
+from melanoma_tf.records.writer import Description, skipped_before, write_records
 
 # Appended to the key of the image that a copy was made from.
 COPY_SUFFIX = "_purified"
@@ -117,11 +117,7 @@ def purify_records(
     return write_records(
         itertools.chain(skipped_before(manifest), _chosen(pairs, settings.replace)),
         output,
-        taxonomy=manifest.taxonomy,
-        class_names=manifest.class_names,
-        settings={**manifest.settings, "purify": dataclasses.asdict(settings)},
-        sources=manifest.sources,
-        findings=manifest.findings,
+        Description.of_copy(manifest, purify=dataclasses.asdict(settings)),
         overwrite=overwrite,
     )
 

@@ -1,1 +1,1 @@
-"""`Lesion` rows <-> sharded TFRecords."""
+"""Sharded TFRecords: building, reading, verifying."""

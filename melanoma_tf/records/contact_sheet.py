@@ -1,4 +1,4 @@
-"""A contact sheet of a record folder: some images of every class, row by row."""
+"""Contact sheet of a record folder: some images of every class, row by row."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from melanoma_tf.core import image_sheets as sheets
-from melanoma_tf.records.decode import Pixels, decode_image
+from melanoma_tf.records.decode import Pixels, decode_image, decode_stored_mask
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
@@ -22,11 +21,11 @@ _OUTLINE = (0, 255, 255)
 def contact_sheet(folder: Path, *, per_class: int = 8, tile_px: int = 128) -> bytes:
     """Draw the first images of every class, each with its lesion mask's outline.
 
-    Records stand in the order of a hash, so the first ones are as good as drawn at random.
+    Records are ordered by a hash, so the first ones are a pseudo-random sample.
 
     Args:
         folder: the record folder.
-        per_class: images in a row.
+        per_class: number of images in a row.
         tile_px: side of a tile; images are scaled to fit into it.
 
     Returns:
@@ -71,7 +70,7 @@ def _row_of_tiles(examples: Sequence[Example], tile_px: int) -> Pixels:
 def _tile(example: Example, tile_px: int) -> Pixels:
     image = decode_image(example.image)
     if example.mask:
-        mask = cv2.imdecode(np.frombuffer(example.mask, np.uint8), cv2.IMREAD_GRAYSCALE)
+        mask = decode_stored_mask(example.mask)
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         thickness = max(1, max(image.shape) // tile_px)
         cv2.drawContours(image, outlines, -1, _OUTLINE, thickness)

@@ -1,4 +1,4 @@
-"""Image files -> uint8 arrays. Nothing but pixels comes out: EXIF is applied, then dropped."""
+"""Decoding of image files to uint8 arrays; the EXIF orientation is applied, metadata is dropped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.records.header import UnreadableImageError, check_size, read_header
+from melanoma_tf.records.header import (
+    DEFAULT_MAX_MEGAPIXELS,
+    UnreadableImageError,
+    check_size,
+    read_header,
+)
 
 Pixels = npt.NDArray[np.uint8]
 
-DEFAULT_MAX_MEGAPIXELS = 200.0
 _REDUCED = (
     (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
     (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
@@ -24,13 +28,13 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
     """Decode an image file.
 
     Args:
-        path: JPEG, PNG, BMP, TIFF (its first page) or DICOM; grey, colour or CMYK, 8 or 16 bits
-            per channel; or a data set of an HDF5 file, as `FILE.hdf5/KEY`.
-        max_megapixels: an image that claims more is refused before it is decoded.
+        path: JPEG, PNG, BMP, TIFF (first page) or DICOM; grey, colour or CMYK, 8 or 16 bits per
+            channel; or a data set of an HDF5 file, as `FILE.hdf5/KEY`.
+        max_megapixels: images that claim more are refused before decoding.
 
     Returns:
-        uint8 RGB `(height, width, 3)`, turned upright as its EXIF orientation says. Transparency
-        is dropped.
+        uint8 RGB `(height, width, 3)`, turned upright by its EXIF orientation, without
+        transparency.
 
     Raises:
         UnreadableImageError: the file is absent, broken, truncated, too large or of another kind.
@@ -39,13 +43,13 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
 
 
 def decode_image(encoded: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
-    """`read_image` for bytes in memory."""
+    """Decode an image in memory, see `read_image`."""
     if encoded[128:132] == b"DICM":
-        # It brings TensorFlow along, so only where a DICOM file comes.
+        # Imported here, since it loads TensorFlow.
         from melanoma_tf.records.dicom import decode_dicom
 
         return _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
-    # ANYDEPTH keeps 16 bits, so that they are rounded here rather than cut off by the decoder.
+    # ANYDEPTH keeps 16 bits, which are rounded here; the decoder would truncate them.
     decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels)
     return cv2.cvtColor(_to_uint8(decoded), cv2.COLOR_BGR2RGB)
 
@@ -53,12 +57,12 @@ def decode_image(encoded: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS)
 def read_grey_reduced(
     path: Path, short_side_px: int, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
 ) -> tuple[Pixels, int]:
-    """A grey image for a thumbnail: a JPEG is decoded at a half, fourth or eighth, which is faster.
+    """Decode a grey image for a thumbnail; a JPEG at a half, fourth or eighth, which is faster.
 
     Args:
         path: as for `read_image`.
-        short_side_px: what the reduced short side must have at least, where the image has it.
-        max_megapixels: an image that claims more is refused before it is decoded.
+        short_side_px: least short side of the reduced image, if the image is that large.
+        max_megapixels: images that claim more are refused before decoding.
 
     Returns:
         uint8 `(height, width)`, upright, and the number of pixels of the whole image.
@@ -83,8 +87,8 @@ def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pix
     A pixel above 127 is foreground; in a mask that uses only 0 and 1, a pixel of 1 is.
 
     Args:
-        path: as for `read_image`, but for DICOM.
-        max_megapixels: a mask that claims more is refused before it is decoded.
+        path: as for `read_image`, except DICOM.
+        max_megapixels: masks that claim more are refused before decoding.
 
     Returns:
         uint8 `(height, width)`, 0 or 255.
@@ -95,14 +99,14 @@ def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pix
     encoded = _read(Path(path))
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
     decoded = _decode(encoded, flags, max_megapixels)
-    # Before 16 bits become 8: a 16-bit mask may use 0 and 1 as well.
+    # Before the conversion to 8 bits, since a 16-bit mask may use 0 and 1 too.
     if decoded.max() == 1:
         return np.where(decoded == 1, np.uint8(255), np.uint8(0))
     return np.where(_to_uint8(decoded) > 127, np.uint8(255), np.uint8(0))
 
 
 def decode_stored_mask(encoded: bytes) -> Pixels:
-    """Decode a mask of a record, uint8 `(height, width)`, with its values as they are."""
+    """Decode a mask of a record, uint8 `(height, width)`, with unchanged values."""
     return _decode(encoded, cv2.IMREAD_GRAYSCALE, DEFAULT_MAX_MEGAPIXELS)
 
 
@@ -128,7 +132,9 @@ def _read_hdf5(path: Path, key: str) -> bytes:
         return value
     if isinstance(value, np.void) or (isinstance(value, np.ndarray) and value.dtype == np.uint8):
         return value.tobytes()
-    raise UnreadableImageError(f"{path.name} holds no file content under {key}")
+    raise UnreadableImageError(
+        f"expected the content of an image file under {key} in {path.name}; found other data"
+    )
 
 
 def _decode(encoded: bytes, flags: int, max_megapixels: float) -> np.ndarray:

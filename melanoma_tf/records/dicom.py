@@ -1,4 +1,4 @@
-"""DICOM files -> pixels, by tensorflow-io. The only module that imports it."""
+"""Decoding of DICOM files by tensorflow-io, which no other module imports."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def decode_dicom(encoded: bytes, max_megapixels: float) -> np.ndarray:
 
     Args:
         encoded: the file's content.
-        max_megapixels: an image that claims more is refused before it is decoded.
+        max_megapixels: images that claim more are refused before decoding.
 
     Returns:
         uint8 or uint16 `(height, width, 1 or 3)`, over the whole range of the type.
 
     Raises:
-        UnreadableImageError: the file is broken, truncated, too large, of several frames, or of
-            an encoding that is not known here.
+        UnreadableImageError: the file is broken, truncated, too large, has several frames or an
+            unknown encoding.
     """
     height, width = _number(encoded, _ROWS), _number(encoded, _COLUMNS)
     if height < 1 or width < 1:
@@ -43,8 +43,8 @@ def decode_dicom(encoded: bytes, max_megapixels: float) -> np.ndarray:
     _check_whole(encoded, height * width)
     wide = _number(encoded, _BITS_ALLOCATED) > 8
     try:
-        # Without "strict" junk gives an empty tensor and no error. "auto" scales 10 or 12 stored
-        # bits to the type's whole range.
+        # Without "strict", other bytes give an empty tensor and no error. "auto" scales 10 or 12
+        # stored bits to the type's whole range.
         decoded = tfio.image.decode_dicom_image(
             encoded,
             color_dim=True,
@@ -61,14 +61,14 @@ def decode_dicom(encoded: bytes, max_megapixels: float) -> np.ndarray:
 
 
 def _check_whole(encoded: bytes, pixels: int) -> None:
-    """Refuse pixels that are stored plainly and end too early: the decoder would invent them.
+    """Refuse truncated uncompressed pixels, which the decoder would fill up.
 
-    Compressed pixels that end too early do not decode.
+    Truncated compressed pixels do not decode.
     """
     syntax = _tag(encoded, _TRANSFER_SYNTAX)
     layout = {
         _IMPLICIT_LITTLE_ENDIAN: "<I",
-        # Two letters of the value representation and two reserved bytes come first.
+        # The value representation (two letters) and two reserved bytes come first.
         _EXPLICIT_LITTLE_ENDIAN: "<4xI",
     }.get(syntax)
     if layout is None:
@@ -81,7 +81,7 @@ def _check_whole(encoded: bytes, pixels: int) -> None:
         except struct.error:
             break
         start = position + 4 + struct.calcsize(layout)
-        # The tag's bytes may stand elsewhere too; one with the right length behind it is real.
+        # The tag's bytes may occur elsewhere too; followed by the right length it is the tag.
         if expected <= length <= expected + 1 and start + length <= len(encoded):
             return
         position = encoded.find(_PIXEL_DATA_TAG, position + 1)

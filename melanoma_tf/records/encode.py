@@ -1,4 +1,4 @@
-"""uint8 arrays -> the bytes that stand in records: scaled down, then JPEG or PNG."""
+"""Downscaling and encoding of uint8 arrays as JPEG or PNG, for records."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.decode import Pixels
 from melanoma_tf.records.header import UnreadableImageError
-
-IMAGE_FORMATS = ("jpeg", "png")
+from melanoma_tf.records.schema import IMAGE_FORMATS
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,11 @@ class Encoding:
 
 
 def fit_short_side(image: Pixels, image_size: int) -> Pixels:
-    """Scale an image down by area averaging until its short side is `image_size`.
+    """Downscale an image by area averaging to a short side of `image_size`.
 
     Args:
         image: uint8 `(height, width, 3)`.
-        image_size: in pixels; an image whose short side is no longer than that comes back as it is.
+        image_size: in pixels; an image with a shorter short side is returned unchanged.
 
     Returns:
         uint8 `(height, width, 3)`; the long side is rounded to the nearest pixel.
@@ -62,12 +61,12 @@ def fit_short_side(image: Pixels, image_size: int) -> Pixels:
 
 
 def fit_mask(mask: Pixels, height: int, width: int) -> Pixels:
-    """Scale a mask to its image's size with nearest neighbour: 0 and 255 stay the only values.
+    """Resize a mask to its image's size by nearest neighbour, which keeps the values 0 and 255.
 
     Args:
         mask: uint8 `(mask_height, mask_width)`.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
 
     Returns:
         uint8 `(height, width)`.

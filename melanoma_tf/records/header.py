@@ -1,7 +1,8 @@
-"""What an encoded image claims to be, read from its header before anything is decoded.
+"""Format and size that the header of an encoded image claims, read before decoding.
 
-Decoders allocate what a header claims, and some of them fill what a truncated file lacks with
-grey: both are found here, by walking the file's own structure.
+Decoders allocate what a header claims, and some fill the rest of a truncated file with grey. Both
+are detected here by walking the file's structure. Kept by hand, since Pillow's `open` and `verify`
+accept truncated JPEG and BMP files, and its pixel limit applies to the whole process.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from dataclasses import dataclass
 
 from melanoma_tf.core.errors import MelanomaError
 
+DEFAULT_MAX_MEGAPIXELS = 200.0
+
 
 class UnreadableImageError(MelanomaError):
-    """An image file that cannot be decoded right; the message is the reason, without the name."""
+    """An image that cannot be decoded correctly; the message is the reason without the name."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """An encoded image's format (`jpeg`, `png`, `bmp` or `tiff`) and its size in pixels."""
+    """Format (`jpeg`, `png`, `bmp` or `tiff`) and size in pixels of an encoded image."""
 
     image_format: str
     height: int
@@ -29,11 +32,11 @@ class Header:
 
 
 def read_header(encoded: bytes) -> Header:
-    """Read the header of a JPEG, PNG, BMP or TIFF file, and check that the file is whole.
+    """Read the header of a JPEG, PNG, BMP or TIFF file, and check that the file is complete.
 
     Raises:
-        UnreadableImageError: the bytes are of no such format, end too early, or are of a kind
-            that would not be decoded right.
+        UnreadableImageError: the bytes have another format, end too early, or are of a kind
+            that would not be decoded correctly.
     """
     if not encoded:
         raise UnreadableImageError("the file is empty")
@@ -46,7 +49,7 @@ def read_header(encoded: bytes) -> Header:
             if height < 1 or width < 1:
                 raise UnreadableImageError(f"claims a size of {width}x{height} pixels")
             return Header(image_format, height, width)
-    raise UnreadableImageError("expected a JPEG, PNG, BMP, TIFF or DICOM file; it is none of them")
+    raise UnreadableImageError("expected a JPEG, PNG, BMP, TIFF or DICOM file; found other bytes")
 
 
 def check_size(height: int, width: int, max_megapixels: float) -> None:
@@ -105,7 +108,7 @@ def _read_jpeg(encoded: bytes) -> tuple[int, int]:
 
 
 def _png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and length of each chunk's data, up to the end chunk; checksums are checked."""
+    """Yield kind, start and length of each chunk, up to the end chunk; verify the checksums."""
     position = 8
     kind = b""
     while kind != b"IEND":
@@ -134,7 +137,7 @@ def _read_bmp(encoded: bytes) -> tuple[int, int]:
         compression = 0
     else:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", encoded, 18)
-    # A negative height says that the rows stand from top to bottom.
+    # A negative height means that the rows run from top to bottom.
     height = abs(height)
     row_bytes = (width * bits + 31) // 32 * 4
     if compression in (0, 3) and len(encoded) < pixels_at + row_bytes * height:
@@ -163,7 +166,7 @@ def _read_tiff(encoded: bytes) -> tuple[int, int]:
 
 
 def _tiff_tags(encoded: bytes) -> dict[int, tuple[int, ...]]:
-    """The integer tags of the first image, in classic TIFF and BigTIFF."""
+    """Read the integer tags of the first image, in classic TIFF and BigTIFF."""
     order = "<" if encoded[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", encoded, 2)[0] == 43
     word, inline_bytes, entry_bytes = ("Q", 8, 20) if big else ("I", 4, 12)

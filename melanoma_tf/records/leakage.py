@@ -1,4 +1,4 @@
-"""Which patients, lesions and pictures stand in more than one split of a record folder."""
+"""Leakage: patients, lesions and pictures in more than one split of a record folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import cv2
 
-from melanoma_tf.datasets.splits import namespace, picture_name
+from melanoma_tf.datasets.splits import picture_name, shared_ids
 from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.build.thumbnails import ThumbnailFile, make_thumbnail
 from melanoma_tf.records.decode import Pixels
@@ -14,7 +14,7 @@ from melanoma_tf.records.schema import Example
 
 
 class Leakage:
-    """Gathers what the records of all splits share, by name and by content."""
+    """Collects the records of all splits and compares them by name and by content."""
 
     def __init__(self) -> None:
         self._first: dict[str, str] = {}
@@ -24,23 +24,18 @@ class Leakage:
         self._thumbnails = ThumbnailFile()
 
     def add(self, example: Example) -> None:
-        """Take in a record's patient, lesion and image name."""
-        # A purified copy shows its parent's picture; a generated image shows nobody's.
+        """Add a record's patient, lesion and image name."""
+        # A purified copy shows its parent's picture; a generated image shows no patient.
         if example.origin == "generated":
             return
-        space = namespace(example.source)
-        names = [f"image {_picture_name(example)}"]
-        if example.lesion_id:
-            names.append(f"lesion {space}/{example.lesion_id}")
-        if example.patient_id:
-            names.append(f"patient {space}/{example.patient_id}")
-        for name in names:
+        key = example.parent or example.key
+        for name in shared_ids(example.source, key, example.lesion_id, example.patient_id):
             first = self._first.setdefault(name, example.split)
             if first != example.split:
                 self._shared.setdefault(name, {first}).add(example.split)
 
     def add_picture(self, example: Example, image: Pixels) -> None:
-        """Take in the content of a real image, uint8 RGB `(height, width, 3)`."""
+        """Add the pixels of a real image, uint8 RGB `(height, width, 3)`."""
         if example.origin != "real":
             return
         thumbnail = make_thumbnail(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
@@ -50,9 +45,9 @@ class Leakage:
             self._thumbnails.append(thumbnail)
 
     def problems(self) -> Iterator[str]:
-        """One line per patient, lesion, image name or picture that two splits share."""
+        """Yield one line per patient, lesion, image name or picture in two splits."""
         for name, splits in self._shared.items():
-            yield f"leakage: {name} stands in {' and '.join(sorted(splits))}"
+            yield f"leakage: {name} is in {' and '.join(sorted(splits))}"
         if len({split for _, _, split in self._pictures}) < 2:
             return
         pairs = find_pairs(
@@ -72,7 +67,7 @@ class Leakage:
     def _crosses_splits(self, left: int, right: int) -> bool:
         _, first_image, first_split = self._pictures[left]
         _, second_image, second_split = self._pictures[right]
-        # Equal names are reported as such.
+        # Equal names are reported by name.
         return first_split != second_split and first_image != second_image
 
 

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a record folder holds. A folder without it is unfinished and refused."""
+"""`manifest.json`: the contents of a record folder. A folder without it is unfinished."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Count:
-    """How many examples stand in one cell of split x class x source x origin."""
+    """Number of examples in one cell of split x class x source x origin."""
 
     split: str
     class_name: str
@@ -38,17 +38,17 @@ class Count:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole content of `manifest.json`.
+    """The contents of `manifest.json`.
 
     Attributes:
         taxonomy: the taxonomy's name.
         class_names: in the order of `label`.
-        counts: one row per cell that is not empty, sorted.
+        counts: one row per non-empty cell, sorted.
         shards: in reading order.
-        settings: the resolved settings of the command that made the folder.
+        settings: the settings of the command that created the folder.
         sources: per source name its `licence` and `attribution`.
         skipped: files left out, each with `key`, `file` and `reason`.
-        findings: what else the build has to tell (missing images, unmapped labels, duplicates).
+        findings: other findings of the build (missing images, unmapped labels, duplicates).
         tool_version: version of this package.
         schema_version: version of this layout.
     """
@@ -72,7 +72,7 @@ class Manifest:
         source: str | None = None,
         origin: str | None = None,
     ) -> int:
-        """The number of examples in the cells that match every given value."""
+        """Count the examples in the cells that match every given value."""
         return sum(
             row.count
             for row in self.counts
@@ -83,7 +83,7 @@ class Manifest:
         )
 
     def splits(self) -> tuple[str, ...]:
-        """The splits that hold examples, in reading order."""
+        """List the splits that have examples, in reading order."""
         return tuple(dict.fromkeys(shard.split for shard in self.shards))
 
 
@@ -96,21 +96,22 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a record folder's manifest.
 
     Raises:
-        MelanomaError: the folder is absent, unfinished, of another version or names other shards
-            than it holds.
+        MelanomaError: the folder is absent or unfinished, has another version, or lacks a shard.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise MelanomaError(f"expected a record folder at {folder}; there is none")
+        raise MelanomaError(f"expected a record folder at {folder}; it does not exist")
     if not (folder / FILE_NAME).is_file():
         raise MelanomaError(
-            f"{folder} has no {FILE_NAME}: it is no record folder, or its build did not finish"
+            f"{folder} has no {FILE_NAME}: it is not a record folder, or its build did not finish"
         )
     payload = read_json(folder / FILE_NAME)
     manifest = _from_json(payload, folder)
     absent = [shard.name for shard in manifest.shards if not (folder / shard.name).is_file()]
     if absent:
-        raise MelanomaError(f"{folder}: the manifest names {absent[0]}, which is not there")
+        raise MelanomaError(
+            f"{folder}: expected the shard {absent[0]} that the manifest lists; it does not exist"
+        )
     return manifest
 
 
@@ -131,17 +132,19 @@ def _from_json(payload: Any, folder: Path) -> Manifest:
             }
         )
     except (KeyError, TypeError) as error:
-        raise MelanomaError(f"{folder / FILE_NAME}: not a manifest of this tool: {error}") from None
+        raise MelanomaError(
+            f"{folder / FILE_NAME}: expected a manifest of this tool; {error}"
+        ) from None
 
 
 def shard_paths(folder: Path, manifest: Manifest, split: str) -> list[Path]:
-    """The shard files of a split, in order.
+    """List the shard files of a split, in order.
 
     Raises:
         MelanomaError: the folder has no examples in that split.
     """
     paths = [Path(folder) / shard.name for shard in manifest.shards if shard.split == split]
     if not paths:
-        records = ", ".join(manifest.splits()) or "none"
-        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {records}")
+        splits = ", ".join(manifest.splits()) or "none"
+        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {splits}")
     return paths

@@ -1,4 +1,4 @@
-"""Record folders -> Examples, one after the other, outside a graph."""
+"""Reading of record folders outside a graph, example by example."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _READ_AT_ONCE = 256
 
 
 def read_examples(folder: Path, split: str | None = None) -> Iterator[Example]:
-    """The examples of a record folder, in reading order; one is in memory at a time.
+    """Read the examples of a record folder, in order; one is in memory at a time.
 
     Args:
         folder: the record folder.
-        split: only this one.
+        split: read only this split.
 
     Raises:
         MelanomaError: the folder has no such split, or a shard is broken.
     """
     manifest = read_manifest(folder)
     if split is not None and split not in manifest.splits():
-        records = ", ".join(manifest.splits())
-        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {records}")
+        splits = ", ".join(manifest.splits())
+        raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {splits}")
     for shard in manifest.shards:
         if split in (None, shard.split):
             yield from read_shard(Path(folder) / shard.name)
 
 
 def read_shard(path: Path) -> Iterator[Example]:
-    """The examples of one shard.
+    """Read the examples of one shard.
 
     Raises:
-        MelanomaError: the file is broken, or holds something else.
+        MelanomaError: the file is damaged, or contains something else.
     """
     position = 0
     try:
@@ -51,10 +51,10 @@ def read_shard(path: Path) -> Iterator[Example]:
 
 
 def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Some features of the examples of some shards, without their images: text as `str`.
+    """Read some features of the examples in some shards, text as `str`, without decoding images.
 
     Raises:
-        MelanomaError: a shard is broken, or holds something else.
+        MelanomaError: a shard is damaged, or contains something else.
     """
     records = tf.data.TFRecordDataset([str(path) for path in paths]).batch(_READ_AT_ONCE)
     parsed = records.map(lambda serialized: parse(serialized, names)).prefetch(1)
@@ -67,5 +67,5 @@ def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[
                 }
     except tf.errors.OpError as error:
         raise MelanomaError(
-            "expected whole records, found a damaged one; verify-records names its shard"
+            "expected intact records, found a damaged one; verify-records names its shard"
         ) from error

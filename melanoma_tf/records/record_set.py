@@ -1,4 +1,4 @@
-"""Several record folders seen as one: real images here, purified and generated ones there."""
+"""Several record folders used as one, such as real images and generated ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Union
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.splits import namespace, picture_name
+from melanoma_tf.datasets.splits import picture_name, shared_ids
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.read import read_features
 
@@ -24,8 +24,8 @@ class RecordSet:
     """Record folders of the same classes.
 
     Attributes:
-        folders: their paths, in the order given.
-        manifests: theirs.
+        folders: paths of the folders, in the order given.
+        manifests: manifests of the folders.
     """
 
     folders: tuple[Path, ...]
@@ -33,10 +33,11 @@ class RecordSet:
 
     @classmethod
     def read(cls, folders: RecordsLike) -> RecordSet:
-        """Read the manifests of one folder or several; folders that were read come back as is.
+        """Read the manifests of one folder or several; a `RecordSet` is returned unchanged.
 
         Raises:
-            MelanomaError: one is unfinished, given twice, or of another taxonomy than the first.
+            MelanomaError: a folder is unfinished, given twice, or has another taxonomy than the
+                first.
         """
         if isinstance(folders, RecordSet):
             return folders
@@ -62,55 +63,55 @@ class RecordSet:
 
     @property
     def taxonomy(self) -> str:
-        """Of all folders."""
+        """Name of the taxonomy of all folders."""
         return self.manifests[0].taxonomy
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of all folders, in the order of labels."""
+        """Class names of all folders, in the order of labels."""
         return self.manifests[0].class_names
 
     def count(self, **cell: Any) -> int:
-        """As `Manifest.count`, over all folders."""
+        """Count examples as `Manifest.count`, over all folders."""
         return sum(manifest.count(**cell) for manifest in self.manifests)
 
     def keep(self, split: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
-        """Tells of a serialised record in `shard_paths(split)` whether it is of the split.
+        """Return a filter of the serialised records in `shard_paths(split)`, None to keep all.
 
-        None where all are. `classification.folds` divides the splits of records otherwise.
+        `classification.folds` overrides it to divide the records into other splits.
         """
         return None
 
     def with_validation(self) -> RecordSet | None:
-        """The first folder that has a validation split; None where none has."""
+        """Return the first folder that has a validation split, or None."""
         for folder, manifest in zip(self.folders, self.manifests):
             if "validation" in manifest.splits():
                 return RecordSet((folder,), (manifest,))
         return None
 
     def shard_paths(self, split: str) -> list[Path]:
-        """The shard files of a split, folder by folder.
+        """List the shard files of a split, folder by folder.
 
         Raises:
             MelanomaError: no folder has examples in that split.
         """
-        records = [
+        present = [
             (folder, manifest)
             for folder, manifest in zip(self.folders, self.manifests)
             if split in manifest.splits()
         ]
-        if not records:
+        if not present:
             return shard_paths(self.folders[0], self.manifests[0], split)
         return [
-            path for folder, manifest in records for path in shard_paths(folder, manifest, split)
+            path for folder, manifest in present for path in shard_paths(folder, manifest, split)
         ]
 
     def refuse_repeated(self, splits: Collection[str]) -> None:
-        """Read the names in some splits, and see that no picture stands in two folders.
+        """Check that no picture of some splits is in two folders.
 
         Raises:
-            MelanomaError: one does; the message names it. Purified copies beside their original
-                and generated images are passed over.
+            MelanomaError: one is; the message names it. Purified copies next to their original and
+                generated images are ignored.
         """
         if len(self.folders) == 1:
             return
@@ -125,15 +126,15 @@ class RecordSet:
                 if place != folder:
                     name = "" if other == key else f" as {other}"
                     raise MelanomaError(
-                        f"expected each image once; {key} stands in {folder}, and in {place}{name}"
+                        f"expected each image once; {key} is in {folder} and in {place}{name}"
                     )
 
     def check_mixture(self) -> None:
-        """Read all names, and see that the folders can be mixed.
+        """Check that the folders can be mixed.
 
         Raises:
-            MelanomaError: a picture stands in two of them, by whatever source; or a picture or a
-                copy of it, a lesion or a patient stands in `train` of one and is held out by
+            MelanomaError: a picture is in two folders, also under different sources; or a picture
+                or its copy, a lesion or a patient is in `train` of one folder and held out by
                 another.
         """
         if len(self.folders) == 1:
@@ -147,8 +148,8 @@ class RecordSet:
                 if place != folder:
                     name = "" if other == key else f" as {key}"
                     raise MelanomaError(
-                        f"expected each image once; {other} stands in {place} and in {folder}"
-                        f"{name}. A folder that purify made holds the originals too"
+                        f"expected each image once; {other} is in {place} and in {folder}"
+                        f"{name}. A folder that purify created contains the originals too"
                     )
                 _refuse_both_uses(row, folder, uses)
 
@@ -156,23 +157,20 @@ class RecordSet:
 def _refuse_both_uses(
     row: dict[str, Any], folder: Path, uses: dict[tuple[str, bool], Path]
 ) -> None:
-    """Note whether a picture, its lesion and its patient are held out; folders must not disagree.
+    """Record whether a picture, its lesion and its patient are held out; folders must agree.
 
-    What a folder does with itself is its build's affair, see `records.leakage`.
+    Leakage within a folder is checked by `records.leakage`.
     """
-    if row["origin"] == "generated":  # It shows nobody, and is never held out.
+    if row["origin"] == "generated":  # It shows no patient, and is never held out.
         return
-    original, space = row["origin/parent"] or row["image/key"], namespace(row["source"])
-    shared = {f"image {picture_name(row['source'], original)}": f"{original} and its copies"}
-    for kind in ("lesion", "patient"):
-        if row[f"{kind}/id"]:
-            name = f"{kind} {space}/{row[f'{kind}/id']}"
-            shared[name] = f"all images of {name}"
+    original = row["origin/parent"] or row["image/key"]
     held_out = row["split"] != "train"
-    for name, what in shared.items():
+    for name in shared_ids(row["source"], original, row["lesion/id"], row["patient/id"]):
         uses.setdefault((name, held_out), folder)
         other = uses.get((name, not held_out), folder)
         if other != folder:
+            is_image = name.startswith("image ")
+            what = f"{original} and its copies" if is_image else f"all images of {name}"
             raise MelanomaError(
                 f"expected {what} to be trained on or held out; {folder} and {other} disagree"
             )

@@ -1,35 +1,16 @@
-"""The Example schema: how an image and what is known of it lie in a TFRecord, and come back."""
+"""The Example schema: how an image and its labels are written into a TFRecord and read back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import tensorflow as tf
+if TYPE_CHECKING:
+    import tensorflow as tf
 
+IMAGE_FORMATS = ("jpeg", "png")
 ORIGINS = ("real", "purified", "generated")
-
-# One row per feature: the reading side is made from the same table as the writing side.
-# Absent text is "", an absent number NaN, an absent mask b"".
-FEATURES = {
-    "image/encoded": tf.string,
-    "image/format": tf.string,
-    "image/height": tf.int64,
-    "image/width": tf.int64,
-    "image/key": tf.string,
-    "mask/encoded": tf.string,
-    "label": tf.int64,
-    "label/text": tf.string,
-    "source": tf.string,
-    "split": tf.string,
-    "lesion/id": tf.string,
-    "patient/id": tf.string,
-    "meta/age": tf.float32,
-    "meta/sex": tf.string,
-    "meta/site": tf.string,
-    "origin": tf.string,
-    "origin/parent": tf.string,
-}
 
 
 @dataclass(frozen=True)
@@ -39,15 +20,15 @@ class Example:
     Attributes:
         image: JPEG or PNG bytes, uint8 RGB `(height, width, 3)`.
         image_format: `jpeg` or `png`.
-        height, width: of the image in pixels.
+        height, width: size of the image in pixels.
         key: the image's name.
-        mask: PNG bytes, uint8 `(height, width, 1)`, 0 or 255; empty where there is none.
+        mask: PNG bytes, uint8 `(height, width, 1)`, 0 or 255; empty if the image has no mask.
         label: class index in the folder's taxonomy.
         label_text: class name.
-        source, split, lesion_id, patient_id, sex, site: text, empty where unknown.
-        age: years, NaN where unknown.
+        source, split, lesion_id, patient_id, sex, site: text, empty if unknown.
+        age: age in years, NaN if unknown.
         origin: `real`, `purified` or `generated`.
-        parent: key of the image that it was made from, or the generator's run; empty for `real`.
+        parent: key of the original image, or the generator's run; empty for `real`.
     """
 
     image: bytes
@@ -69,43 +50,65 @@ class Example:
     parent: str = ""
 
 
-def _values(example: Example) -> dict[str, object]:
-    return {
-        "image/encoded": example.image,
-        "image/format": example.image_format,
-        "image/height": example.height,
-        "image/width": example.width,
-        "image/key": example.key,
-        "mask/encoded": example.mask,
-        "label": example.label,
-        "label/text": example.label_text,
-        "source": example.source,
-        "split": example.split,
-        "lesion/id": example.lesion_id,
-        "patient/id": example.patient_id,
-        "meta/age": example.age,
-        "meta/sex": example.sex,
-        "meta/site": example.site,
-        "origin": example.origin,
-        "origin/parent": example.parent,
-    }
+class Feature(NamedTuple):
+    """A feature's field in `Example`, and the Python type of that field."""
+
+    field: str
+    type: type
+
+    @property
+    def dtype(self) -> str:
+        """Name of the TensorFlow type."""
+        return _TENSOR_TYPES[self.type][0]
+
+    @property
+    def list_name(self) -> str:
+        """Name of the list in a `tf.train.Feature` that contains the value."""
+        return _TENSOR_TYPES[self.type][1]
 
 
-def _feature(value: object) -> tf.train.Feature:
-    if isinstance(value, str):
-        value = value.encode("utf-8")
-    if isinstance(value, bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    if isinstance(value, float):
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+_TENSOR_TYPES: dict[type, tuple[str, str]] = {
+    bytes: ("string", "bytes_list"),
+    str: ("string", "bytes_list"),
+    int: ("int64", "int64_list"),
+    float: ("float32", "float_list"),
+}
+# One row per feature: reading and writing use the same table.
+FEATURES: dict[str, Feature] = {
+    "image/encoded": Feature("image", bytes),
+    "image/format": Feature("image_format", str),
+    "image/height": Feature("height", int),
+    "image/width": Feature("width", int),
+    "image/key": Feature("key", str),
+    "mask/encoded": Feature("mask", bytes),
+    "label": Feature("label", int),
+    "label/text": Feature("label_text", str),
+    "source": Feature("source", str),
+    "split": Feature("split", str),
+    "lesion/id": Feature("lesion_id", str),
+    "patient/id": Feature("patient_id", str),
+    "meta/age": Feature("age", float),
+    "meta/sex": Feature("sex", str),
+    "meta/site": Feature("site", str),
+    "origin": Feature("origin", str),
+    "origin/parent": Feature("parent", str),
+}
+
+# TensorFlow is imported where records are written or read: commands that only need the names of
+# the origins start without it.
 
 
 def serialize(example: Example) -> bytes:
-    """The record's bytes; equal examples give equal bytes."""
-    features = {name: _feature(value) for name, value in _values(example).items()}
-    message = tf.train.Example(features=tf.train.Features(feature=features))
-    return message.SerializeToString(deterministic=True)
+    """Serialise a record; equal examples give equal bytes."""
+    import tensorflow as tf
+
+    message = tf.train.Example()
+    for name, feature in FEATURES.items():
+        value = getattr(example, feature.field)
+        encoded = value.encode("utf-8") if feature.type is str else value
+        getattr(message.features.feature[name], feature.list_name).value.append(encoded)
+    serialized: bytes = message.SerializeToString(deterministic=True)
+    return serialized
 
 
 def parse(serialized: tf.Tensor, names: Iterable[str] | None = None) -> dict[str, tf.Tensor]:
@@ -113,61 +116,38 @@ def parse(serialized: tf.Tensor, names: Iterable[str] | None = None) -> dict[str
 
     Args:
         serialized: string, scalar or `(batch,)`.
-        names: the features to parse, all by default; what is not asked for is not copied.
+        names: the features to parse, all by default; the others are not copied.
 
     Returns:
         The schema's features by name, each of the shape of `serialized`.
     """
+    import tensorflow as tf
+
     names = FEATURES if names is None else names
-    specification = {name: tf.io.FixedLenFeature([], FEATURES[name]) for name in names}
+    specification = {
+        name: tf.io.FixedLenFeature([], tf.as_dtype(FEATURES[name].dtype)) for name in names
+    }
     if serialized.shape.rank == 0:
         return tf.io.parse_single_example(serialized, specification)
     return tf.io.parse_example(serialized, specification)
 
 
 def deserialize(serialized: bytes) -> Example:
-    """The inverse of `serialize`, outside a graph.
+    """Invert `serialize`, outside a graph.
 
     Raises:
-        ValueError: the bytes are no Example of this schema.
+        ValueError: the bytes are not an Example of this schema.
     """
+    import tensorflow as tf
+
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:
         raise ValueError(f"expected a serialised Example, found {error}") from None
-
-    def value(name: str) -> object:
-        feature = features[name]
-        dtype = FEATURES[name]
-        if dtype == tf.string:
-            values = feature.bytes_list.value
-        elif dtype == tf.float32:
-            values = feature.float_list.value
-        else:
-            values = feature.int64_list.value
+    fields: dict[str, Any] = {}
+    for name, feature in FEATURES.items():
+        values = getattr(features[name], feature.list_name).value
         if len(values) != 1:
             raise ValueError(f"expected one value in feature {name!r}, found {len(values)}")
-        return values[0]
-
-    def text(name: str) -> str:
-        return bytes(value(name)).decode("utf-8")  # type: ignore[call-overload]
-
-    return Example(
-        image=value("image/encoded"),  # type: ignore[arg-type]
-        image_format=text("image/format"),
-        height=value("image/height"),  # type: ignore[arg-type]
-        width=value("image/width"),  # type: ignore[arg-type]
-        key=text("image/key"),
-        mask=value("mask/encoded"),  # type: ignore[arg-type]
-        label=value("label"),  # type: ignore[arg-type]
-        label_text=text("label/text"),
-        source=text("source"),
-        split=text("split"),
-        lesion_id=text("lesion/id"),
-        patient_id=text("patient/id"),
-        age=value("meta/age"),  # type: ignore[arg-type]
-        sex=text("meta/sex"),
-        site=text("meta/site"),
-        origin=text("origin"),
-        parent=text("origin/parent"),
-    )
+        fields[feature.field] = values[0].decode("utf-8") if feature.type is str else values[0]
+    return Example(**fields)

@@ -1,4 +1,4 @@
-"""Examples -> TFRecord files, one open per split, each closed with its count and checksum."""
+"""Writing of TFRecord shards, one open per split, each with its count and checksum."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _FRAME_BYTES = 16
 
 @dataclass(frozen=True)
 class Skipped:
-    """Stands in a stream of examples for one that could not be made.
+    """Placeholder in a stream of examples for an image that could not be read.
 
     Attributes:
-        split: where it would have stood.
-        source: its data set.
+        split: split of the image.
+        source: data set of the image.
         key: the image's name.
-        file: name of the file at fault, without its folder.
-        reason: in words.
+        file: name of the faulty file, without its folder.
+        reason: why it could not be read.
     """
 
     split: str
@@ -43,11 +43,11 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Sharding:
-    """How many files a split is cut into.
+    """Number or size of the files of a split.
 
     Attributes:
-        shard_bytes: a shard is closed when it has reached this size.
-        shards: this many shards per split instead, of equal counts; needs `expected`.
+        shard_bytes: size at which a shard is closed.
+        shards: number of shards per split instead, of equal counts; needs `expected`.
         expected: split -> number of items to come.
     """
 
@@ -63,14 +63,14 @@ class Sharding:
         """Whether a split's shard is complete.
 
         Args:
-            split: its name.
+            split: name of the split.
             index: the shard's position in the split.
-            items: in this and the earlier shards of the split.
-            size_bytes: of this shard.
+            items: number of items in this and the earlier shards of the split.
+            size_bytes: size of this shard.
         """
         if self.shards is None:
             return size_bytes >= self.shard_bytes
-        # At i * total // shards no two shards differ by more than one item.
+        # Cut at i * total // shards, shards differ by at most one item.
         expected = self.expected[split]
         shards = min(self.shards, expected)
         return index + 1 < shards and items >= (index + 1) * expected // shards
@@ -78,13 +78,13 @@ class Sharding:
 
 @dataclass(frozen=True)
 class Finished:
-    """A shard that is whole on disk, with all that has to be known of it to go on after it.
+    """A shard that is complete on disk, with the state needed to continue after it.
 
     Attributes:
         shard: the file, under its name during the build.
-        items: of its split, examples and skipped ones, up to its end.
-        counts: of its examples.
-        skipped: since the shard before it.
+        items: number of items of the split up to its end, examples and skipped ones.
+        counts: counts of its examples.
+        skipped: images skipped since the previous shard.
     """
 
     shard: Shard
@@ -94,16 +94,16 @@ class Finished:
 
 
 class ShardWriter:
-    """Writes a stream into `folder`.
+    """Writes a stream of examples into shards.
 
-    The files get their final names in `finish`, when it is known how many there are.
+    The files get their final names in `finish`, when their number is known.
 
     Args:
-        folder: exists.
-        class_names: in the order of `label`.
-        sharding: when a shard is full.
-        finished: shards that an interrupted build left in the folder, in their order.
-        on_finished: called when a shard is whole on disk.
+        folder: an existing folder.
+        class_names: class names in the order of `label`.
+        sharding: determines when a shard is complete.
+        finished: shards that an interrupted build left in the folder, in order.
+        on_finished: called when a shard is complete on disk.
     """
 
     def __init__(
@@ -126,11 +126,11 @@ class ShardWriter:
             state.items = entry.items
 
     def items(self, split: str) -> int:
-        """How many items of a split are written or skipped so far."""
+        """Count the items of a split that are written or skipped so far."""
         return self._splits[split].items
 
     def add(self, item: Example | Skipped) -> None:
-        """Append one example to its split, or note one that was skipped.
+        """Append an example to its split, or record one that was skipped.
 
         Raises:
             MelanomaError: label, split or origin do not fit the folder.
@@ -155,7 +155,7 @@ class ShardWriter:
         """Close and name every shard.
 
         Returns:
-            The shards in reading order, the counts, and what was skipped.
+            The shards in reading order, the counts, and the skipped images.
         """
         shards: list[Shard] = []
         skipped: list[Skipped] = []
@@ -179,7 +179,7 @@ class ShardWriter:
         return tuple(shards), tuple(counts), tuple(skipped)
 
     def abandon(self) -> None:
-        """Close what is open without finishing it."""
+        """Close the open shards without finishing them."""
         for state in self._splits.values():
             if state.shard is not None:
                 state.shard.close()
@@ -250,7 +250,7 @@ class _OpenShard:
     def finish(self, split: str) -> tuple[Shard, tuple[Count, ...]]:
         self.close()
         counts = tuple(Count(split, *cell, number) for cell, number in sorted(self._cells.items()))
-        # On disk before it counts as finished: a build may be resumed after a power cut.
+        # Synced before it counts as finished, so that a build can be resumed after a power cut.
         with self._path.open("rb") as stream:
             os.fsync(stream.fileno())
         shard = Shard(
@@ -267,14 +267,14 @@ _FINAL_NAME = re.compile(r"([a-z]+-\d{5})-of-\d{5}\.tfrecord")
 
 
 def restore_names(folder: Path) -> None:
-    """Give the shards of a build that was killed in `finish` their names of before."""
+    """Restore the shard names of a build that was killed in `finish`."""
     for path in folder.glob("*.tfrecord"):
         if match := _FINAL_NAME.fullmatch(path.name):
             path.rename(folder / f"{match[1]}.part")
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """Compute the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(2**20):

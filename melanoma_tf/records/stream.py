@@ -1,10 +1,10 @@
-"""Records as a stream: read, shuffled, numbered.
+"""Streams of shuffled and numbered records.
 
-Order of a training pipeline, and why: read several shards in turn (disk and page cache are never
-the limit) -> shuffle the raw bytes, which are small (so that no decoded image waits in a buffer) ->
-number the examples (so that every random draw is a pure function of seed and number, and a
-resumed run goes on with the very next example) -> decode and map in parallel -> batch ->
-prefetch. Nothing decoded is cached: it would be a copy of the data in memory.
+Order of a training pipeline, with reasons: read several shards in turn (disk and page cache are
+never the limit) -> shuffle the encoded bytes, which are small (no decoded image waits in a buffer)
+-> number the examples (every random draw is a pure function of seed and number, and a resumed run
+continues with the very next example) -> decode and map in parallel -> batch -> prefetch. Decoded
+images are not cached: that would be a copy of the data in memory.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from melanoma_tf.records import schema
 
 _SHARDS_READ_AT_ONCE = 8
 
-# From the number of a pass and serialised records to its examples.
+# Makes the examples of a pass, given its number and serialised records.
 Expand = Callable[[tf.Tensor, tf.Tensor], Any]
-# Tells of a serialised record, a string scalar, whether it belongs to a stream.
+# Whether a serialised record, a string scalar, belongs to a stream.
 Predicate = Callable[[tf.Tensor], tf.Tensor]
 
 
 def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
-    """One pass over the serialised records of some shards, always in the same order."""
+    """Read the serialised records of some shards once, always in the same order."""
     return _read(tf.data.Dataset.from_tensor_slices([str(path) for path in paths]))
 
 
@@ -41,23 +41,23 @@ def shuffled_stream(
     keep: Predicate | None = None,
     expand: Expand | None = None,
 ) -> tf.data.Dataset:
-    """The endless stream of shuffled records, each with its number.
+    """Make the endless stream of shuffled records, each with its number.
 
     Every record is seen once before any is seen again. The stream is a pure function of the
-    arguments. Records that all fit into the window are read once and kept as they are stored,
-    which takes no more memory than the window does; others are read anew in each pass.
+    arguments. Records that all fit into the window are read once and kept encoded, which takes no
+    more memory than the window; others are read again in each pass.
 
     Args:
         paths: the shards.
-        count: the number of examples in a pass over those to keep; of records, unless `expand`
-            makes more of them.
-        seed: of the order.
-        window: records that are shuffled among each other.
-        first_example: the number to begin with; those before it are left out.
-        keep: tells of a serialised record whether it belongs to the stream; all do by default.
-        expand: makes a pass' examples of serialised records, `(records,)`: a tensor or a tuple of
-            them with the examples along the first axis. It must treat each record alike whatever
-            stands beside it. By default the records are the examples.
+        count: number of examples in a pass over the records to keep; equals the number of these
+            records, unless `expand` makes more examples of them.
+        seed: seed of the order.
+        window: number of records that are shuffled together.
+        first_example: number of the first example; earlier ones are left out.
+        keep: whether a serialised record belongs to the stream; all do by default.
+        expand: makes the examples of a pass from serialised records, `(records,)`: a tensor or a
+            tuple of them with the examples along the first axis. Its result for a record must not
+            depend on the other records. By default the records are the examples.
 
     Returns:
         Pairs `(number, example)`: an int64 scalar, and a string scalar or what `expand` makes.
@@ -91,10 +91,10 @@ def shuffled_stream(
 
 
 def is_not_purified_copy(serialized: tf.Tensor) -> tf.Tensor:
-    """Whether a serialised record is no copy that stands beside its original.
+    """Whether a serialised record is not the purified copy of another record.
 
-    Where scores are computed an image counts once. A purified image that replaced its original
-    has the original's key, and counts.
+    Scores count every image once. A purified image that replaced its original has the original's
+    key, and counts.
     """
     record = schema.parse(serialized, ("origin", "origin/parent", "image/key"))
     replaced = tf.equal(record["image/key"], record["origin/parent"])
@@ -102,7 +102,7 @@ def is_not_purified_copy(serialized: tf.Tensor) -> tf.Tensor:
 
 
 def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:
-    """A filter that keeps what both keep; None keeps everything."""
+    """Combine two filters into one that keeps what both keep; None keeps everything."""
     if first is None or second is None:
         return first or second
     one, other = first, second
@@ -110,15 +110,15 @@ def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:
 
 
 def ordered(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Prefetch, and keep the order although the stages run in parallel."""
+    """Prefetch, and keep the order of stages that run in parallel."""
     options = tf.data.Options()
     options.deterministic = True
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _read(shards: tf.data.Dataset) -> tf.data.Dataset:
-    # No threads here: one reads records several times as fast as all cores decode them, and a
-    # small data set would start the threads anew with every epoch.
+    # No threads here: one reads records several times as fast as all cores decode them, and with a
+    # small data set threads would start again in every epoch.
     return shards.interleave(tf.data.TFRecordDataset, cycle_length=_SHARDS_READ_AT_ONCE)
 
 
@@ -130,7 +130,7 @@ def _kept(
 
 
 def _reordered(examples: Any, key: tf.Tensor) -> Any:
-    """Shuffle by a stateless draw: `Dataset.shuffle` cannot resume at a pass."""
+    """Shuffle by a stateless draw, since `Dataset.shuffle` cannot resume at a pass."""
     places = tf.range(tf.shape(tf.nest.flatten(examples)[0])[0])
     order = tf.random.experimental.stateless_shuffle(places, key)
     return tf.nest.map_structure(lambda part: tf.gather(part, order), examples)

@@ -1,6 +1,6 @@
-"""The files by which TensorFlow Datasets opens a record folder with `builder_from_directory`.
+"""Metadata with which TensorFlow Datasets opens a record folder (`builder_from_directory`).
 
-They are plain JSON (https://www.tensorflow.org/datasets/external_tfrecord), written here without
+The files are plain JSON (https://www.tensorflow.org/datasets/external_tfrecord), written without
 TensorFlow Datasets.
 """
 
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
-import tensorflow as tf
 
 from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.records.manifest import Manifest
@@ -20,12 +18,12 @@ _FILE_NAMES = "{SPLIT}-{SHARD_X_OF_Y}.{FILEFORMAT}"
 
 
 def write_tfds_metadata(folder: Path, manifest: Manifest, *, name: str) -> None:
-    """Write `features.json`, `dataset_info.json` and the class names beside the shards.
+    """Write `features.json`, `dataset_info.json` and the class names next to the shards.
 
     Args:
         folder: the record folder.
-        manifest: what it holds.
-        name: of the data set.
+        manifest: its manifest.
+        name: name of the data set.
     """
     write_json(folder / "features.json", _features(manifest))
     write_json(folder / "dataset_info.json", _dataset_info(manifest, name))
@@ -39,8 +37,8 @@ def _features(manifest: Manifest) -> dict[str, Any]:
         if name == "image/encoded"
         else _class_label(manifest)
         if name == "label"
-        else _scalar(dtype)
-        for name, dtype in FEATURES.items()
+        else _scalar(feature.dtype)
+        for name, feature in FEATURES.items()
     }
     return {
         "pythonClassName": f"{_FEATURE_CLASSES}.features_dict.FeaturesDict",
@@ -49,7 +47,7 @@ def _features(manifest: Manifest) -> dict[str, Any]:
 
 
 def _image(manifest: Manifest) -> dict[str, Any]:
-    # Reading recognises the format by itself; it is stated for those who write.
+    # Reading detects the format; it is stated for writers.
     return {
         "pythonClassName": f"{_FEATURE_CLASSES}.image_feature.Image",
         "image": {
@@ -67,10 +65,10 @@ def _class_label(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _scalar(dtype: tf.DType) -> dict[str, Any]:
+def _scalar(dtype: str) -> dict[str, Any]:
     return {
         "pythonClassName": f"{_FEATURE_CLASSES}.tensor_feature.Tensor",
-        "tensor": {"dtype": dtype.name, "encoding": "none", "shape": {}},
+        "tensor": {"dtype": dtype, "encoding": "none", "shape": {}},
     }
 
 

@@ -1,4 +1,4 @@
-"""Is a record folder what its manifest says, and does nothing leak between its splits?"""
+"""Verification of a record folder against its manifest, and of its splits against leakage."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from melanoma_tf.records.shards import sha256
 def verify_records(
     folder: Path, *, progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None
 ) -> list[str]:
-    """Check a record folder: every checksum, count, image, mask and label, and leakage.
+    """Verify a record folder: every checksum, count, image, mask and label, and leakage.
 
     Args:
         folder: the record folder.
         progress: wraps the shards, given their number.
 
     Returns:
-        One line per problem; empty where the folder is sound.
+        One line per problem; empty for a sound folder.
 
     Raises:
         MelanomaError: the folder is absent, unfinished, or lacks a shard.
@@ -54,7 +54,7 @@ def _stray_files(folder: Path, manifest: Manifest) -> Iterator[str]:
     known = {shard.name for shard in manifest.shards}
     for path in sorted(folder.glob("*.tfrecord*")):
         if path.name not in known:
-            yield f"{path.name}: a shard that the manifest does not name"
+            yield f"{path.name}: a shard that the manifest does not list"
 
 
 def _unaccepted(manifest: Manifest) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _verify_shard(
         problems.append(f"{shard.name}: expected {shard.size_bytes} bytes, found {size_bytes}")
     if sha256(path) != shard.sha256:
         problems.append(f"{shard.name}: SHA-256 differs from the manifest's: the file has changed")
-    # One line per kind of problem, not per record: a wrong setting spoils thousands of them alike.
+    # One line per kind of problem, not per record: a wrong setting affects thousands of them.
     kinds: dict[str, list[str]] = {}
     count = 0
     try:
@@ -107,13 +107,13 @@ def _example_problems(
 ) -> Iterator[str]:
     names = manifest.class_names
     if not 0 <= example.label < len(names) or names[example.label] != example.label_text:
-        yield f"label {example.label} {example.label_text!r} is not of the manifest's classes"
+        yield f"label {example.label} {example.label_text!r} is not among the manifest's classes"
     if example.split != shard.split:
         yield f"split {example.split!r} in a shard of {shard.split!r}"
     if example.origin not in ORIGINS:
         yield f"unknown origin {example.origin!r}"
     if example.origin == "generated" and example.split != "train":
-        yield f"a generated image in {example.split}, where only real ones may stand"
+        yield f"a generated image in {example.split}, which may contain real ones only"
     if not math.isnan(example.age) and example.age < 0:
         yield "a negative age"
     yield from _pixel_problems(example, leakage)
@@ -123,12 +123,12 @@ def _pixel_problems(example: Example, leakage: Leakage) -> Iterator[str]:
     stated = (example.height, example.width)
     magic = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}.get(example.image_format)
     if magic is None or not example.image.startswith(magic):
-        yield f"the image is not of the stated format {example.image_format!r}"
+        yield f"the image does not have the stated format {example.image_format!r}"
     try:
         image = decode_image(example.image)
         leakage.add_picture(example, image)
         if image.shape[:2] != stated:
-            yield "the image has another size than stated"
+            yield "the size of the image differs from the stated one"
     except UnreadableImageError as error:
         yield f"the image: {error}"
     if not example.mask:
@@ -139,7 +139,7 @@ def _pixel_problems(example: Example, leakage: Leakage) -> Iterator[str]:
         yield f"the mask: {error}"
         return
     if mask.shape != stated:
-        yield "the mask has another size than its image"
+        yield "the size of the mask differs from its image's"
     if not np.isin(mask, (0, 255)).all():
         yield "the mask has values other than 0 and 255"
 

@@ -1,9 +1,9 @@
-"""A stream of Examples -> a record folder: shards, manifest, and metadata for TFDS."""
+"""Writing of a record folder: shards, manifest, and metadata for TensorFlow Datasets."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from melanoma_tf.records.tfds_metadata import write_tfds_metadata
 
 @dataclass(frozen=True)
 class Description:
-    """What a manifest says beside the shards and counts; see `Manifest` for the fields."""
+    """The part of a manifest that the writer cannot count; see `Manifest` for the fields."""
 
     taxonomy: str
     class_names: tuple[str, ...]
@@ -27,17 +27,24 @@ class Description:
     sources: Mapping[str, Mapping[str, str]]
     findings: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of_copy(cls, manifest: Manifest, **settings: Any) -> Description:
+        """Describe a changed copy of a record folder, with further settings."""
+        return cls(
+            manifest.taxonomy,
+            manifest.class_names,
+            {**manifest.settings, **settings},
+            manifest.sources,
+            manifest.findings,
+        )
+
 
 def write_records(
     examples: Iterable[Example | Skipped],
     output: Path,
+    description: Description,
     *,
-    taxonomy: str,
-    class_names: Sequence[str],
-    settings: Mapping[str, Any],
-    sources: Mapping[str, Mapping[str, str]],
     sharding: Sharding | None = None,
-    findings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Manifest:
     """Write a stream of examples as a record folder, which appears whole or not at all.
@@ -46,14 +53,10 @@ def write_records(
     split is open at a time and no example is kept: memory does not grow with the stream.
 
     Args:
-        examples: any order of splits; a `Skipped` is named in the manifest.
-        output: the folder to appear.
-        taxonomy: name of the taxonomy.
-        class_names: in the order of `label`.
-        settings: what made the folder, for the manifest; JSON values only.
-        sources: per source name its `licence` and `attribution`.
+        examples: any order of splits; the manifest lists each `Skipped`.
+        output: the folder to create.
+        description: for the manifest; its settings and findings are JSON values.
         sharding: default: shards of about 128 MiB.
-        findings: what else the manifest shall tell.
         overwrite: replace an existing folder.
 
     Returns:
@@ -62,10 +65,9 @@ def write_records(
     Raises:
         MelanomaError: `output` exists, the stream is empty, or an example does not fit.
     """
-    description = Description(taxonomy, tuple(class_names), settings, sources, findings or {})
     output = Path(output)
     with published_folder(output, overwrite=overwrite) as folder:
-        writer = ShardWriter(folder, class_names, sharding or Sharding())
+        writer = ShardWriter(folder, description.class_names, sharding or Sharding())
         return fill_folder(folder, writer, examples, description, name=output.name)
 
 
@@ -77,17 +79,17 @@ def fill_folder(
     *,
     name: str,
 ) -> Manifest:
-    """Write the items, then what describes them; the manifest comes last.
+    """Write the items, then the metadata and, last, the manifest.
 
     Args:
-        folder: where the writer writes.
-        writer: takes the items.
-        items: what is still to be written.
+        folder: the writer's folder.
+        writer: writes the items.
+        items: the items that are not written yet.
         description: for the manifest.
-        name: of the record folder, for TensorFlow Datasets.
+        name: name of the record folder, for TensorFlow Datasets.
 
     Raises:
-        MelanomaError: there is no example, or one does not fit.
+        MelanomaError: the stream has no example, or one does not fit.
     """
     try:
         for item in items:
@@ -115,5 +117,5 @@ def fill_folder(
 
 
 def skipped_before(manifest: Manifest) -> Iterator[Skipped]:
-    """What a record folder left out, for the stream of a copy of it."""
+    """Yield the images that a record folder left out, for the stream of a copy of it."""
     return (Skipped(**row) for row in manifest.skipped)

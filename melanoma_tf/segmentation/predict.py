@@ -14,11 +14,12 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.datasets.image_files import find_images
+from melanoma_tf.datasets.image_files import SUPERPIXELS_ENDING, find_images, refuse_equal_names
 from melanoma_tf.images import masks
-from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
-from melanoma_tf.records.schema import Example, deserialize
-from melanoma_tf.records.writer import Sharding, skipped_before, write_records
+from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.read import read_examples
+from melanoma_tf.records.schema import Example
+from melanoma_tf.records.writer import Description, skipped_before, write_records
 from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
 from melanoma_tf.segmentation.shipped import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
@@ -27,7 +28,6 @@ from melanoma_tf.training.run_record import read_run
 
 _OUTLINE = (255, 255, 0)
 _OUTLINE_SHARE = 1 / 300  # Width of the outline as a share of the image's longer side.
-_NO_IMAGES = "_superpixels"  # Published beside the challenge's images.
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,8 @@ def image_files(path: Path) -> list[Path]:
     Raises:
         MelanomaError: there are none, or two of one name, whose masks would be one file.
     """
-    paths = [each for each in find_images([path]) if not each.stem.endswith(_NO_IMAGES)]
-    by_name: dict[str, Path] = {}
-    for each in paths:
-        if each.stem in by_name:
-            raise MelanomaError(
-                f"expected images of different names; found {by_name[each.stem]} and {each}"
-            )
-        by_name[each.stem] = each
+    paths = [each for each in find_images([path]) if not each.stem.endswith(SUPERPIXELS_ENDING)]
+    refuse_equal_names(paths)
     return paths
 
 
@@ -233,28 +227,16 @@ def segment_records(
     refuse_existing(output, overwrite, [records])
     manifest = read_manifest(records)
     filled: list[str] = []
-    examples = _with_masks(_examples(records, manifest), segmenter, batch_size, filled)
+    examples = _with_masks(read_examples(records), segmenter, batch_size, filled)
     if progress is not None:
         examples = progress(examples, sum(shard.count for shard in manifest.shards))
     write_records(
         chain(skipped_before(manifest), examples),
         output,
-        taxonomy=manifest.taxonomy,
-        class_names=manifest.class_names,
-        settings={**manifest.settings, "masks": f"segmented where absent, from {records}"},
-        sources=manifest.sources,
-        sharding=Sharding(),
-        findings=manifest.findings,
+        Description.of_copy(manifest, masks=f"segmented where absent, from {records}"),
         overwrite=overwrite,
     )
     return len(filled)
-
-
-def _examples(records: Path, manifest: Manifest) -> Iterator[Example]:
-    for split in manifest.splits():
-        for path in shard_paths(records, manifest, split):
-            for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                yield deserialize(serialized)
 
 
 def _with_masks(

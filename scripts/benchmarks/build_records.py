@@ -52,7 +52,7 @@ def records_alone(listing: Listing, settings: BuildSettings, output: Path, worke
     from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.records.build.prepare import ImageFiles, prepare_all
     from melanoma_tf.records.schema import Example
-    from melanoma_tf.records.writer import write_records
+    from melanoma_tf.records.writer import Description, write_records
 
     taxonomy = taxonomy_named(settings.taxonomy)
     files = (ImageFiles(lesion.image_path, None) for lesion in listing.lesions)
@@ -73,9 +73,8 @@ def records_alone(listing: Listing, settings: BuildSettings, output: Path, worke
         for lesion, result in zip(listing.lesions, results)
     )
     write_records(
-        examples, output, taxonomy=taxonomy.name, class_names=taxonomy.classes, settings={},
-        sources={}, overwrite=True,
-    )  # fmt: skip
+        examples, output, Description(taxonomy.name, taxonomy.classes, {}, {}), overwrite=True
+    )
 
 
 def main() -> None:

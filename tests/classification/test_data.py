@@ -104,7 +104,7 @@ def test_evaluation_sees_each_example_once_with_its_metadata(phantom_records):
 def test_a_split_without_examples_is_named(phantom_records, tmp_path):
     with pytest.raises(MelanomaError, match="no examples in split 'holdout'"):
         evaluation_batches(phantom_records, "holdout", INPUTS)
-    with pytest.raises(MelanomaError, match="there is none"):
+    with pytest.raises(MelanomaError, match="does not exist"):
         training_batches(tmp_path / "absent", INPUTS)
 
 

@@ -14,7 +14,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 CLASSES = ("melanoma", "nevus")
 FOLDS = 3
@@ -63,10 +63,8 @@ def folders(tmp_path_factory):
     ]
     clusters = {"duplicates": {"clusters": [{"images": [f"made/{key}" for key in TWINS]}]}}
     for name, examples in (("real", [*originals(), *copies()]), ("generated", made)):
-        write_records(
-            examples, base / name, taxonomy="isic2017", class_names=CLASSES, settings={},
-            sources=sources, sharding=Sharding(shard_bytes=2000), findings=clusters,
-        )  # fmt: skip
+        description = Description("isic2017", CLASSES, {}, sources, clusters)
+        write_records(examples, base / name, description, sharding=Sharding(shard_bytes=2000))
     return [base / "real", base / "generated"]
 
 

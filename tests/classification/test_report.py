@@ -166,7 +166,7 @@ def test_moved_records_are_found_by_their_checksums(
     assert "images are not in the records" in text
 
     done = report("--run-dir", copied, "--overwrite", "--records", gone)
-    assert f"expected a record folder at {gone}; there is none" in done.output
+    assert f"expected a record folder at {gone}; it does not exist" in done.output
 
     done = report("--run-dir", copied, "--overwrite", "--records", phantom_records)
     assert done.exit_code == 0, done.output

@@ -16,7 +16,7 @@ from melanoma_tf.classification.sampling import draw_examples, generated_before
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
 COUNTS = {
@@ -42,10 +42,8 @@ def write(folder, counts, shards=2):
     ]  # fmt: skip
     examples = examples[::2] + examples[1::2]
     sources = {one.source: {"licence": "CC0-1.0", "attribution": "made"} for one in examples}
-    write_records(
-        examples, folder, taxonomy="isic2017", class_names=CLASSES,
-        settings={"image_size": HEIGHT}, sources=sources,
-    )  # fmt: skip
+    description = Description("isic2017", CLASSES, {"image_size": HEIGHT}, sources)
+    write_records(examples, folder, description)
     return RecordSet.read(folder)
 
 

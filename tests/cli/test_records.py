@@ -107,19 +107,33 @@ def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017,
     [
         (("--require-all",), "4 have none"),
         (("--split", "0.5/0.5"), "TRAIN/VALIDATION/TEST"),
-        (("--format", "webp"), "found 'webp'"),
-        (("--image-size", "0"), "found 0"),
-        (("--shards", "0"), "found 0"),
         (("--workers", "0"), "found 0"),
         (("--add", "nowhere"), "NAME=DIR"),
         (("--add", "isic1999=DIR"), "isic1999"),
     ],
 )
-def test_bad_options_give_one_line_and_leave_nothing(build, tmp_path, options, message):
+def test_bad_values_give_one_line_and_leave_nothing(build, tmp_path, options, message):
     built = build(tmp_path / "out", *options)
     assert built.exit_code == 1
     assert message in built.output
     assert built.output.strip().count("\n") == 0, built.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--format", "webp"), "'webp' is not one of 'jpeg', 'png'"),
+        (("--taxonomy", "isic1999"), "'isic1999' is not one of 'isic2017'"),
+        (("--image-size", "0"), "0 is not in the range x>=1"),
+        (("--quality", "101"), "101 is not in the range 1<=x<=100"),
+        (("--shards", "0"), "0 is not in the range x>=1"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_the_parser(build, tmp_path, options, message):
+    built = build(tmp_path / "out", *options)
+    assert built.exit_code == 2
+    assert message in built.output.replace("\n", " ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,7 +160,7 @@ def test_an_interrupted_build_is_resumed_or_announced_as_thrown_away(build, isic
     assert "interrupted" not in built.stderr
     built = build(tmp_path / "again", "--shards", "3")
     assert built.exit_code == 0, built.output
-    assert "thrown away; --resume would go on with it" in built.stderr
+    assert "discarding an interrupted build" in built.stderr
     for name in ("resumed", "again"):
         assert invoke("verify-records", tmp_path / name).exit_code == 0
     assert {path.name for path in tmp_path.iterdir()} == {"resumed", "again"}

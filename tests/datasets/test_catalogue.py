@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import (
     SOURCES,
-    known_links,
     list_source,
     option_names,
     parse_source,
+    source_named,
 )
 from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
-from melanoma_tf.datasets.splits import group_lesions
+from melanoma_tf.datasets.source import Source
+from melanoma_tf.datasets.splits import group_lesions, known_links
+
+NAMES = [source.name for source in SOURCES]
 
 
 def test_a_source_as_the_command_line_names_it():
@@ -35,7 +38,7 @@ def test_options_of_a_source():
 plain = st.text(st.characters(blacklist_characters=",\x00"), min_size=1)
 
 
-@given(plain, st.dictionaries(st.sampled_from(option_names("csv")), plain))
+@given(plain, st.dictionaries(st.sampled_from(option_names(source_named("csv"))), plain))
 def test_options_come_back_as_they_were_given(folder, options):
     said = ",".join([f"csv={folder}", *(f"{name}={value}" for name, value in options.items())])
     request = parse_source(said)
@@ -54,15 +57,15 @@ def test_an_unknown_source_is_answered_with_the_known_ones(tmp_path):
         list_source("isic1999", tmp_path)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_source_names_an_absent_and_an_empty_folder_in_one_line(name, tmp_path):
-    with pytest.raises(MelanomaError, match=f"{name}: expected a folder at .* there is none$"):
+    with pytest.raises(MelanomaError, match=f"{name}: expected a folder at .* it does not exist$"):
         list_source(name, tmp_path / "absent")
     with pytest.raises(MelanomaError, match=f"{name}: expected data in .* the folder is empty$"):
         list_source(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_source_says_what_a_strange_folder_holds_instead(name, folder_of):
     with pytest.raises(MelanomaError, match=rf"{name}: expected .* found holiday\.pdf"):
         list_source(name, folder_of({"holiday.pdf": None}))
@@ -71,6 +74,26 @@ def test_every_source_says_what_a_strange_folder_holds_instead(name, folder_of):
 def test_options_are_for_the_sources_that_have_some(tmp_path):
     with pytest.raises(MelanomaError, match="isic2017: expected options out of: none"):
         list_source("isic2017", tmp_path, {"image": "file"})
+
+
+def list_clinic(folder):
+    lesions = [
+        Lesion(path.stem, path, None, diagnosis, "clinic", "train")
+        for diagnosis in ("melanoma", "nevus")
+        for path in sorted(folder.glob(f"{diagnosis}-*.png"))
+    ]
+    return Listing("clinic", tuple(lesions))
+
+
+def test_a_source_from_outside_the_package(folder_of):
+    clinic = Source("clinic", list_clinic, licence="CC0-1.0", attribution="Our clinic, 2024")
+    found = list_source(clinic, folder_of({"melanoma-1.png": None, "nevus-1.png": None}))
+    assert [lesion.name for lesion in found.lesions] == ["clinic/melanoma-1", "clinic/nevus-1"]
+    assert (found.licence, found.attribution) == ("CC0-1.0", "Our clinic, 2024")
+    with pytest.raises(MelanomaError, match="clinic: expected options out of: none"):
+        list_source(clinic, ".", {"image": "file"})
+    with pytest.raises(MelanomaError, match="clinic: expected a source outside the catalogue"):
+        list_source(Source("clinic", list_clinic, archive="isic"), ".")
 
 
 def listing(source, *keys, links=()):

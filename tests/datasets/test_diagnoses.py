@@ -3,22 +3,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.diagnoses import CLASSES, CODES, TARGETS, diagnosis_of, slug
+from melanoma_tf.datasets.catalogue import SOURCES
+from melanoma_tf.datasets.diagnoses import CLASSES, TARGETS, diagnosis_of, slug
 from melanoma_tf.datasets.lesion import TAXONOMIES, taxonomy_named
+from melanoma_tf.datasets.vocabularies import (
+    ANY_WORDS,
+    ARCHIVE_WORDS,
+    DERMOFIT_WORDS,
+    HAM10000_CODES,
+)
+
+VOCABULARIES = [source.vocabulary for source in SOURCES]
 
 
 def test_every_word_leads_to_a_diagnosis_of_the_table():
-    assert {name for table in CODES.values() for name in table.values()} <= TARGETS.keys()
+    assert {name for table in VOCABULARIES for name in table.values()} <= TARGETS.keys()
 
 
 def test_words_are_keyed_as_they_are_looked_up():
-    assert all(word == slug(word) for table in CODES.values() for word in table)
+    assert all(word == slug(word) for table in VOCABULARIES for word in table)
 
 
 def test_no_word_of_ones_own_falls_into_another_class_than_the_source_s():
-    for source in ("dermofit", "isic-archive", "ham10000", "isic2018"):
-        for word, diagnosis in CODES[source].items():
-            assert TARGETS[CODES["words"][word]] == TARGETS[diagnosis], word
+    for vocabulary in (DERMOFIT_WORDS, ARCHIVE_WORDS, HAM10000_CODES):
+        for word, diagnosis in vocabulary.items():
+            assert TARGETS[ANY_WORDS[word]] == TARGETS[diagnosis], word
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -37,12 +46,12 @@ def test_a_diagnosis_called_after_a_class_is_in_it(name):
 @pytest.mark.parametrize(
     ("vocabulary", "words", "diagnosis"),
     [
-        ("isic-archive", "Café-au-lait  Macule", "cafe_au_lait_macule"),
-        ("isic-archive", "Squamous cell carcinoma, Invasive", "squamous_cell_carcinoma"),
-        ("isic-archive", "Malignant melanocytic proliferations (Melanoma)", "melanoma"),
-        ("dermofit", "Seborrhoeic Keratosis", "seborrheic_keratosis"),
-        ("words", "NV", "nevus"),
-        ("words", "wart", None),
+        (ARCHIVE_WORDS, "Café-au-lait  Macule", "cafe_au_lait_macule"),
+        (ARCHIVE_WORDS, "Squamous cell carcinoma, Invasive", "squamous_cell_carcinoma"),
+        (ARCHIVE_WORDS, "Malignant melanocytic proliferations (Melanoma)", "melanoma"),
+        (DERMOFIT_WORDS, "Seborrhoeic Keratosis", "seborrheic_keratosis"),
+        (ANY_WORDS, "NV", "nevus"),
+        (ANY_WORDS, "wart", None),
     ],
 )
 def test_words_of_the_sources(vocabulary, words, diagnosis):

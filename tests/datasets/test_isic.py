@@ -96,7 +96,7 @@ def test_bytes_that_are_no_text_are_named(folder_of):
 
 
 def test_folders_that_are_no_isic2017(folder_of, tmp_path):
-    with pytest.raises(MelanomaError, match="there is none"):
+    with pytest.raises(MelanomaError, match="does not exist"):
         list_source("isic2017", tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     with pytest.raises(MelanomaError, match="the folder is empty"):

@@ -5,8 +5,10 @@ from collections import Counter
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.labels import duplicate_pairs, metadata_rows, read_labels
+from melanoma_tf.datasets.catalogue import read_labels
 from melanoma_tf.datasets.lesion import TAXONOMIES
+from melanoma_tf.datasets.readers.label_files import metadata_rows
+from melanoma_tf.datasets.sources.isic2020 import duplicate_pairs
 
 AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.datasets.connected import connected_groups
 from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.datasets.splits import (
     Fractions,
     assign_splits,
     group_lesions,
-    kept_groups,
     parse_fractions,
 )
 
@@ -42,16 +42,16 @@ links = st.lists(st.tuples(*[st.integers(0, 40).map("ISIC_{}".format)] * 2), max
 
 @given(lesions, links, st.integers(0, 3))
 def test_what_must_stand_together_is_never_separated(rows, pairs, seed):
-    dealt = assign_splits(rows, Fractions(0.5, 0.25, 0.25), seed, group_lesions(rows, pairs))
+    assigned = assign_splits(rows, Fractions(0.5, 0.25, 0.25), seed, group_lesions(rows, pairs))
     splits = defaultdict(set)
-    for row in dealt:
+    for row in assigned:
         space = "ph2" if row.source == "ph2" else "isic"
         splits["key", space, row.key].add(row.split)
         for name in ("patient_id", "lesion_id"):
             if getattr(row, name):
                 splits[name, space, getattr(row, name)].add(row.split)
     for left, right in pairs:
-        both = [row.split for row in dealt if row.key in (left, right)]
+        both = [row.split for row in assigned if row.key in (left, right)]
         splits["link", left, right].update(both)
     assert all(len(found) <= 1 for found in splits.values())
 
@@ -96,8 +96,8 @@ def test_fractions_are_met_in_each_class(seed):
     rows = [lesion(f"n{i}") for i in range(300)]
     rows += [lesion(f"m{i}", diagnosis="melanoma") for i in range(40)]
     rows += [lesion(f"v{i}", diagnosis="vascular_lesion") for i in range(3)]
-    dealt = assign_splits(rows, Fractions(0.7, 0.15, 0.15), seed, group_lesions(rows))
-    counts = Counter((row.diagnosis, row.split) for row in dealt)
+    assigned = assign_splits(rows, Fractions(0.7, 0.15, 0.15), seed, group_lesions(rows))
+    counts = Counter((row.diagnosis, row.split) for row in assigned)
     for split, share in (("train", 0.7), ("validation", 0.15), ("test", 0.15)):
         assert abs(counts["nevus", split] - 300 * share) <= 1
         assert abs(counts["melanoma", split] - 40 * share) <= 1
@@ -115,22 +115,19 @@ def test_another_seed_deals_otherwise_and_the_same_seed_alike():
 
 def test_a_fraction_of_zero_gets_nothing():
     rows = [lesion(f"n{i}") for i in range(10)]
-    dealt = assign_splits(rows, Fractions(0.8, 0.0, 0.2), 0, group_lesions(rows))
-    assert Counter(row.split for row in dealt) == {"train": 8, "test": 2}
+    assigned = assign_splits(rows, Fractions(0.8, 0.0, 0.2), 0, group_lesions(rows))
+    assert Counter(row.split for row in assigned) == {"train": 8, "test": 2}
 
 
-def test_a_held_out_set_stays_whole_and_takes_its_patients_along():
+def test_a_held_out_set_takes_its_patients_along():
     rows = [lesion(f"t{i}", "isic2017", split="test", patient_id=f"p{i}") for i in range(5)]
     rows += [lesion(f"o{i}", "isic2019", patient_id=f"p{i}") for i in range(40)]
     groups = group_lesions(rows)
-    kept = kept_groups(rows, groups, {"isic2017": "test"})
-    dealt = assign_splits(rows, Fractions(0.5, 0.5, 0.0), 0, groups, kept)
-    assert [row.key for row in dealt if row.split == "test"] == (
+    kept = {group: "test" for row, group in zip(rows, groups) if row.source == "isic2017"}
+    assigned = assign_splits(rows, Fractions(0.5, 0.5, 0.0), 0, groups, kept)
+    assert [row.key for row in assigned if row.split == "test"] == (
         [f"t{i}" for i in range(5)] + [f"o{i}" for i in range(5)]
     )
-    clash = [lesion("a", "isic2017", split="test"), lesion("a", "isic2019", split="validation")]
-    with pytest.raises(MelanomaError, match="held-out sets without a common image"):
-        kept_groups(clash, group_lesions(clash), {"isic2017": "test", "isic2019": "validation"})
 
 
 def test_fractions_as_text():
@@ -149,7 +146,21 @@ def test_faulty_fractions_are_refused(text):
 
 def test_real_images_reach_every_split(real_data):
     rows = list_source("isic2017", real_data / "isic2017").lesions
-    dealt = assign_splits(rows, Fractions(0.7, 0.15, 0.15), 0, group_lesions(rows))
-    counts = Counter((row.split, row.diagnosis) for row in dealt)
+    assigned = assign_splits(rows, Fractions(0.7, 0.15, 0.15), 0, group_lesions(rows))
+    counts = Counter((row.split, row.diagnosis) for row in assigned)
     assert counts["test", "melanoma"] == pytest.approx(114 * 0.15, abs=1)
     assert counts["train", "nevus"] == pytest.approx(342 * 0.7, abs=1)
+
+
+@given(st.integers(0, 12).flatmap(lambda n: st.tuples(
+    st.just(n), st.lists(st.tuples(*[st.integers(0, max(n - 1, 0))] * 2), max_size=12 if n else 0)
+)))  # fmt: skip
+def test_connected_groups_are_those_that_pairs_reach(case):
+    count, pairs = case
+    groups = connected_groups(count, pairs)
+    expected = list(range(count))
+    for _ in range(count):
+        for left, right in pairs:
+            expected[left] = expected[right] = min(expected[left], expected[right])
+    firsts = sorted(set(expected))
+    assert groups == [firsts.index(group) for group in expected]

@@ -26,8 +26,8 @@ from melanoma_tf.phantoms import folder as phantom_folder
 NOTHING = dict.fromkeys((*OCCLUSIONS, "dark_corners"), 0.0)
 
 
-def settings(size_px=64, **shares):
-    return PhantomSettings(size_px=size_px, **{**NOTHING, **shares})
+def settings(size_px=64, **fractions):
+    return PhantomSettings(size_px=size_px, **{**NOTHING, **fractions})
 
 
 def everything(size_px=64):
@@ -106,8 +106,8 @@ def test_occlusions_leave_the_clean_picture_alone():
 @pytest.mark.parametrize("occlusion", OCCLUSIONS)
 def test_each_occlusion_alone_covers_a_part_of_the_picture(occlusion, dark_corners):
     for seed in range(8):
-        shares = {occlusion: 1.0, "dark_corners": dark_corners}
-        phantom = draw_phantom("nevus", seed, settings((32, 48), **shares))
+        fractions = {occlusion: 1.0, "dark_corners": dark_corners}
+        phantom = draw_phantom("nevus", seed, settings((32, 48), **fractions))
         assert phantom.occlusions == (occlusion,)
         assert 0 < (phantom.occlusion_mask > 0).mean() < 0.85
 
@@ -137,7 +137,7 @@ def test_dark_corners_are_dark_and_the_centre_is_not():
     assert with_corners[28:36, 28:36].mean() > 20
 
 
-def test_shares_say_how_often():
+def test_fractions_are_frequencies():
     half = settings(16, hairs=0.5, bubbles=0.25)
     seen = Counter(o for seed in range(120) for o in draw_phantom("nevus", seed, half).occlusions)
     # Four standard deviations of the binomial distribution.
@@ -187,10 +187,10 @@ def test_bad_sizes_are_refused(size_px):
         PhantomSettings(size_px=size_px)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_bad_shares_are_refused(share):
-    with pytest.raises(MelanomaError, match=r"share of hairs within \[0, 1\]; found"):
-        PhantomSettings(hairs=share)
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
+def test_bad_fractions_are_refused(fraction):
+    with pytest.raises(MelanomaError, match=r"fraction of hairs within \[0, 1\]; found"):
+        PhantomSettings(hairs=fraction)
 
 
 def test_unknown_classes_and_negative_seeds_are_refused():
@@ -232,9 +232,9 @@ def read_rows(path):
         return list(csv.DictReader(stream))
 
 
-def test_class_shares_are_met_exactly(tmp_path):
-    shares = {"melanoma": 2, "nevus": 1, "seborrheic_keratosis": 1}
-    folder = write_phantoms(tmp_path / "a", 8, settings=settings(16), class_fractions=shares)
+def test_class_fractions_are_met_exactly(tmp_path):
+    fractions = {"melanoma": 2, "nevus": 1, "seborrheic_keratosis": 1}
+    folder = write_phantoms(tmp_path / "a", 8, settings=settings(16), class_fractions=fractions)
     rows = read_rows(folder / "ISIC-2017_Training_Part3_GroundTruth.csv")
     assert sum(row["melanoma"] == "1.0" for row in rows) == 4
     assert sum(row["seborrheic_keratosis"] == "1.0" for row in rows) == 2
@@ -268,12 +268,6 @@ def test_the_same_seed_writes_the_same_files_and_the_truth_where_asked(tmp_path)
     assert change[covered].mean() > 3 * change[far].mean() if far.any() else covered.all()
 
 
-def test_numbers_of_images_can_start_elsewhere(tmp_path):
-    folder = write_phantoms(tmp_path / "a", 2, settings=settings(16), first_id=500)
-    names = sorted(p.name for p in (folder / "ISIC-2017_Training_Data").iterdir())
-    assert names == ["PHANTOM_0000500.jpg", "PHANTOM_0000501.jpg"]
-
-
 def test_nothing_is_overwritten_unless_asked(tmp_path):
     folder = write_phantoms(tmp_path / "a", 2, settings=settings(16))
     with pytest.raises(MelanomaError, match="exists"):
@@ -301,14 +295,13 @@ def test_writing_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("count", "options", "message"),
     [
-        (0, {}, "count of phantoms of 1 or more; found 0"),
+        (0, {}, "count of phantoms from 1 to 10000000; found 0"),
         (2, {"taxonomy": "isic1999"}, "taxonomy"),
         (2, {"class_fractions": {"wart": 1}}, "found wart"),
         (2, {"class_fractions": {"nevus": 0}}, "positive sum"),
-        (2, {"class_fractions": {"nevus": -1, "melanoma": 3}}, "shares of 0 or more"),
-        (2, {"class_fractions": {"nevus": float("nan")}}, "shares of 0 or more"),
+        (2, {"class_fractions": {"nevus": -1, "melanoma": 3}}, "fractions of 0 or more"),
+        (2, {"class_fractions": {"nevus": float("nan")}}, "fractions of 0 or more"),
         (2, {"seed": -1}, "seed of 0 or larger"),
-        (2, {"first_id": 9_999_999}, "numbers below 10000000"),
     ],
 )
 def test_bad_requests_are_refused_before_anything_is_written(tmp_path, count, options, message):

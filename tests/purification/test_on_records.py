@@ -13,7 +13,7 @@ from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.verify import verify_records
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 CLASSES = ("melanoma", "nevus")
 # Above what pigment of a phantom is taken for hair at this size, below what a hairy one shows.
@@ -52,10 +52,12 @@ def records(tmp_path_factory):
     write_records(
         (example(index, phantom_of(index)) for index in range(8)),
         folder,
-        taxonomy="isic2017",
-        class_names=CLASSES,
-        settings={"image_size": 96},
-        sources={"phantom": {"licence": "CC0-1.0", "attribution": "none"}},
+        Description(
+            "isic2017",
+            CLASSES,
+            settings={"image_size": 96},
+            sources={"phantom": {"licence": "CC0-1.0", "attribution": "none"}},
+        ),
     )
     return folder
 
@@ -120,10 +122,8 @@ def test_jpeg_records_stay_jpeg_and_generated_images_are_left_alone(tmp_path):
         example(1, phantom, **jpeg),
         example(2, phantom, **jpeg, origin="generated", parent="run-7"),
     ]
-    write_records(
-        rows, tmp_path / "in", taxonomy="isic2017", class_names=CLASSES, settings={},
-        sources={"phantom": {"licence": "", "attribution": ""}},
-    )  # fmt: skip
+    sources = {"phantom": {"licence": "", "attribution": ""}}
+    write_records(rows, tmp_path / "in", Description("isic2017", CLASSES, {}, sources))
     purify_records(tmp_path / "in", tmp_path / "out")
     written = list(read_examples(tmp_path / "out"))
     assert [row.origin for row in written] == ["real", "purified", "generated"]
@@ -145,10 +145,8 @@ def test_records_are_purified_once_and_never_in_place(records, tmp_path):
 
 def test_an_image_that_cannot_be_decoded_is_named_and_leaves_nothing(tmp_path):
     rows = [example(1, phantom_of(1)), example(2, phantom_of(2), image=b"junk")]
-    write_records(
-        rows, tmp_path / "in", taxonomy="isic2017", class_names=CLASSES, settings={},
-        sources={"phantom": {"licence": "", "attribution": ""}},
-    )  # fmt: skip
+    sources = {"phantom": {"licence": "", "attribution": ""}}
+    write_records(rows, tmp_path / "in", Description("isic2017", CLASSES, {}, sources))
     with pytest.raises(MelanomaError, match="P_2: "):
         purify_records(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()

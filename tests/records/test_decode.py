@@ -217,7 +217,7 @@ def test_images_in_an_hdf5_file_are_read_by_their_key(tmp_path):
         decoded = read_image(path / f"ISIC_000000{number}")
         np.testing.assert_array_equal(decoded, decode_image(encoded))
     for key, message in (
-        ("ISIC_0000004", "no file content"),
+        ("ISIC_0000004", "expected the content of an image file"),
         ("absent", "train-image.hdf5"),
         ("broken", "truncated"),
     ):

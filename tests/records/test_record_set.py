@@ -12,7 +12,7 @@ from melanoma_tf.classification.train import ClassifierSettings, train_classifie
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 CLASSES = ("melanoma", "nevus")
 
@@ -37,10 +37,8 @@ def write(tmp_path):
 
     def write(name, *examples, class_names=CLASSES):
         sources = {one.source: {"licence": "CC0-1.0", "attribution": "made"} for one in examples}
-        write_records(
-            examples, tmp_path / name, taxonomy="isic2017", class_names=class_names,
-            settings={"image_size": 40}, sources=sources,
-        )  # fmt: skip
+        description = Description("isic2017", class_names, {"image_size": 40}, sources)
+        write_records(examples, tmp_path / name, description)
         return tmp_path / name
 
     return write
@@ -74,7 +72,7 @@ def test_a_pass_sees_every_image_of_every_folder_once(write):
 def test_an_image_listed_twice_is_named(write):
     first = write("first", example("a"), example("b", 1))
     second = write("second", example("b", 1), example("z"))
-    with pytest.raises(MelanomaError, match=r"each image once; b stands in .*first and in"):
+    with pytest.raises(MelanomaError, match=r"each image once; b is in .*first and in"):
         RecordSet.read([first, second]).check_mixture()
 
 
@@ -89,7 +87,7 @@ def test_a_copy_of_a_held_out_image_is_no_training_image(write):
 def test_a_held_out_picture_is_known_under_another_source_and_name(write):
     first = write("first", example("ISIC_0000001", source="isic2017", split="validation"))
     second = write("second", example("ISIC_0000001_downsampled", source="isic2019"))
-    again = r"ISIC_0000001 stands in .*first and in .*second as ISIC_0000001_downsampled"
+    again = r"ISIC_0000001 is in .*first and in .*second as ISIC_0000001_downsampled"
     with pytest.raises(MelanomaError, match=again):
         RecordSet.read([first, second]).check_mixture()
 

@@ -10,7 +10,7 @@ from melanoma_tf.records.encode import Encoding, encode_image, encode_mask
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding
 from melanoma_tf.records.verify import verify_records
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 NAMES = ("melanoma", "nevus")
 IMAGE = np.full((8, 10, 3), 90, np.uint8)
@@ -35,10 +35,7 @@ def write(tmp_path):
         splits = [item.split for item in examples]
         sharding = Sharding(shards=shards, expected={s: splits.count(s) for s in set(splits)})
         output = tmp_path / "out"
-        write_records(
-            examples, output, taxonomy="made", class_names=NAMES, settings={}, sources={},
-            sharding=sharding,
-        )  # fmt: skip
+        write_records(examples, output, Description("made", NAMES, {}, {}), sharding=sharding)
         return output
 
     return run
@@ -65,7 +62,7 @@ def test_all_problems_are_listed_at_once(write):
     shard = folder / "test-00000-of-00002.tfrecord"
     shard.write_bytes(shard.read_bytes()[:-5])
     text = "\n".join(verify_records(folder))
-    assert "train-00007-of-00009.tfrecord: a shard that the manifest does not name" in text
+    assert "train-00007-of-00009.tfrecord: a shard that the manifest does not list" in text
     assert "test-00000-of-00002.tfrecord: expected" in text
     assert "test-00000-of-00002.tfrecord: SHA-256 differs" in text
     assert "cannot be read after" in text
@@ -96,11 +93,11 @@ SMALL_MASK = encode_mask(np.zeros((4, 5), np.uint8))
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"height": 9}, "the image has another size than stated"),
+        ({"height": 9}, "the size of the image differs from the stated one"),
         ({"image": b"\x89PNG\r\n\x1a\nno"}, "the image: truncated: the PNG data"),
-        ({"image_format": "jpeg"}, "not of the stated format 'jpeg'"),
+        ({"image_format": "jpeg"}, "does not have the stated format 'jpeg'"),
         ({"mask": b"nothing"}, "the mask: expected a JPEG, PNG"),
-        ({"mask": SMALL_MASK}, "the mask has another size"),
+        ({"mask": SMALL_MASK}, "the size of the mask differs"),
         ({"mask": GREY_MASK}, "values other than 0 and 255"),
         ({"age": -3.0}, "negative age"),
     ],
@@ -116,13 +113,13 @@ def test_a_bad_record_is_found_and_its_key_named(write, fields, message):
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ({"patient_id": "P"}, {"patient_id": "P"}, "patient made/P stands in test and train"),
-        ({"lesion_id": "L"}, {"lesion_id": "L"}, "lesion made/L stands in test and train"),
+        ({"patient_id": "P"}, {"patient_id": "P"}, "patient made/P is in test and train"),
+        ({"lesion_id": "L"}, {"lesion_id": "L"}, "lesion made/L is in test and train"),
         ({"key": "A"}, {"key": "A", "origin": "purified", "parent": "A"}, "image made/A"),
         (
             {"key": "ISIC_0000001_downsampled", "source": "isic2019"},
             {"key": "ISIC_0000001", "source": "isic2017"},
-            "image isic/ISIC_0000001 stands in test and train",
+            "image isic/ISIC_0000001 is in test and train",
         ),
     ],
 )

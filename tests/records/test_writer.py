@@ -12,7 +12,7 @@ from melanoma_tf.records.manifest import Count, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 
 NAMES = ("melanoma", "nevus")
 
@@ -27,10 +27,9 @@ def example(index, **fields):
 
 
 def write(examples, output, **options):
-    return write_records(
-        examples, output, taxonomy="made", class_names=NAMES, settings={"made": 1},
-        sources={"made": {"licence": "CC0-1.0", "attribution": "us"}}, **options,
-    )  # fmt: skip
+    sources = {"made": {"licence": "CC0-1.0", "attribution": "us"}}
+    description = Description("made", NAMES, {"made": 1}, sources)
+    return write_records(examples, output, description, **options)
 
 
 def test_what_is_written_comes_back_and_the_manifest_agrees(tmp_path):

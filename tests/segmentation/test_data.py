@@ -10,7 +10,7 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 from melanoma_tf.segmentation.data import (
     SegmenterInputs,
     count_masks,
@@ -40,10 +40,7 @@ def written(tmp_path):
 
     def write(examples, name="records"):
         sources = {"made": {"licence": "CC0-1.0", "attribution": "made"}}
-        write_records(
-            examples, tmp_path / name, taxonomy="isic2017", class_names=("nevus",), settings={},
-            sources=sources,
-        )  # fmt: skip
+        write_records(examples, tmp_path / name, Description("isic2017", ("nevus",), {}, sources))
         return RecordSet.read(tmp_path / name)
 
     return write

@@ -15,7 +15,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import deserialize
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 from melanoma_tf.segmentation.data import training_batches
 from melanoma_tf.segmentation.predict import load_lesion_segmenter, segment_files
 from melanoma_tf.segmentation.settings import SegmenterSettings
@@ -141,10 +141,12 @@ def test_several_folders_train_one_segmenter(phantom_records, tmp_path):
             for example in map(deserialize, _stored(phantom_records, "train"))
         ),
         tmp_path / "second",
-        taxonomy="isic2017",
-        class_names=read_manifest(phantom_records).class_names,
-        settings={},
-        sources={"phantoms": {"licence": "CC0-1.0", "attribution": "none"}},
+        Description(
+            "isic2017",
+            read_manifest(phantom_records).class_names,
+            settings={},
+            sources={"phantoms": {"licence": "CC0-1.0", "attribution": "none"}},
+        ),
     )
     settings = SegmenterSettings(**{**SMALL.__dict__, "epochs": 1})
     both = (phantom_records, tmp_path / "second")
@@ -228,10 +230,7 @@ def test_records_get_the_masks_that_they_lack(run_dir, phantom_records, tmp_path
     ]
     own = examples[0].mask
     bare = [examples[0], *(_without_mask(example) for example in examples[1:])]
-    write_records(
-        bare, tmp_path / "bare", taxonomy=manifest.taxonomy, class_names=manifest.class_names,
-        settings={}, sources=manifest.sources,
-    )  # fmt: skip
+    write_records(bare, tmp_path / "bare", Description.of_copy(manifest))
     command = ["segment", str(tmp_path / "bare"), "--run-dir", str(run_dir), "--output"]
     done = CliRunner().invoke(main, [*command, str(tmp_path / "full")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -245,6 +244,18 @@ def test_records_get_the_masks_that_they_lack(run_dir, phantom_records, tmp_path
     assert filled[0].mask == own
     for example in filled:
         assert tf.io.decode_png(example.mask).shape == (example.height, example.width, 1)
+
+
+def test_a_truncated_shard_is_named_in_one_line(run_dir, phantom_records, tmp_path):
+    shutil.copytree(phantom_records, tmp_path / "damaged")
+    shard = sorted((tmp_path / "damaged").glob("train-*.tfrecord"))[0]
+    shard.write_bytes(shard.read_bytes()[:-100])
+    command = ["segment", str(tmp_path / "damaged"), "--run-dir", str(run_dir), "--output"]
+    done = CliRunner().invoke(main, [*command, str(tmp_path / "full")])
+    assert done.exit_code == 1
+    assert f"{shard}: cannot be read after" in done.output
+    assert len(done.output.splitlines()) == 1
+    assert not (tmp_path / "full").exists()
 
 
 def _without_mask(example):

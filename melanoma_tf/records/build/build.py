@@ -1,69 +1,31 @@
-"""Listings of raw data sets -> a record folder."""
+"""Build a record folder from listings of raw data sets."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
-from melanoma_tf.datasets.catalogue import known_links
 from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
+from melanoma_tf.datasets.splits import known_links
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
-from melanoma_tf.records.build.duplicates import find_clusters, treat
+from melanoma_tf.records.build.duplicates import find_clusters, resolve_duplicates
 from melanoma_tf.records.encode import Encoding
 from melanoma_tf.records.manifest import Manifest
-from melanoma_tf.records.build.plan import Plan, Row, label_rows, make_plan, parse_kept, standing
+from melanoma_tf.records.build.plan import Plan, Row, SplitPolicy, label_rows, make_plan, parse_kept
 from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare_all
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding, ShardWriter, Skipped
+from melanoma_tf.records.build.settings import BuildSettings
 from melanoma_tf.records.build.unfinished import unfinished_build
 from melanoma_tf.records.writer import Description, fill_folder
 
-# Wraps the results with a progress bar; gets them and their number.
+# Wraps a stream with a progress bar, given the stream and its length.
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """What decides the content of a record folder, to the byte.
-
-    Attributes:
-        taxonomy: name of the taxonomy.
-        image_size: short side of the stored images in pixels; smaller images keep their size.
-        image_format: `jpeg` or `png`.
-        quality: JPEG quality, 1 to 100.
-        split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
-        seed: of the division by fractions.
-        duplicates: what becomes of images that show one picture: `drop`, `group` or `keep`.
-        keep_split: held-out splits that stay whole, each as `test=isic2017`.
-        shards: number of shards per split; None cuts them by size.
-        max_megapixels: an image that claims more is not decoded, and skipped.
-        skip_bad: whether images that cannot be read are known and accepted.
-        require_all: whether a row without an image file is an error.
-    """
-
-    taxonomy: str
-    image_size: int = 512
-    image_format: str = "jpeg"
-    quality: int = 95
-    split: str = "auto"
-    seed: int = 0
-    duplicates: str = "group"
-    keep_split: tuple[str, ...] = ()
-    shards: int | None = None
-    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
-    skip_bad: bool = False
-    require_all: bool = False
-
-    def encoding(self) -> Encoding:
-        """How the images are stored."""
-        return Encoding(self.image_size, self.image_format, self.quality)
 
 
 def build_records(
@@ -75,38 +37,38 @@ def build_records(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
-    comparing: Progress | None = None,
+    search_progress: Progress | None = None,
 ) -> Manifest:
     """Decode, scale, re-encode and write all images of some data sets.
 
-    The bytes depend on the listings and the settings alone, not on `workers`. An image that
-    cannot be read is left out and named in the manifest's `skipped`; where the settings do not
-    accept that (`skip_bad`), `verify-records` reports the folder.
+    The bytes depend on the listings and the settings only, not on `workers`. An unreadable image
+    is left out and listed in the manifest's `skipped`; unless the settings accept that
+    (`skip_bad`), `verify-records` reports it.
 
     Args:
-        listings: what the adapters found.
-        settings: what decides the content.
-        output: the record folder to appear, whole or not at all.
+        listings: the data sets, from `datasets.catalogue.list_source`.
+        settings: determine the content.
+        output: the record folder to create, whole or not at all.
         workers: processes that decode and encode; 1 works in this process.
         overwrite: replace an existing folder.
-        resume: go on after the finished shards of an interrupted build of `output`, if there is
-            one; the result is the same to the byte.
+        resume: continue after the finished shards of an interrupted build of `output`, if there
+            is one; the result is the same to the byte.
         progress: wraps the stream of results, given their number.
-        comparing: the same for the search for duplicates, which reads every image before.
+        search_progress: likewise, for the search for duplicates, which reads every image first.
 
     Returns:
         The manifest, as written.
 
     Raises:
         MelanomaError: unusable settings, no image with a class of the taxonomy, an existing
-            output, another build of it under way, missing images under `require_all`, or other
-            settings or data than those of the build to resume.
+            output, another running build of it, missing images under `require_all`, or settings
+            or data that differ from the build to resume.
     """
     output = Path(output)
-    encoding = settings.encoding()
+    encoding = _encoding(settings)
     taxonomy = taxonomy_named(settings.taxonomy)
     refuse_existing(output, overwrite, _folders(listings))
-    plan = _plan(settings, taxonomy, listings, workers, comparing)
+    plan = _plan(settings, taxonomy, listings, workers, search_progress)
     header = _header(settings, plan)
     with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:
         writer = ShardWriter(
@@ -116,15 +78,19 @@ def build_records(
             finished=list(unfinished.finished),
             on_finished=unfinished.append,
         )
-        rows = _rows_left(plan, writer)
+        rows = _remaining_rows(plan, writer)
         results = _prepared(rows, settings, workers, progress)
         items = _items(rows, results, taxonomy.classes, encoding)
         description = _description(settings, taxonomy, listings, plan)
         return fill_folder(unfinished.folder, writer, items, description, name=output.name)
 
 
+def _encoding(settings: BuildSettings) -> Encoding:
+    return Encoding(settings.image_size, settings.image_format, settings.quality)
+
+
 def _folders(listings: Sequence[Listing]) -> set[Path]:
-    """Where the images lie."""
+    """Collect the folders of the images."""
     return {lesion.image_path.parent for listing in listings for lesion in listing.lesions}
 
 
@@ -135,12 +101,12 @@ def _plan(
     workers: int,
     progress: Progress | None,
 ) -> Plan:
-    """Find the duplicates, then divide the rows so that no picture stands in two splits."""
+    """Find the duplicates, then split the rows so that no picture is in two splits."""
     if settings.require_all:
         _refuse_missing(listings)
-    keep = parse_kept(settings.keep_split)
-    lesions = [row.lesion for row in label_rows(listings, taxonomy)]
-    stays = standing(lesions, settings.split, keep)
+    policy = SplitPolicy(settings.split, settings.seed, parse_kept(settings.keep_split))
+    labelled = label_rows(listings, taxonomy, policy)
+    lesions = labelled.lesions()
     known = tuple(known_links(listings))
     clusters, pixels = find_clusters(
         lesions,
@@ -149,17 +115,11 @@ def _plan(
         workers=workers,
         progress=progress,
     )
-    treatment = treat(lesions, stays, clusters, pixels, settings.duplicates)
-    plan = make_plan(
-        listings,
-        taxonomy,
-        split=settings.split,
-        seed=settings.seed,
-        links=(*known, *treatment.links),
-        dropped=treatment.dropped,
-        keep=keep,
+    resolution = resolve_duplicates(
+        lesions, labelled.keeps_split, clusters, pixels, settings.duplicates
     )
-    return Plan(plan.rows, {**plan.findings, "duplicates": treatment.findings})
+    plan = make_plan(labelled.without(resolution.dropped), policy, (*known, *resolution.links))
+    return Plan(plan.rows, {**plan.findings, "duplicates": resolution.findings})
 
 
 def _description(
@@ -182,28 +142,28 @@ def _prepared(
 ) -> Iterable[Prepared | Refused]:
     files = (ImageFiles(row.lesion.image_path, row.lesion.mask_path) for row in rows)
     results = prepare_all(
-        files, settings.encoding(), max_megapixels=settings.max_megapixels, workers=workers
+        files, _encoding(settings), max_megapixels=settings.max_megapixels, workers=workers
     )
     return results if progress is None else progress(results, len(rows))
 
 
 def _header(settings: BuildSettings, plan: Plan) -> dict[str, Any]:
-    """What has to be the same for a build to be resumed."""
+    """Collect what must be equal for a build to be resumed."""
     header = dataclasses.asdict(settings)
     # Whether gaps are accepted changes no shard.
     del header["skip_bad"], header["require_all"]
     return {**header, "tool_version": __version__, "rows": plan.fingerprint()}
 
 
-def _rows_left(plan: Plan, writer: ShardWriter) -> list[Row]:
-    """The rows that no finished shard holds."""
+def _remaining_rows(plan: Plan, writer: ShardWriter) -> list[Row]:
+    """List the rows that are in no finished shard."""
     seen: Counter[str] = Counter()
-    left = []
+    remaining = []
     for row in plan.rows:
         seen[row.lesion.split] += 1
         if seen[row.lesion.split] > writer.items(row.lesion.split):
-            left.append(row)
-    return left
+            remaining.append(row)
+    return remaining
 
 
 def _items(
@@ -215,7 +175,7 @@ def _items(
     for row, result in zip(rows, results):
         if isinstance(result, Refused):
             lesion = row.lesion
-            # The name alone: a manifest travels with the records, local folders stay private.
+            # The name only: manifests travel with the records, local folders stay private.
             name = result.path.name
             yield Skipped(lesion.split, lesion.source, lesion.key, name, result.reason)
         else:

@@ -1,10 +1,10 @@
-"""Pairs of thumbnails that may show one picture: a perceptual hash and its buckets.
+"""Candidate pairs of thumbnails that may show one picture: a perceptual hash and its buckets.
 
-The hash holds the signs of 8 x 8 low frequencies of the thumbnail's cosine transform. Its bits
-fall into bands; images are filed by the bits of each band, and an image looks only into the
-buckets where copies of it would lie. Work and memory therefore grow with the number of images and
-not with its square: the bands widen with the number of images, and a bucket is read only up to a
-bound. (Multi-index hashing: Norouzi, Punjani, Fleet 2012; querying the likeliest neighbours of a
+The hash consists of the signs of 8 x 8 low frequencies of the thumbnail's cosine transform. Its
+bits are divided into bands; images are indexed by the bits of each band, and an image is compared
+with the buckets that would contain its copies only. Work and memory therefore grow with the number
+of images and not with its square: the bands widen with the number of images, and only a bounded
+part of a bucket is read. (Multi-index hashing: Norouzi, Punjani, Fleet 2012; querying the likeliest neighbours of a
 bucket: Lv et al. 2007.)
 """
 
@@ -27,12 +27,12 @@ _Spectra = npt.NDArray[np.float32]
 # Cosine transforms of 32 x 32 pixels; frequency 0 is left out, since a vignette fills it.
 _TRANSFORM_SIZE_PX = 32
 _FREQUENCIES = np.arange(1, 9)
-# Each image looks for copies of itself that lost this share of each side. Between two of these
-# crops the hash tolerates the rest.
+# Each image is searched for copies of itself that lack this fraction of each side. Between two of
+# these crops the hash tolerates the rest.
 CROPS = (0.0, 0.02, 0.04)
 # Transpose, upside down, mirrored: all eight positions of a square.
 ORIENTATIONS = tuple(itertools.product((False, True), repeat=3))
-# The bits of a band whose coefficient is nearest to 0 turn first: all their values are tried.
+# The bits of a band with the smallest coefficients change first: all their values are tried.
 _UNSURE_BITS = 5
 _MOST_DIFFERING_BITS = 14
 _LEAST_CORRELATION = 0.95
@@ -43,14 +43,14 @@ _ENTRIES_PER_STEP = 2**18
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """Two thumbnails that may show one picture, and how the second would lie in the first.
+    """Two thumbnails that may show one picture, and the position of the second in the first.
 
     Attributes:
         whole: index of the image that may have been cropped.
         part: index of the image that may be its crop.
-        orientation: index in `ORIENTATIONS` that turns `whole` as `part` lies.
-        crop: the share of each side of `whole` that `part` may lack.
-        correlation: of the low frequencies, -1 to 1.
+        orientation: index in `ORIENTATIONS` that turns `whole` to match `part`.
+        crop: fraction of each side of `whole` that `part` may lack.
+        correlation: correlation of the low frequencies, -1 to 1.
     """
 
     whole: int
@@ -61,7 +61,7 @@ class Candidate:
 
 
 def oriented(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
-    """A square image in one of its eight `ORIENTATIONS`."""
+    """Turn a square image to one of its eight `ORIENTATIONS`."""
     transpose, upside_down, mirror = ORIENTATIONS[orientation]
     turned = image.T if transpose else image
     turned = turned[::-1] if upside_down else turned
@@ -69,14 +69,14 @@ def oriented(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.u
 
 
 def find_candidates(thumbnails: Thumbnails) -> list[Candidate]:
-    """Pairs of thumbnails whose hashes are alike, in the best orientation and crop of each.
+    """Find the pairs of thumbnails with similar hashes, each in its best orientation and crop.
 
     Args:
         thumbnails: uint8 `(count, 64, 64)`.
 
     Returns:
-        One candidate per pair of images, sorted. Pairs of copies that differ by size, JPEG
-        quality, mirroring, quarter turns and up to 4 % of crop are among them nearly always
+        One candidate per pair of images, sorted. They nearly always include copies that differ by
+        size, JPEG quality, mirroring, quarter turns and up to 4 % of crop
         (`scripts/benchmarks/duplicates.py` measures it).
     """
     if len(thumbnails) < 2:
@@ -92,19 +92,19 @@ def find_candidates(thumbnails: Thumbnails) -> list[Candidate]:
         _equal_codes(index, spectra), _look_up(thumbnails, spectra, codes, index)
     ):
         pair = (min(candidate.whole, candidate.part), max(candidate.whole, candidate.part))
-        records = best.get(pair)
-        if records is None or _rank(candidate) < _rank(records):
+        so_far = best.get(pair)
+        if so_far is None or _rank(candidate) < _rank(so_far):
             best[pair] = candidate
     return sorted(best.values())
 
 
 def _rank(candidate: Candidate) -> tuple[float, float, int, int]:
-    # The best correlation first; the rest makes the choice the same in every order.
+    # The best correlation first; the rest makes the choice independent of the order.
     return -candidate.correlation, candidate.crop, candidate.orientation, candidate.whole
 
 
 def _spectra(thumbnails: npt.NDArray[np.uint8], crop: float) -> _Spectra:
-    """Low frequencies `(count, 8, 8)` of the cropped thumbnails, each of norm 1."""
+    """Compute low frequencies `(count, 8, 8)` of cropped thumbnails, each of norm 1."""
     size = _TRANSFORM_SIZE_PX
     spectra = np.empty((len(thumbnails), len(_FREQUENCIES), len(_FREQUENCIES)), np.float32)
     for row, thumbnail in enumerate(thumbnails):
@@ -117,7 +117,7 @@ def _spectra(thumbnails: npt.NDArray[np.uint8], crop: float) -> _Spectra:
 def _cropped(thumbnail: Thumbnail, crop: float, size: int) -> npt.NDArray[np.float32]:
     grey = thumbnail.astype(np.float32)
     if crop:
-        # INTER_AREA takes whole pixels only: the crop is resampled at the full size first.
+        # INTER_AREA needs whole pixels: the crop is resampled at the full size first.
         zoom = 1 - 2 * crop
         shift = (THUMBNAIL_SIZE_PX - 1) * (1 - zoom) / 2
         warp = np.array([[zoom, 0, shift], [0, zoom, shift]], np.float32)
@@ -127,7 +127,7 @@ def _cropped(thumbnail: Thumbnail, crop: float, size: int) -> npt.NDArray[np.flo
 
 
 def _turned(spectra: _Spectra, orientation: int) -> _Spectra:
-    """The spectra of the turned images: a mirrored cosine of odd frequency changes its sign."""
+    """Compute the spectra of turned images: a mirrored cosine of odd frequency changes its sign."""
     transpose, upside_down, mirror = ORIENTATIONS[orientation]
     signs = np.where(_FREQUENCIES % 2, np.float32(-1), np.float32(1))
     turned = spectra.transpose(0, 2, 1) if transpose else spectra
@@ -141,38 +141,38 @@ def _codes(spectra: _Spectra) -> _Codes:
 
 
 class _Index:
-    """Images filed by the bits of each band of their codes, one image per distinct code."""
+    """Index of images by the bits of each band of their codes, one image per distinct code."""
 
     def __init__(self, codes: _Codes) -> None:
         self.order = np.lexsort((np.arange(len(codes)), codes))
         ordered = codes[self.order]
         first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-        # Images of equal codes: `order` holds them in runs, which begin at `first`.
+        # Images of equal codes form runs in `order`, which begin at `first`.
         self.run_start = np.flatnonzero(first)[np.cumsum(first) - 1]
-        self._held = self.order[first]
+        self._distinct = self.order[first]
         bands = _band_count(len(codes))
         diagonal = np.add.outer(_FREQUENCIES, _FREQUENCIES).ravel() % bands
         self.bands = [np.flatnonzero(diagonal == band) for band in range(bands)]
-        self._filed = [self._file(codes, band) for band in self.bands]
+        self._buckets = [self._sorted(codes, band) for band in self.bands]
 
-    def _file(self, codes: _Codes, band: _Indices) -> tuple[_Indices, _Indices]:
-        keys = _band_keys(codes[self._held], band)
-        members = self._held[np.argsort(keys, kind="stable")]
+    def _sorted(self, codes: _Codes, band: _Indices) -> tuple[_Indices, _Indices]:
+        keys = _band_keys(codes[self._distinct], band)
+        members = self._distinct[np.argsort(keys, kind="stable")]
         starts = np.zeros(2 ** len(band) + 1, np.int64)
         np.cumsum(np.bincount(keys, minlength=2 ** len(band)), out=starts[1:])
         return members, starts
 
     def entries(self, number: int, keys: _Indices) -> Iterator[tuple[_Indices, _Indices]]:
-        """The members of buckets of a band, in steps of bounded size.
+        """Yield the members of buckets of a band, in steps of bounded size.
 
         Args:
-            number: of the band.
-            keys: of the buckets.
+            number: index of the band.
+            keys: keys of the buckets.
 
         Yields:
-            Positions in `keys`, and the indices of the images found there.
+            Positions in `keys`, and the indices of the images in those buckets.
         """
-        members, starts = self._filed[number]
+        members, starts = self._buckets[number]
         counts = np.minimum(starts[keys + 1] - starts[keys], _LARGEST_BUCKET)
         used = np.flatnonzero(counts)
         total = np.cumsum(counts[used])
@@ -188,7 +188,7 @@ class _Index:
 
 
 def _band_count(images: int) -> int:
-    # As many bands as leave a bucket about one image: 4 bands of 16 bits up to 65,536 images,
+    # Enough buckets for about one image each: 4 bands of 16 bits up to 65,536 images,
     # 3 bands of 21 or 22 bits beyond.
     return 4 if images <= 2**16 else 3
 
@@ -201,7 +201,7 @@ def _band_keys(codes: _Codes, band: _Indices) -> _Indices:
 
 
 def _equal_codes(index: _Index, spectra: _Spectra) -> Iterator[Candidate]:
-    """Each image with the first and with the previous one of its code: a chain, no square."""
+    """Pair each image with the first and the previous one of its code: linear, not quadratic."""
     positions = np.arange(len(index.order))
     for others in (index.run_start, np.maximum(positions - 1, index.run_start)):
         differ = np.flatnonzero(others != positions)
@@ -228,7 +228,7 @@ def _look_up(
 
 
 def _alike(queries: _Spectra, codes: _Codes, index: _Index) -> tuple[_Indices, _Indices]:
-    """Queries and images that share a bucket and differ by few bits, each pair once."""
+    """Find queries and images in one bucket that differ by few bits, each pair once."""
     flat = queries.reshape(len(queries), -1)
     query_codes = _codes(queries)
     found = []
@@ -244,7 +244,7 @@ def _alike(queries: _Spectra, codes: _Codes, index: _Index) -> tuple[_Indices, _
 
 
 def _neighbours(keys: _Indices, sizes: npt.NDArray[np.float32]) -> _Indices:
-    """The keys `(count, 32)` that differ from each key in its bits of the smallest `sizes` only."""
+    """Vary each key in its bits of the smallest `sizes`: keys `(count, 32)`."""
     unsure = np.argsort(sizes, axis=1, kind="stable")[:, :_UNSURE_BITS]
     choices = np.array(list(itertools.product((0, 1), repeat=_UNSURE_BITS)), np.int64)
     return keys[:, np.newaxis] ^ ((np.int64(1) << unsure) @ choices.T)
@@ -265,7 +265,7 @@ def _likely(
     queries: _Spectra,
     spectra: _Spectra,
 ) -> Iterator[Candidate]:
-    """The pairs whose low frequencies correlate too, which the signs alone do not say."""
+    """Keep the pairs whose low frequencies correlate too, not only their signs."""
     correlations = np.einsum("nij,nij->n", queries[whole], spectra[part])
     for row in np.flatnonzero(correlations >= _LEAST_CORRELATION):
         yield Candidate(

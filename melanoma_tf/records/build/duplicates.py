@@ -1,4 +1,4 @@
-"""Images that are the same picture under other names, sizes, crops or JPEG qualities.
+"""Images that show the same picture under other names, sizes, crops or JPEG qualities.
 
 Candidates come from a perceptual hash (`candidates`), and are confirmed by pixel
 (`same_picture`). Several photographs of one lesion are not the same picture.
@@ -7,24 +7,25 @@ Candidates come from a perceptual hash (`candidates`), and are confirmed by pixe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from melanoma_tf.datasets.connected import connected_groups
 from melanoma_tf.datasets.lesion import SPLITS, Lesion
+from melanoma_tf.datasets.splits import linked_pairs
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.build.candidates import find_candidates
-from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS
+from melanoma_tf.records.header import DEFAULT_MAX_MEGAPIXELS
+from melanoma_tf.records.build.settings import TREATMENTS
 from melanoma_tf.records.build.same_picture import similarity
 from melanoma_tf.records.build.thumbnails import ThumbnailFile, Thumbnails, fingerprint_all
-
-TREATMENTS = ("drop", "group", "keep")
 
 # Of 2,195 real images no two reached 0.74; copies at half the size, cropped by 2 %, mirrored or at
 # JPEG quality 60 lie above 0.92, at quality 30 above 0.88 (`scripts/benchmarks/duplicates.py`).
 SAME_PICTURE = 0.87
-# Records are coded anew and scaled, which moves the figure a little: a folder that was built
-# without its doubtful pairs must not be refused for one that has crossed the line since.
+# Records are scaled and re-encoded, which changes the similarity a little: a folder must not be
+# refused for a pair that was just below the threshold when it was built.
 SAME_PICTURE_IN_RECORDS = 0.9
 
 
@@ -43,7 +44,7 @@ class Cluster:
 
     Attributes:
         members: indices of the images, in order.
-        similarity: the least among the pairs found by content; None where names alone tell.
+        similarity: the least among the pairs found by content; None for pairs found by name only.
     """
 
     members: tuple[int, ...]
@@ -51,11 +52,11 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Treatment:
-    """What is to be done about the duplicates.
+class Resolution:
+    """How a build handles its duplicates.
 
     Attributes:
-        links: pairs of names `source/key` that must stand in one split.
+        links: pairs of names `source/key` that must share a split.
         dropped: names of the images to leave out.
         findings: for the manifest.
     """
@@ -71,17 +72,17 @@ def find_pairs(
     least_similarity: float = SAME_PICTURE,
     wanted: Callable[[int, int], bool] | None = None,
 ) -> list[Pair]:
-    """The pairs of images that show one picture.
+    """Find the pairs of images that show one picture.
 
     Time and memory grow with the number of images, not with its square.
 
     Args:
         thumbnails: a file of them, or uint8 `(count, 64, 64)`.
-        least_similarity: from which correlation on two pictures are the same.
+        least_similarity: least correlation of two images that show one picture.
         wanted: whether a pair matters; the others are not compared.
 
     Returns:
-        Sorted by index. Of many copies not all pairs are named, but they hang together.
+        The pairs, sorted by index. Many copies of one picture are connected by some pairs.
     """
     pairs = []
     for candidate in find_candidates(thumbnails):
@@ -102,12 +103,12 @@ def find_clusters(
     workers: int = 1,
     progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
 ) -> tuple[list[Cluster], list[int]]:
-    """Images of any number of data sets that show one picture, by content and by known links.
+    """Find the images that show one picture, by content and by known links.
 
     Args:
-        lesions: the images; one that cannot be read is compared with none.
+        lesions: images of any number of data sets; unreadable ones are not compared.
         links: pairs of keys known to show one picture.
-        max_megapixels: an image that claims more is not decoded.
+        max_megapixels: images that claim more are not decoded.
         workers: processes that decode.
         progress: wraps the stream of fingerprints, given their number.
 
@@ -130,45 +131,47 @@ def find_clusters(
         Pair(indices[pair.left], indices[pair.right], pair.similarity)
         for pair in find_pairs(thumbnails)
     ]
-    return _clusters(len(lesions), pairs, _known_pairs(lesions, links)), pixels
+    return _clusters(len(lesions), pairs, linked_pairs(lesions, links)), pixels
 
 
-def treat(
+def resolve_duplicates(
     lesions: Sequence[Lesion],
-    stays: Sequence[bool],
+    keeps_split: Sequence[bool],
     clusters: Sequence[Cluster],
     pixels: Sequence[int],
-    how: str,
-) -> Treatment:
-    """Decide what becomes of each cluster.
+    treatment: str,
+) -> Resolution:
+    """Decide how each cluster is handled.
 
-    `group` links its images, so that they come into one split. `keep` only reports. `drop` leaves
-    one image: the largest, of equals the first by name. Where images of a held-out set are among
-    them, it leaves those of the most held-out split, all of them, since held-out sets stay whole.
+    `group` links its images, so that they share a split. `keep` only reports them. `drop` keeps
+    one image: the largest, of equals the first by name. If images of a held-out set are among them,
+    it keeps all images of the most held-out split instead, since held-out sets stay whole.
 
     Args:
         lesions: all images.
-        stays: per image whether it keeps the split that it came with.
-        clusters: of indices of `lesions`.
+        keeps_split: per image whether it keeps its official split.
+        clusters: clusters of indices of `lesions`.
         pixels: size of each image.
-        how: one of `TREATMENTS`.
+        treatment: one of `TREATMENTS`.
 
     Raises:
-        MelanomaError: there is no such treatment.
+        MelanomaError: the treatment is unknown.
     """
-    if how not in TREATMENTS:
-        raise MelanomaError(f"expected a treatment out of {', '.join(TREATMENTS)}; found {how!r}")
+    if treatment not in TREATMENTS:
+        raise MelanomaError(
+            f"expected a treatment out of {', '.join(TREATMENTS)}; found {treatment!r}"
+        )
     links: list[tuple[str, str]] = []
     dropped: list[str] = []
     for cluster in clusters:
         first, *others = cluster.members
-        if how == "group":
+        if treatment == "group":
             links += [(lesions[first].name, lesions[other].name) for other in others]
-        elif how == "drop":
-            left = _left(cluster, lesions, stays, pixels)
-            dropped += [lesions[member].name for member in cluster.members if member not in left]
+        elif treatment == "drop":
+            survivors = _survivors(cluster, lesions, keeps_split, pixels)
+            dropped += [lesions[each].name for each in cluster.members if each not in survivors]
     findings = {
-        "treatment": how,
+        "treatment": treatment,
         "clusters": [
             {
                 "images": [lesions[member].name for member in cluster.members],
@@ -178,14 +181,14 @@ def treat(
         ],
         "dropped": sorted(dropped),
     }
-    return Treatment(tuple(links), frozenset(dropped), findings)
+    return Resolution(tuple(links), frozenset(dropped), findings)
 
 
-def _left(
-    cluster: Cluster, lesions: Sequence[Lesion], stays: Sequence[bool], pixels: Sequence[int]
+def _survivors(
+    cluster: Cluster, lesions: Sequence[Lesion], keeps_split: Sequence[bool], pixels: Sequence[int]
 ) -> set[int]:
     def held_out(member: int) -> int:
-        return SPLITS.index(lesions[member].split) if stays[member] else 0
+        return SPLITS.index(lesions[member].split) if keeps_split[member] else 0
 
     most = max(held_out(member) for member in cluster.members)
     if most:
@@ -193,38 +196,17 @@ def _left(
     return {min(cluster.members, key=lambda member: (-pixels[member], lesions[member].name))}
 
 
-def _known_pairs(
-    lesions: Sequence[Lesion], links: Iterable[tuple[str, str]]
-) -> Iterator[tuple[int, int]]:
-    by_key: dict[str, list[int]] = defaultdict(list)
-    for index, lesion in enumerate(lesions):
-        by_key[lesion.key].append(index)
-    for left, right in links:
-        found = [*by_key.get(left, ()), *by_key.get(right, ())]
-        yield from ((found[0], other) for other in found[1:] if other != found[0])
-
-
-def _clusters(count: int, pairs: Iterable[Pair], known: Iterable[tuple[int, int]]) -> list[Cluster]:
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    pairs = list(pairs)
-    for left, right in [*((pair.left, pair.right) for pair in pairs), *known]:
-        # The smaller index becomes the root, so that clusters come in the order of their first.
-        smaller, larger = sorted((root(left), root(right)))
-        parent[larger] = smaller
+def _clusters(count: int, pairs: Sequence[Pair], known: Iterable[tuple[int, int]]) -> list[Cluster]:
+    groups = connected_groups(count, [*((pair.left, pair.right) for pair in pairs), *known])
     members: dict[int, list[int]] = defaultdict(list)
-    for index in range(count):
-        members[root(index)].append(index)
+    for index, group in enumerate(groups):
+        members[group].append(index)
     least: dict[int, float] = {}
     for pair in pairs:
-        head = root(pair.left)
-        least[head] = min(least.get(head, 1.0), pair.similarity)
+        group = groups[pair.left]
+        least[group] = min(least.get(group, 1.0), pair.similarity)
     return [
-        Cluster(tuple(found), least.get(head)) for head, found in members.items() if len(found) > 1
+        Cluster(tuple(found), least.get(group))
+        for group, found in members.items()
+        if len(found) > 1
     ]

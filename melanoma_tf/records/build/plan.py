@@ -1,4 +1,4 @@
-"""Which row goes where: labels, splits and the order of the records, before any image is read."""
+"""Labels, splits and order of the records, decided before any image is encoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from melanoma_tf.datasets.lesion import SPLITS, Lesion, Listing, Taxonomy
 from melanoma_tf.datasets.splits import Fractions, assign_splits, group_lesions, parse_fractions
 from melanoma_tf.core.errors import MelanomaError
 
-# What `--split auto` does with a source that has no held-out part of its own.
+# `--split auto` divides a source without held-out parts by these.
 DEFAULT_FRACTIONS = "0.7/0.15/0.15"
 _NAMED_MISSING = 5
 
@@ -27,25 +27,78 @@ class Row:
 
 
 @dataclass(frozen=True)
+class SplitPolicy:
+    """How the rows get their splits.
+
+    Attributes:
+        split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
+        seed: seed of the division by fractions.
+        keep: (source, split) pairs that stay whole under any `split`.
+    """
+
+    split: str = "auto"
+    seed: int = 0
+    keep: frozenset[tuple[str, str]] = frozenset()
+
+    def fractions(self) -> str:
+        """Return the fractions that divide what keeps no official split."""
+        return DEFAULT_FRACTIONS if self.split in ("auto", "official") else self.split
+
+    def kept_splits(self) -> frozenset[str]:
+        """Return the splits that stay whole, which no other row may enter."""
+        return frozenset(split for _, split in self.keep)
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """The rows of some listings that have a class in a taxonomy, in their official splits.
+
+    Attributes:
+        rows: rows of all sources.
+        keeps_split: per row whether it keeps its official split rather than being assigned one.
+        findings: `missing` and `unmapped`, see `Plan`.
+    """
+
+    rows: tuple[Row, ...]
+    keeps_split: tuple[bool, ...]
+    findings: dict[str, Any]
+
+    def lesions(self) -> list[Lesion]:
+        """List the rows' lesions."""
+        return [row.lesion for row in self.rows]
+
+    def without(self, names: Collection[str]) -> LabelledRows:
+        """Copy the rows without those of some names `source/key`."""
+        kept = [
+            (row, keeps)
+            for row, keeps in zip(self.rows, self.keeps_split)
+            if row.lesion.name not in names
+        ]
+        return dataclasses.replace(
+            self, rows=tuple(row for row, _ in kept), keeps_split=tuple(keeps for _, keeps in kept)
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a build will do.
+    """The rows of a build.
 
     Attributes:
         rows: in writing order.
         findings: JSON values for the manifest, each by source: `missing` (rows without an image
-            file), `unmapped` (diagnoses without a class), `split` (how it was split) and
-            `held_out_elsewhere` (rows left out since a held-out set has their group).
+            file), `unmapped` (diagnoses without a class), `split` (how the source was split) and
+            `held_out_elsewhere` (rows left out since a held-out set contains their group).
     """
 
     rows: tuple[Row, ...]
     findings: dict[str, Any]
 
     def expected(self) -> dict[str, int]:
-        """The number of rows per split."""
+        """Count the rows per split."""
         return dict(Counter(row.lesion.split for row in self.rows))
 
     def fingerprint(self) -> str:
-        """A hash of all rows; folders do not count, so a data set may move."""
+        """Hash all rows; folders do not count, so that a data set may move."""
         digest = hashlib.sha256()
         for row in self.rows:
             fields = dataclasses.asdict(row.lesion)
@@ -55,51 +108,18 @@ class Plan:
         return digest.hexdigest()
 
 
-def make_plan(
-    listings: Sequence[Listing],
-    taxonomy: Taxonomy,
-    *,
-    split: str,
-    seed: int,
-    links: Iterable[tuple[str, str]] = (),
-    dropped: Collection[str] = (),
-    keep: Collection[tuple[str, str]] = (),
-) -> Plan:
-    """Label, split and order the rows of some listings.
+def label_rows(
+    listings: Sequence[Listing], taxonomy: Taxonomy, policy: SplitPolicy
+) -> LabelledRows:
+    """Label the rows of some listings.
 
     Args:
-        listings: what the adapters found; two may share a name (two folders of one source).
-        taxonomy: rows whose diagnosis it does not know are left out and counted.
-        split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
-        seed: of the division by fractions.
-        links: pairs of keys or names known to show the same picture, to be kept in one split.
-        dropped: names `source/key` of rows to leave out.
-        keep: (source, split) pairs that stay whole, as for `divide`.
+        listings: two may share a name (two folders of one source).
+        taxonomy: rows whose diagnosis has no class in it are left out and counted.
+        policy: decides which rows keep their official splits.
 
     Raises:
-        MelanomaError: no row is left, or a source names an image twice.
-    """
-    labelled = [row for row in label_rows(listings, taxonomy) if row.lesion.name not in dropped]
-    lesions = [row.lesion for row in labelled]
-    groups = group_lesions(lesions, links)
-    divided, how = divide(lesions, groups, split, seed, keep)
-    rows = [Row(lesion, row.label) for lesion, row in zip(divided, labelled) if lesion is not None]
-    rows.sort(key=_order)
-    left_out = Counter(old.source for old, new in zip(lesions, divided) if new is None)
-    findings = {
-        "missing": _missing(listings),
-        "unmapped": _unmapped(listings, taxonomy),
-        "split": how,
-        "held_out_elsewhere": dict(sorted(left_out.items())),
-    }
-    return Plan(tuple(rows), findings)
-
-
-def label_rows(listings: Sequence[Listing], taxonomy: Taxonomy) -> list[Row]:
-    """The rows of some listings that have a class in a taxonomy, in the splits they came with.
-
-    Raises:
-        MelanomaError: no row is left, or a source names an image twice.
+        MelanomaError: no row is left, a source names an image twice, or a split to keep is empty.
     """
     rows = [
         Row(lesion, label)
@@ -110,15 +130,44 @@ def label_rows(listings: Sequence[Listing], taxonomy: Taxonomy) -> list[Row]:
     if not rows:
         names = ", ".join(listing.name for listing in listings) or "no source"
         raise MelanomaError(f"expected images with a class of {taxonomy.name} in {names}; no row")
-    _refuse_repeated(row.lesion for row in rows)
-    return rows
+    lesions = [row.lesion for row in rows]
+    _refuse_repeated(lesions)
+    findings = {"missing": _missing(listings), "unmapped": _unmapped(listings, taxonomy)}
+    return LabelledRows(tuple(rows), keeps_official_split(lesions, policy), findings)
+
+
+def make_plan(
+    labelled: LabelledRows, policy: SplitPolicy, links: Iterable[tuple[str, str]] = ()
+) -> Plan:
+    """Split and order labelled rows.
+
+    Args:
+        labelled: rows of all sources.
+        policy: how they get their splits.
+        links: pairs of keys or names known to show the same picture, to share a split.
+    """
+    groups = group_lesions(labelled.lesions(), links)
+    divided = _divided(labelled, groups, policy)
+    rows = [
+        Row(lesion, row.label) for lesion, row in zip(divided, labelled.rows) if lesion is not None
+    ]
+    rows.sort(key=_order)
+    left_out = Counter(
+        row.lesion.source for row, lesion in zip(labelled.rows, divided) if lesion is None
+    )
+    findings = {
+        **labelled.findings,
+        "split": _split_methods(labelled, policy),
+        "held_out_elsewhere": dict(sorted(left_out.items())),
+    }
+    return Plan(tuple(rows), findings)
 
 
 def parse_kept(texts: Iterable[str]) -> frozenset[tuple[str, str]]:
     """Read `test=isic2017`, the form of `--keep-split`, into (source, split) pairs.
 
     Raises:
-        MelanomaError: another form, or no held-out split.
+        MelanomaError: another form, or the split is not a held-out one.
     """
     kept = set()
     for text in texts:
@@ -131,96 +180,89 @@ def parse_kept(texts: Iterable[str]) -> frozenset[tuple[str, str]]:
     return frozenset(kept)
 
 
-def standing(
-    lesions: Sequence[Lesion], split: str, keep: Collection[tuple[str, str]] = ()
-) -> list[bool]:
-    """Per row whether it stays in the split that it came with, rather than being dealt to one.
+def keeps_official_split(lesions: Sequence[Lesion], policy: SplitPolicy) -> tuple[bool, ...]:
+    """Decide per row whether it keeps its official split rather than being assigned one.
 
-    Args:
-        lesions: rows of all sources.
-        split: `auto`, `official` or fractions.
-        keep: (source, split) pairs that stay whole.
+    With `auto`, the rows of a source that has a held-out part do.
 
     Raises:
-        MelanomaError: a split that is to be kept has no row.
+        MelanomaError: a split to keep has no row.
     """
     present = {(lesion.source, lesion.split) for lesion in lesions}
-    for source, name in sorted(set(keep) - present):
+    for source, name in sorted(policy.keep - present):
         raise MelanomaError(f"expected {source} to have {name} images to keep; found none")
-    if split == "official":
-        return [True] * len(lesions)
+    if policy.split == "official":
+        return (True,) * len(lesions)
     held_out = {source for source, name in present if name != "train"}
-    official = held_out if split == "auto" else set()
-    return [
-        lesion.source in official or (lesion.source, lesion.split) in keep for lesion in lesions
-    ]
+    official = held_out if policy.split == "auto" else set()
+    return tuple(
+        lesion.source in official or (lesion.source, lesion.split) in policy.keep
+        for lesion in lesions
+    )
 
 
-def divide(
-    lesions: Sequence[Lesion],
-    groups: Sequence[str],
-    split: str,
-    seed: int,
-    keep: Collection[tuple[str, str]] = (),
-) -> tuple[list[Lesion | None], dict[str, str]]:
-    """Give every row its split, so that no group stands in two.
+def _divided(
+    labelled: LabelledRows, groups: Sequence[str], policy: SplitPolicy
+) -> list[Lesion | None]:
+    """Assign every row a split, so that no group is in two.
 
-    With `auto`, a source that has a held-out part keeps its own splits, and the others are
-    divided by group. Where official splits separate a group (an ISIC 2017 test image among the
-    ISIC 2018 training images), the most held-out one keeps it and the other rows are left out,
-    so that test sets stay as they were published. A divided row follows its group.
+    If official splits separate a group (an ISIC 2017 test image is among the ISIC 2018 training
+    images), the most held-out one keeps it and the other rows are left out (None), so that test
+    sets stay as they were published. A row without an official split follows its group.
 
-    A split in `keep` holds those images, all of them and none that is dealt: the other rows are
-    dealt to the other splits, and a row that shares a group with a kept one is left out.
-
-    Args:
-        lesions: rows of all sources.
-        groups: per row the name of its group.
-        split: `auto`, `official` or fractions.
-        seed: of the division by fractions.
-        keep: (source, split) pairs that stay whole, whatever `split` says.
-
-    Returns:
-        The rows in their splits, None for those left out, and per source how it was split.
+    A split to keep contains its own images only: other rows are assigned to the other splits, and a
+    row that shares a group with a kept one is left out.
     """
-    stays = standing(lesions, split, keep)
-    fractions = DEFAULT_FRACTIONS if split in ("auto", "official") else split
-    closed = {name for _, name in keep}
+    lesions, keeps_split = labelled.lesions(), labelled.keeps_split
+    closed = policy.kept_splits()
     kept: dict[str, str] = {}
-    for lesion, group, stay in zip(lesions, groups, stays):
-        if stay:
+    for lesion, group, keeps in zip(lesions, groups, keeps_split):
+        if keeps:
             kept[group] = max(kept.get(group, "train"), lesion.split, key=SPLITS.index)
-    dealt = assign_splits(lesions, _without(fractions, closed), seed, groups, kept)
-    rows = [
-        None if (lesion.split != after.split if stay else after.split in closed) else after
-        for lesion, after, stay in zip(lesions, dealt, stays)
+    fractions = _without(policy.fractions(), closed)
+    assigned = assign_splits(lesions, fractions, policy.seed, groups, kept)
+    return [
+        None if (lesion.split != after.split if keeps else after.split in closed) else after
+        for lesion, after, keeps in zip(lesions, assigned, keeps_split)
     ]
-    how = {}
-    for source in dict.fromkeys(lesion.source for lesion in lesions):
-        own = [stay for lesion, stay in zip(lesions, stays) if lesion.source == source]
-        names = " and ".join(sorted(name for kept_source, name in keep if kept_source == source))
+
+
+def _split_methods(labelled: LabelledRows, policy: SplitPolicy) -> dict[str, str]:
+    """Describe per source how it was split: `official`, or by which fractions."""
+    methods = {}
+    for source in dict.fromkeys(row.lesion.source for row in labelled.rows):
+        own = [
+            keeps
+            for row, keeps in zip(labelled.rows, labelled.keeps_split)
+            if row.lesion.source == source
+        ]
+        names = " and ".join(sorted(split for name, split in policy.keep if name == source))
+        fractions = policy.fractions()
         partly = f"{fractions} ({names} kept whole)" if any(own) else fractions
-        how[source] = "official" if all(own) else partly
-    return rows, how
+        methods[source] = "official" if all(own) else partly
+    return methods
 
 
 def _without(text: str, closed: Collection[str]) -> Fractions:
-    """The fractions without some splits, which share out what those would have got."""
-    shares = parse_fractions(text).by_split()
-    total = sum(share for name, share in shares.items() if name not in closed)
+    """Read fractions and scale those outside the closed splits to a sum of 1."""
+    fractions = parse_fractions(text).by_split()
+    total = sum(fraction for name, fraction in fractions.items() if name not in closed)
     if total <= 0:
         raise MelanomaError(
-            f"expected a share for a split that is not kept; {text} gives all to "
+            f"expected a fraction for a split that is not kept; {text} gives all to "
             + " and ".join(sorted(closed))
         )
     return Fractions(
-        **{name: 0.0 if name in closed else share / total for name, share in shares.items()}
+        **{
+            name: 0.0 if name in closed else fraction / total
+            for name, fraction in fractions.items()
+        }
     )
 
 
 def _order(row: Row) -> tuple[int, bytes]:
-    # A hash of the name alone: the order is as good as shuffled, and the same on every machine,
-    # with any number of workers, and whatever other rows there are.
+    # A hash of the name only: the order is pseudo-random, and independent of the machine, the number
+    # of workers and the other rows.
     name = f"{row.lesion.source}\0{row.lesion.key}".encode()
     return SPLITS.index(row.lesion.split), hashlib.sha256(name).digest()
 

@@ -33,15 +33,15 @@ from melanoma_tf.records.header import UnreadableImageError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# A small image takes about as long as its way between two processes, so they go in bundles; three
-# bundles keep a worker busy while the parent writes. Memory is bounded by both.
+# Decoding a small image takes about as long as its transfer between processes, so images travel in
+# bundles; three bundles keep a worker busy while the parent writes. Both bound the memory.
 _BUNDLE = 4
 _BUNDLES_PER_WORKER = 3
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """One image to prepare, and its mask where it has one."""
+    """An image file to prepare, and its mask file, if any."""
 
     image_path: Path
     mask_path: Path | None
@@ -49,12 +49,12 @@ class ImageFiles:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image as it goes into a record.
+    """An image as it is stored in a record.
 
     Attributes:
         image: encoded bytes.
-        height, width: in pixels, of image and mask alike.
-        mask: PNG bytes; empty where there is none.
+        height, width: size in pixels of both image and mask.
+        mask: PNG bytes; empty if the image has no mask.
     """
 
     image: bytes
@@ -65,7 +65,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that cannot go into a record, and why."""
+    """A file that cannot be stored in a record, and the reason."""
 
     path: Path
     reason: str
@@ -90,8 +90,8 @@ def prepare(files: ImageFiles, encoding: Encoding, max_megapixels: float) -> Pre
 
 
 def _refuse_turned(mask: Pixels, image: Pixels) -> None:
-    # An image that its EXIF turns, with a mask drawn on the pixels as they lie in the file:
-    # scaling the mask to the image would put the lesion in a wrong place without a word.
+    # If EXIF turns an image whose mask was drawn on the unturned pixels, scaling the mask to the
+    # image would silently misplace the lesion.
     height, width = image.shape[:2]
     if height != width and mask.shape == (width, height):
         raise UnreadableImageError(
@@ -105,9 +105,9 @@ def prepare_all(
     """Prepare images, in order, with a bounded number of them in memory.
 
     Args:
-        files: what to prepare; read only as far as the look-ahead needs.
+        files: the files; read only as far as the look-ahead needs.
         encoding: how images are stored.
-        max_megapixels: an image that claims more is refused.
+        max_megapixels: images that claim more are refused.
         workers: number of processes; 1 works in this process.
 
     Yields:
@@ -126,7 +126,7 @@ def map_in_workers(
     """Apply a function in worker processes, in order, with a bounded number of items in memory.
 
     Args:
-        function: of a module, or a `functools.partial` of one, so that a process can import it.
+        function: a function of a module, or a `functools.partial` of one, to be importable.
         items: read only as far as the look-ahead needs.
         workers: number of processes; 1 works in this process.
 
@@ -141,7 +141,7 @@ def map_in_workers(
     if workers == 1:
         yield from map(function, items)
         return
-    # spawn: a fork of a process in which TensorFlow runs threads may hang.
+    # spawn: a forked process may hang if TensorFlow runs threads in its parent.
     executor = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker
     )
@@ -167,14 +167,14 @@ def _apply_to_each(function: Callable[[Item], Result], items: list[Item]) -> lis
 
 
 def available_cores() -> int:
-    """The number of cores that this process may use, which in a container is not all of them."""
+    """Count the cores that this process may use; in a container that may be fewer than all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _start_worker() -> None:
-    # Each process is one lane; threads inside it would compete with the other processes.
+    # One thread per process; more would compete with the other processes.
     cv2.setNumThreads(1)
     # Ctrl-C reaches the whole process group: the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -182,7 +182,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    # A killed parent cannot tell its workers to end, and they would wait for work forever.
+    # A killed parent cannot stop its workers, and they would wait for work forever.
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""Do two thumbnails show the same picture? They are laid on each other and compared by pixel."""
+"""Comparison of two thumbnails by pixel, after aligning them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnails
 
 _Grey = npt.NDArray[np.float32]
 
-# Corners may move by this share of the side: crops, small shifts and turns. Two lesions can be
-# laid on each other better the more the one may be distorted.
+# Corners may move by this fraction of the side: crops, small shifts and turns. The more distortion
+# is allowed, the better two different lesions can be aligned.
 _LARGEST_SHIFT = 0.1
-# What the edge may have lost by a crop is not compared.
+# The edge, which a crop may have removed, is not compared.
 _MARGIN_PX = 5
-# Fine details are compared, not the dark blob on bright skin that all lesions are; clipped at a
-# few times their median size, so that the blob's outline does not outweigh all the rest.
+# Fine details are compared, not the dark blob on bright skin that all lesions share; they are
+# clipped at a few times their median size, so that the blob's outline does not dominate.
 _FINE_SCALES_PX = (0.6, 2.5)
 _CLIP_AT_MEDIANS = 3.0
-# Coarser details agree before the alignment already, but for copies of which there is no hope.
+# Coarser details agree before the alignment already, except in hopeless cases.
 _COARSE_SCALES_PX = (1.0, 5.0)
 _LEAST_UNALIGNED = 0.7
 _ITERATIONS = 40
@@ -29,17 +29,17 @@ _BLUR_PX = 5
 
 
 def similarity(thumbnails: Thumbnails, candidate: Candidate) -> float:
-    """The correlation of the fine details of two thumbnails laid on each other.
+    """Compute the correlation of the fine details of two thumbnails after aligning them.
 
-    They are aligned by the affine map that maximises their correlation (Evangelidis and Psarakis
-    2008), from the candidate's orientation and crop on.
+    The affine map that maximises their correlation (Evangelidis and Psarakis 2008) aligns them,
+    starting from the candidate's orientation and crop.
 
     Args:
         thumbnails: uint8 `(count, 64, 64)`.
-        candidate: which two of them, and how they may lie.
+        candidate: the two thumbnails, and their relative position.
 
     Returns:
-        -1 to 1; 0 where no small map aligns them.
+        -1 to 1; 0 if no small map aligns them.
     """
     turned = oriented(thumbnails[candidate.whole], candidate.orientation)
     other = thumbnails[candidate.part]
@@ -58,7 +58,7 @@ def similarity(thumbnails: Thumbnails, candidate: Candidate) -> float:
 
 
 def _crop_warp(crop: float) -> _Grey:
-    """The map `(2, 3)` from the pixels of a crop to those of the whole."""
+    """Compute the map `(2, 3)` from the pixels of a crop to those of the whole."""
     zoom, shift = 1 - 2 * crop, (THUMBNAIL_SIZE_PX - 1) * crop
     return np.array([[zoom, 0, shift], [0, zoom, shift]], np.float32)
 
@@ -72,14 +72,14 @@ def _moved(whole: _Grey, warp: _Grey) -> _Grey:
 
 
 def _align(part: _Grey, whole: _Grey, start: _Grey) -> _Grey | None:
-    """The map from pixels of `part` to those of `whole`, None where no small one fits."""
+    """Find the map from pixels of `part` to those of `whole`, None if no small one fits."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _PRECISION)
     try:
         _, found = cv2.findTransformECC(
             part, whole, start.copy(), cv2.MOTION_AFFINE, criteria, None, _BLUR_PX
         )
     except cv2.error:
-        # It ran away, which is its way to say that the two have nothing in common.
+        # It diverged: the two have nothing in common.
         return None
     edge = THUMBNAIL_SIZE_PX - 1
     corners = np.array([[0, 0, 1], [edge, 0, 1], [0, edge, 1], [edge, edge, 1]], np.float32)

@@ -1,4 +1,4 @@
-"""Image files -> small grey thumbnails, all that the search for duplicates keeps of an image."""
+"""Small grey thumbnails of image files, which the search for duplicates compares."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.records.decode import DEFAULT_MAX_MEGAPIXELS, read_grey_reduced
-from melanoma_tf.records.header import UnreadableImageError
+from melanoma_tf.records.decode import read_grey_reduced
+from melanoma_tf.records.header import DEFAULT_MAX_MEGAPIXELS, UnreadableImageError
 from melanoma_tf.records.build.prepare import map_in_workers
 
 Thumbnail = npt.NDArray[np.uint8]
 
 # 4 KiB per image. Larger ones did not tell real images apart better.
 THUMBNAIL_SIZE_PX = 64
-# The file is decoded no finer than twice that, which for a camera's JPEG saves most of the work.
+# Files are decoded at twice that size at least, which saves most of the work on large JPEG files.
 _DECODED_SIZE_PX = 2 * THUMBNAIL_SIZE_PX
-# Fewer grey levels between the darkest and the brightest part than this are noise, no picture.
+# A smaller difference in grey levels between the darkest and the brightest part is noise.
 _LEAST_CONTRAST = 4.0
 
 
 class ThumbnailFile:
-    """Thumbnails in a temporary file: a build's memory must not grow with its images.
+    """Thumbnails in a temporary file, so that memory does not grow with the number of images.
 
-    It is indexed as an array `(count, 64, 64)` is, by a number or by a slice without a step.
+    Indexed like an array `(count, 64, 64)`, by a number or by a slice without a step.
     """
 
     def __init__(self) -> None:
-        # The system deletes it when it is closed, which is when nobody holds it any more.
+        # The system deletes the file when it is closed, at the end of this object's life.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         weakref.finalize(self, self._file.close)
         self._count = 0
@@ -60,17 +60,17 @@ class ThumbnailFile:
         return found if isinstance(which, slice) else found[0]
 
 
-# A few thumbnails may as well come as an array `(count, 64, 64)`.
+# A few thumbnails may also be an array `(count, 64, 64)`.
 Thumbnails = Union[ThumbnailFile, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of an image file.
+    """The thumbnail and size of an image file.
 
     Attributes:
         thumbnail: uint8 `(64, 64)`, grey, stretched to the square and to the full range; None
-            where the image has no structure that could be compared.
+            for an image without structure.
         pixels: number of pixels of the image file.
     """
 
@@ -79,19 +79,19 @@ class Fingerprint:
 
 
 def make_thumbnail(grey: npt.NDArray[np.uint8]) -> Thumbnail | None:
-    """The thumbnail of a grey image, blind to its size, aspect ratio, brightness and contrast.
+    """Make a thumbnail that is independent of size, aspect ratio, brightness and contrast.
 
     Args:
         grey: uint8 `(height, width)`.
 
     Returns:
-        uint8 `(64, 64)`, or None where the image is all but one flat grey.
+        uint8 `(64, 64)`, or None if the image is nearly uniform.
     """
     size = (THUMBNAIL_SIZE_PX, THUMBNAIL_SIZE_PX)
-    # Shrinking needs INTER_AREA, which does nothing sensible where it would have to enlarge.
+    # INTER_AREA suits downscaling, but not enlarging.
     shrinks = min(grey.shape) >= THUMBNAIL_SIZE_PX
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    # Float before the contrast is stretched: a pale image keeps more than a few grey levels.
+    # Float before the contrast is stretched, so that a pale image keeps its grey levels.
     small = cv2.resize(grey.astype(np.float32), size, interpolation=interpolation)
     dark, bright = np.percentile(small, (1, 99))
     if bright - dark < _LEAST_CONTRAST:
@@ -101,7 +101,7 @@ def make_thumbnail(grey: npt.NDArray[np.uint8]) -> Thumbnail | None:
 
 
 def fingerprint(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Fingerprint | None:
-    """The fingerprint of an image file; None where it cannot be read, which the build reports."""
+    """Fingerprint an image file; None for an unreadable one, which the build reports."""
     try:
         grey, pixels = read_grey_reduced(path, _DECODED_SIZE_PX, max_megapixels)
     except UnreadableImageError:
@@ -115,7 +115,7 @@ def fingerprint_all(
     max_megapixels: float = DEFAULT_MAX_MEGAPIXELS,
     workers: int = 1,
 ) -> Iterator[Fingerprint | None]:
-    """The fingerprints of image files, in their order, made in worker processes.
+    """Fingerprint image files in worker processes, in order.
 
     Raises:
         MelanomaError: a worker process died.

@@ -1,4 +1,4 @@
-"""A build under way: its folder, its lock, and the journal by which it can be resumed."""
+"""The folder, lock and journal of a running build, which can be resumed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _JOURNAL = "journal.jsonl"
 
 
 class UnfinishedBuild:
-    """The folder of a build under way.
+    """The folder of a running build.
 
     Attributes:
-        folder: where its shards lie.
-        finished: the shards that are whole, those of an earlier attempt among them.
+        folder: folder of its shards.
+        finished: the complete shards, including those of an earlier attempt.
     """
 
     def __init__(self, folder: Path, header: Mapping[str, Any], *, resume: bool) -> None:
@@ -44,12 +44,12 @@ class UnfinishedBuild:
             self._append(dict(header))
 
     def append(self, entry: Finished) -> None:
-        """Note that a shard is whole on disk."""
+        """Record that a shard is complete on disk."""
         self._append(dataclasses.asdict(entry))
         self.finished.append(entry)
 
     def publish(self, output: Path) -> None:
-        """Make the folder appear at `output`."""
+        """Move the folder to `output`."""
         self._path.unlink()
         mark(self.folder)
         replace_folder(self.folder, output)
@@ -62,10 +62,10 @@ class UnfinishedBuild:
 
     def _read(self, header: Mapping[str, Any]) -> None:
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        # A kill in the middle of a line leaves one without its end: that shard is done again.
+        # A kill in the middle of a line leaves an incomplete one: that shard is written again.
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
         if not whole:
-            raise MelanomaError(f"{self._path}: nothing to resume; build without --resume")
+            raise MelanomaError(f"{self._path}: expected a build to resume, found none; build without --resume")
         _refuse_other(whole[0], json.loads(json.dumps(header)))
         restore_names(self.folder)
         self.finished = [_from_json(row) for row in whole[1:]]
@@ -84,7 +84,7 @@ class UnfinishedBuild:
 
 
 def unfinished_folder(output: Path) -> Path:
-    """Where a build of `output` lies until it is published."""
+    """Return the folder of a build of `output` until it is published."""
     return output.parent / f".{output.name}.unfinished"
 
 
@@ -94,13 +94,13 @@ def unfinished_build(
 ) -> Iterator[UnfinishedBuild]:
     """Yield the folder of a build, and publish it as `output` at the end.
 
-    Where the body raises, finished shards stay for `resume`; without any, nothing stays.
+    If the body raises, finished shards are kept for `resume`; otherwise the folder is deleted.
 
     Args:
-        output: the folder to appear.
-        header: JSON values that decide the content; a build is resumed with equal ones only.
-        resume: go on after the finished shards of an interrupted build, where there is one.
-        overwrite: replace an existing `output`, which is removed only once the new one is whole.
+        output: the folder to create.
+        header: JSON values that determine the content; a build is resumed with equal ones only.
+        resume: continue after the finished shards of an interrupted build, if there is one.
+        overwrite: replace an existing `output` once the new one is complete.
 
     Raises:
         MelanomaError: `output` exists and `overwrite` is false, another build of it runs, or the
@@ -111,10 +111,10 @@ def unfinished_build(
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MelanomaError(
-            f"{output.parent}: expected a folder that can be made; {error.strerror}"
+            f"{output.parent}: expected a folder that can be created; {error.strerror}"
         ) from None
     with _locked(output):
-        # Again, since another build may have ended just before the lock was free.
+        # Again, since another build may have ended just before the lock was released.
         refuse_existing(output, overwrite)
         folder = unfinished_folder(output)
         build = UnfinishedBuild(folder, header, resume=resume)
@@ -129,7 +129,7 @@ def unfinished_build(
 
 @contextlib.contextmanager
 def _locked(output: Path) -> Iterator[None]:
-    """Hold the lock of a build; the kernel frees it when the process ends, however it ends."""
+    """Hold the lock of a build; the kernel releases it when the process ends."""
     path = output.parent / f".{output.name}.lock"
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -138,9 +138,9 @@ def _locked(output: Path) -> Iterator[None]:
         except BlockingIOError:
             os.close(handle)
             raise MelanomaError(
-                f"another build is writing {output}; expected to be the only one"
+                f"expected no other build of {output}; one is running"
             ) from None
-        # The holder removes the file before it lets go: then this is a lock of nothing.
+        # The holder removes the file before it releases the lock: then this lock is void.
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             break
         os.close(handle)

@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.datasets.lesion import Lesion, Listing
+from melanoma_tf.datasets.source import Source
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
@@ -183,3 +186,29 @@ def test_a_killed_build_leaves_nothing_that_is_accepted(
     while any(map(alive, children)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(alive, children))
+
+
+def list_clinic(folder):
+    """One folder per class, as `docs/adding.md` shows it."""
+    lesions = [
+        Lesion(path.stem, path, None, path.parent.name, "clinic", "train")
+        for path in sorted(folder.glob("*/*.png"))
+    ]
+    return Listing("clinic", tuple(lesions))
+
+
+def test_a_data_set_from_outside_the_package_becomes_records(tmp_path):
+    for index in range(20):
+        path = tmp_path / "data" / ("melanoma" if index % 2 else "nevus") / f"C{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(index).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(path), noise)
+    clinic = Source("clinic", list_clinic, licence="CC0-1.0", attribution="Our clinic, 2024")
+    listing = list_source(clinic, tmp_path / "data")
+    manifest = build_records([listing], SETTINGS, tmp_path / "out")
+    assert manifest.count(source="clinic", class_name="melanoma") == 10
+    assert manifest.sources == {
+        "clinic": {"licence": "CC0-1.0", "attribution": "Our clinic, 2024"}
+    }
+    assert set(manifest.splits()) == {"train", "validation", "test"}
+    assert verify_records(tmp_path / "out") == []

@@ -10,7 +10,7 @@ import pytest
 from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.build.candidates import ORIENTATIONS, find_candidates, oriented
-from melanoma_tf.records.build.duplicates import Cluster, Pair, find_clusters, find_pairs, treat
+from melanoma_tf.records.build.duplicates import Cluster, Pair, find_clusters, find_pairs, resolve_duplicates
 from melanoma_tf.records.build.thumbnails import ThumbnailFile, fingerprint, fingerprint_all, make_thumbnail
 
 
@@ -206,19 +206,19 @@ CLUSTER = (Cluster((0, 1, 2), 0.97),)
 def test_drop_leaves_the_largest_or_else_the_first_by_name():
     lesions = [lesion("B"), lesion("A"), lesion("C"), lesion("D")]
     stays = [False] * 4
-    assert treat(lesions, stays, CLUSTER, [9, 9, 5, 1], "drop").dropped == {"made/B", "made/C"}
-    assert treat(lesions, stays, CLUSTER, [5, 5, 9, 1], "drop").dropped == {"made/A", "made/B"}
+    assert resolve_duplicates(lesions, stays, CLUSTER, [9, 9, 5, 1], "drop").dropped == {"made/B", "made/C"}
+    assert resolve_duplicates(lesions, stays, CLUSTER, [5, 5, 9, 1], "drop").dropped == {"made/A", "made/B"}
 
 
 def test_drop_leaves_the_held_out_images_all_of_them():
     lesions = [lesion("A"), lesion("B", split="test"), lesion("C", split="test")]
-    treated = treat(lesions, [False, True, True], CLUSTER, [9, 1, 1], "drop")
-    assert treated.dropped == {"made/A"}
-    assert treated.findings["dropped"] == ["made/A"]
+    resolved = resolve_duplicates(lesions, [False, True, True], CLUSTER, [9, 1, 1], "drop")
+    assert resolved.dropped == {"made/A"}
+    assert resolved.findings["dropped"] == ["made/A"]
     validation = [lesion("A"), lesion("B", split="validation"), lesion("C", split="test")]
-    assert treat(validation, [True] * 3, CLUSTER, [9, 9, 1], "drop").dropped == {"made/A", "made/B"}
-    # A split that will be dealt anew holds nothing out.
-    assert treat(validation, [False] * 3, CLUSTER, [9, 1, 1], "drop").dropped == {
+    assert resolve_duplicates(validation, [True] * 3, CLUSTER, [9, 9, 1], "drop").dropped == {"made/A", "made/B"}
+    # A split that is assigned again holds nothing out.
+    assert resolve_duplicates(validation, [False] * 3, CLUSTER, [9, 1, 1], "drop").dropped == {
         "made/B",
         "made/C",
     }
@@ -226,17 +226,17 @@ def test_drop_leaves_the_held_out_images_all_of_them():
 
 def test_group_links_and_keep_only_reports():
     lesions = [lesion("A"), lesion("B"), lesion("C")]
-    grouped = treat(lesions, [False] * 3, CLUSTER, [1, 1, 1], "group")
+    grouped = resolve_duplicates(lesions, [False] * 3, CLUSTER, [1, 1, 1], "group")
     assert set(itertools.chain(*grouped.links)) == {"made/A", "made/B", "made/C"}
     assert not grouped.dropped
-    kept = treat(lesions, [False] * 3, CLUSTER, [1, 1, 1], "keep")
+    kept = resolve_duplicates(lesions, [False] * 3, CLUSTER, [1, 1, 1], "keep")
     assert not kept.links
     assert not kept.dropped
     assert kept.findings["clusters"] == [
         {"images": ["made/A", "made/B", "made/C"], "similarity": 0.97}
     ]
     with pytest.raises(MelanomaError, match="found 'merge'"):
-        treat(lesions, [False] * 3, CLUSTER, [1, 1, 1], "merge")
+        resolve_duplicates(lesions, [False] * 3, CLUSTER, [1, 1, 1], "merge")
 
 
 def test_real_images_give_no_false_alarm_and_their_copies_are_found(real_data):

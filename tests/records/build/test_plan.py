@@ -4,7 +4,7 @@ import pytest
 
 from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.build.plan import make_plan
+from melanoma_tf.records.build.plan import SplitPolicy, label_rows, make_plan
 
 TAXONOMY = taxonomy_named("isic2017")
 
@@ -18,8 +18,9 @@ def listing(name, rows, missing=()):
     return Listing(name, tuple(lesions), tuple(missing), "CC0-1.0", name)
 
 
-def plan(*listings, split="auto", seed=0, **options):
-    return make_plan(listings, TAXONOMY, split=split, seed=seed, **options)
+def plan(*listings, links=(), **policy):
+    policy = SplitPolicy(**policy)
+    return make_plan(label_rows(listings, TAXONOMY, policy), policy, links)
 
 
 def splits(made):

@@ -153,7 +153,7 @@ def test_a_kill_while_the_shards_are_named_can_be_resumed(make_listing, tmp_path
 
 def test_a_place_that_cannot_be_written_gives_one_line(make_listing, tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(MelanomaError, match="expected a folder that can be made"):
+    with pytest.raises(MelanomaError, match="expected a folder that can be created"):
         build_records([make_listing(12)], SETTINGS, tmp_path / "file" / "out")
 
 
@@ -182,7 +182,7 @@ def test_a_second_build_of_the_same_folder_is_refused(make_listing, tmp_path):
     listing = make_listing(12)
     output = tmp_path / "out"
     with unfinished_build(output, {}, resume=False, overwrite=False):
-        with pytest.raises(MelanomaError, match="another build is writing"):
+        with pytest.raises(MelanomaError, match="expected no other build of"):
             build_records([listing], SETTINGS, output)
         build_records([listing], SETTINGS, tmp_path / "other")
     assert json.loads((tmp_path / "other" / "manifest.json").read_text())["schema_version"] == 1

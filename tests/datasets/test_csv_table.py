@@ -61,8 +61,8 @@ def test_a_table_with_the_least(check_source):
         ("image,diagnosis,m\na,nv,../x\n", {"mask": "m"}, "expected a path inside"),
         ("image,diagnosis\na,nv\n", {"labels": "../t.csv"}, "expected a path inside"),
         ("image,diagnosis\na,nv\n", {"labels": "other.csv"}, "expected the label file"),
-        ("image,diagnosis\na,nv\n", {"colour": "c"}, "expected options out of: labels, image"),
-        ("image,diagnosis\na,nv\n", {"name": "isic2019"}, "expected a name of its own"),
+        ("image,diagnosis\na,nv\n", {"colour": "c"}, "expected options out of: name, .*labels"),
+        ("image,diagnosis\na,nv\n", {"name": "isic2019"}, "expected a name that no other source"),
         ("image,diagnosis\na,nv\n", {"name": "a/b"}, "expected a name of letters and digits"),
     ],
 )

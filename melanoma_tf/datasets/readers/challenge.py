@@ -1,4 +1,4 @@
-"""The ISIC challenges share a layout: parts of images, masks and one label file each."""
+"""The layout of the ISIC challenges: parts, each with images, masks and one label file."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.labels import UNKNOWN, LabelRow, metadata_rows
-from melanoma_tf.datasets.layout import (
+from melanoma_tf.datasets.image_files import images_in, masks_in
+from melanoma_tf.datasets.lesion import Lesion, Listing
+from melanoma_tf.datasets.readers.folders import (
     first_file,
     image_folders,
-    images_in,
     layout_error,
-    masks_in,
     require_folder,
 )
-from melanoma_tf.datasets.lesion import Lesion, Listing
-from melanoma_tf.datasets.terms import TERMS
+from melanoma_tf.datasets.readers.label_files import UNKNOWN, LabelRow, metadata_rows
 
 LabelReader = Callable[[Path], Sequence[LabelRow]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a challenge, by its official names; what a part has not is empty.
+    """The official names of one part of a challenge; empty for what the part lacks.
 
     Attributes:
         split: `train`, `validation` or `test`.
-        images: folders of images; those that are there are taken together.
+        images: folders of images; those that exist are taken together.
         masks: folder of lesion masks.
-        labels: names that the label file goes by.
+        labels: possible names of the label file.
         metadata: file with age, sex and the like, in the data set's folder or among the images.
     """
 
@@ -44,16 +42,16 @@ class Part:
 def list_challenge(
     source: str, folder: Path, parts: Sequence[Part], read_labels: LabelReader
 ) -> Listing:
-    """List those parts of a challenge that the folder holds.
+    """List the parts of a challenge that are in a folder.
 
     Args:
-        source: the source's name.
-        folder: holds the official folders and files.
-        parts: the challenge's parts; an image that two of them hold is taken from the first.
+        source: name of the source.
+        folder: contains the official folders and files.
+        parts: the challenge's parts; an image of two parts is taken from the first.
         read_labels: reader of the parts' label files.
 
     Raises:
-        MelanomaError: no part is there, a part has images and neither labels nor masks, or a
+        MelanomaError: no part is present, a part has images but no labels or masks, or a
             label file is faulty.
     """
     require_folder(folder, source)
@@ -70,13 +68,7 @@ def list_challenge(
         for lesion in found:
             lesions.setdefault(lesion.key, lesion)
         missing += absent
-    return listing(source, tuple(lesions.values()), tuple(missing))
-
-
-def listing(source: str, lesions: Sequence[Lesion], missing: Sequence[str]) -> Listing:
-    """The listing of a source under its own terms."""
-    terms = TERMS[source]
-    return Listing(source, tuple(lesions), tuple(missing), terms.licence, terms.attribution)
+    return Listing(source, tuple(lesions.values()), tuple(missing))
 
 
 def join_images(
@@ -85,9 +77,13 @@ def join_images(
     rows: Sequence[LabelRow],
     images: Mapping[str, Path],
     masks: Mapping[str, Path],
-) -> tuple[list[Lesion], list[str]]:
-    """Label rows with their image and mask, in one split; keys of rows without an image."""
-    lesions = [
+) -> tuple[tuple[Lesion, ...], tuple[str, ...]]:
+    """Join label rows with their images and masks.
+
+    Returns:
+        The lesions of one split, and the keys of the rows without an image.
+    """
+    lesions = tuple(
         Lesion(
             key=row.key,
             image_path=images[row.key],
@@ -103,8 +99,8 @@ def join_images(
         )
         for row in rows
         if row.key in images
-    ]
-    return lesions, [row.key for row in rows if row.key not in images]
+    )
+    return lesions, tuple(row.key for row in rows if row.key not in images)
 
 
 def _is_present(folder: Path, part: Part) -> bool:
@@ -133,10 +129,10 @@ def _part_rows(
 
 
 def _rows_of_masks(source: str, folder: Path, part: Part) -> list[LabelRow]:
-    """Images with a mask and without a label still serve to train a segmenter."""
+    """Make rows of the images that have a mask but no label: they can train a segmenter."""
     images = images_in(*image_folders(folder, *part.images))
     keys = images.keys() & _part_masks(folder, part).keys()
     if not keys:
         wanted = " or ".join(filter(None, (*part.labels[:1], part.masks)))
-        raise MelanomaError(f"{source}: expected {wanted} in {folder}, beside {part.images[0]}")
+        raise MelanomaError(f"{source}: expected {wanted} in {folder} for {part.images[0]}")
     return [LabelRow(key, UNKNOWN) for key in sorted(keys)]

@@ -1,4 +1,4 @@
-"""Label files as they come: a BOM, Windows line ends and NaN cells are read, faults are named."""
+"""CSV files: tolerates a BOM, Windows line ends and NaN cells, and names the line of a fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_VALUE = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
 @dataclass(frozen=True)
 class Row:
-    """One data row of a label file, which knows where it stands so that errors can say so.
+    """One row of a label file, with its line for error messages.
 
     Attributes:
         path: the file.
@@ -33,14 +33,14 @@ class Row:
         return f"{self.path} line {self.line}"
 
     def text(self, *columns: str) -> str:
-        """The first of the columns that has a value, else ""; a column without a name is none."""
+        """Return the first value in the columns, else ""; empty column names are passed over."""
         return next((self.cells[name] for name in columns if name and self.cells.get(name)), "")
 
     def number(self, *columns: str) -> float | None:
-        """The first of the columns that has a value, as a number; None where there is none.
+        """Return the first value in the columns as a number, or None.
 
         Raises:
-            MelanomaError: the value is no number.
+            MelanomaError: the value is not a number.
         """
         text = self.text(*columns)
         if not text or text.lower() == "unknown":
@@ -54,12 +54,12 @@ class Row:
             ) from None
 
     def image_key(self, column: str) -> str:
-        """The image id in a column, checked by `checked_key`."""
+        """Return the image id in a column, checked by `checked_key`."""
         return checked_key(self.cells[column], self.place)
 
 
 def checked_key(key: str, place: str) -> str:
-    """An image id as found in a file: data, so it may not reach outside the source's folder.
+    """Check an image id from a file: it must not reach outside the source's folder.
 
     Args:
         key: the id.
@@ -75,13 +75,13 @@ def checked_key(key: str, place: str) -> str:
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> Iterator[Row]:
-    """The rows of a CSV file with a header line, one by one; blank lines are passed over.
+    """Read the rows of a CSV file with a header line; blank lines are passed over.
 
-    Fields are parted by commas; where the header has none, by semicolons or tabs.
+    Fields are separated by commas; if the header has none, by semicolons or tabs.
 
     Raises:
-        MelanomaError: the file is absent, empty, no UTF-8, names a column twice, lacks a required
-            one, or has a row of another length than the header.
+        MelanomaError: the file is absent, empty or not UTF-8, names a column twice, lacks a
+            required one, or has a row of another length than the header.
     """
     with contextlib.closing(_records(path)) as records:
         header = _header(path, next(records)[1])
@@ -95,13 +95,13 @@ def read_table(path: Path, required: Iterable[str] = ()) -> Iterator[Row]:
 
 
 def read_header(path: Path) -> tuple[str, ...]:
-    """The names in the first line of a CSV file."""
+    """Read the cells in the first line of a CSV file."""
     with contextlib.closing(_records(path)) as records:
         return _header(path, next(records)[1])
 
 
 def read_cells(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of a CSV file without a header line, under the given column names.
+    """Read the rows of a CSV file without a header line, under the given column names.
 
     Raises:
         MelanomaError: as `read_table`.
@@ -111,10 +111,10 @@ def read_cells(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def unique(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Row]]:
-    """Image id and row, in the file's order.
+    """Yield image id and row, in the file's order.
 
     Raises:
-        MelanomaError: an id stands twice, or would leave the source's folder.
+        MelanomaError: an id occurs twice, or would leave the source's folder.
     """
     lines: dict[str, int] = {}
     for row in rows:
@@ -129,7 +129,7 @@ def unique(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Row]]:
 
 
 def _records(path: Path) -> Generator[tuple[int, list[str]], None, None]:
-    """Line number and fields of each line that is not blank; at least one."""
+    """Yield line number and fields of each line that is not blank; at least one."""
     empty = True
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

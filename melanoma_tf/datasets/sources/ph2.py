@@ -6,31 +6,35 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.challenge import join_images, listing
 from melanoma_tf.datasets.diagnoses import diagnosis_of
-from melanoma_tf.datasets.labels import LabelRow, known_keys
-from melanoma_tf.datasets.layout import first_file, images_in, layout_error, require_folder
+from melanoma_tf.datasets.image_files import images_in
 from melanoma_tf.datasets.lesion import Listing
+from melanoma_tf.datasets.readers.challenge import join_images
+from melanoma_tf.datasets.readers.folders import first_file, layout_error, require_folder
+from melanoma_tf.datasets.readers.label_files import LabelRow
+from melanoma_tf.datasets.readers.tables import checked_key
+from melanoma_tf.datasets.source import LabelFile, Source
 
 _TABLES = ("PH2_dataset.txt", "PH2_dataset.xlsx")
-# Columns of the workbook that hold a cross, with the code that the text table has for them.
+_CODES = {"0": "nevus", "1": "atypical_nevus", "2": "melanoma"}
+# Columns of the workbook that contain a cross -> the code of the text table.
 _CROSSES = {"common nevus": "0", "atypical nevus": "1", "melanoma": "2"}
 
 
 def list_ph2(folder: Path) -> Listing:
-    """PH2 in its official layout; no split of its own: `train`.
+    """List PH2 in its official layout; it has no split: `train`.
 
     `PH2 Dataset images/IMD002/IMD002_Dermoscopic_Image/IMD002.bmp`, the mask
     `IMD002/IMD002_lesion/IMD002_lesion.bmp`, labels in `PH2_dataset.txt` or `PH2_dataset.xlsx`;
-    the folder may also be the one of the images. Atypical nevi are a diagnosis of their own: in
-    three classes they are left out, as in the paper's 80 nevi from PH2. https://www.fc.up.pt/addi/ph2%20database.html
+    the folder may also be that of the images. Atypical nevi are a separate diagnosis: taxonomies
+    of three classes leave them out, as the paper does with 80 nevi from PH2. https://www.fc.up.pt/addi/ph2%20database.html
     """
     require_folder(folder, "ph2")
     places = (folder, folder / "PH2Dataset", folder.parent)
     table = next((path for place in places if (path := first_file(place, *_TABLES))), None)
     if table is None:
         raise layout_error("ph2", folder, " or ".join(_TABLES))
-    rows = read_ph2_labels(table)
+    rows = read_labels(table)
     roots = (folder / "PH2 Dataset images", folder / "PH2Dataset" / "PH2 Dataset images", folder)
     root = next(path for path in roots if path.is_dir())
     images = {
@@ -39,37 +43,38 @@ def list_ph2(folder: Path) -> Listing:
     masks = {
         row.key: _only(root / row.key / f"{row.key}_lesion", f"{row.key}_lesion") for row in rows
     }
-    found = join_images(
+    lesions, missing = join_images(
         "ph2",
         "train",
         rows,
         {key: path for key, path in images.items() if path},
         {key: path for key, path in masks.items() if path},
     )
-    return listing("ph2", *found)
+    return Listing("ph2", lesions, missing)
 
 
-def read_ph2_labels(path: Path) -> tuple[LabelRow, ...]:
-    """The rows of `PH2_dataset.txt` or `PH2_dataset.xlsx`.
+def read_labels(path: Path) -> tuple[LabelRow, ...]:
+    """Read the rows of `PH2_dataset.txt` or `PH2_dataset.xlsx`.
 
     Raises:
-        MelanomaError: the file is not in PH2's form.
+        MelanomaError: the file is not in PH2's form, or names an image twice.
     """
     cells = _text_cells(path) if path.suffix.lower() == ".txt" else _workbook_cells(path)
-    found = []
+    found: dict[str, LabelRow] = {}
     for name, code in cells:
-        diagnosis = diagnosis_of("ph2", code)
+        diagnosis = diagnosis_of(_CODES, code)
         if diagnosis is None:
             raise MelanomaError(f"{path}: expected diagnosis 0, 1 or 2 for {name}, found {code!r}")
-        found.append(LabelRow(name, diagnosis))
+        if checked_key(name, str(path)) in found:
+            raise MelanomaError(f"{path}: expected each image once, found {name} twice")
+        found[name] = LabelRow(name, diagnosis)
     if not found:
         raise MelanomaError(f"{path}: expected rows of PH2 images (IMD002 ...), found none")
-    known_keys((row.key for row in found), str(path))
-    return tuple(found)
+    return tuple(found.values())
 
 
 def _text_cells(path: Path) -> list[tuple[str, str]]:
-    """Name and clinical diagnosis out of lines such as `|| IMD003 ||  ||  0  || 0 || T || ...`."""
+    """Read name and clinical diagnosis from lines such as `|| IMD003 ||  ||  0  || 0 || ...`."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -84,13 +89,13 @@ def _text_cells(path: Path) -> list[tuple[str, str]]:
 
 
 def _workbook_cells(path: Path) -> list[tuple[str, str]]:
-    """Name and diagnosis code out of the workbook, which marks the diagnosis with a cross."""
+    """Read name and diagnosis code from the workbook, which marks the diagnosis with a cross."""
     try:
         from openpyxl import load_workbook
     except ImportError:
         raise MelanomaError(
             f"{path}: expected openpyxl to read a workbook (pip install openpyxl), or the same"
-            f" table as {_TABLES[0]} beside it"
+            f" table as {_TABLES[0]} in that folder"
         ) from None
     workbook = load_workbook(path, read_only=True, data_only=True)
     try:
@@ -115,3 +120,18 @@ def _plain(value: object) -> str:
 
 def _only(folder: Path, stem: str) -> Path | None:
     return images_in(folder).get(stem)
+
+
+def _is_label_file(path: Path, first_line: tuple[str, ...]) -> bool:
+    return path.suffix.lower() in {".txt", ".xlsx"}
+
+
+PH2 = Source(
+    "ph2",
+    list_ph2,
+    licence="research and educational use only",
+    attribution="Mendonca, Ferreira, Marques, Marcal, Rozeira. PH2 - A dermoscopic image database"
+    " for research and benchmarking. EMBC 2013, doi:10.1109/EMBC.2013.6610779",
+    vocabulary=_CODES,
+    label_files=(LabelFile(read_labels, recognize=_is_label_file),),
+)

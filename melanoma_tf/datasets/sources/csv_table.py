@@ -1,4 +1,4 @@
-"""Images described by a table of one's own."""
+"""The user's own images, described by a CSV table."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.diagnoses import diagnosis_of, slug
-from melanoma_tf.datasets.layout import (
-    IMAGE_SUFFIXES,
-    files_by_stem,
-    layout_error,
-    require_folder,
-    split_named,
-)
+from melanoma_tf.datasets.image_files import DATASET_SUFFIXES, files_by_stem, has_suffix
 from melanoma_tf.datasets.lesion import Lesion, Listing
-from melanoma_tf.datasets.tables import Row, checked_key, read_table
+from melanoma_tf.datasets.readers.folders import layout_error, require_folder, split_named
+from melanoma_tf.datasets.readers.own_data import OwnDataSettings, own_diagnosis
+from melanoma_tf.datasets.readers.tables import Row, checked_key, read_table
+from melanoma_tf.datasets.source import Source
+from melanoma_tf.datasets.vocabularies import ANY_WORDS
 
 
 @dataclass(frozen=True)
-class CsvColumns:
-    """Options of the source `csv`: which column holds what; "" says that none does.
+class CsvColumns(OwnDataSettings):
+    """Options of the source `csv`, mostly names of columns; "" means that the table has none.
+
+    See also `OwnDataSettings`.
 
     Attributes:
         labels: the table, in the data's folder; "" takes the only `*.csv` there.
         image: column with the image's file name, or its path below the data's folder, with or
             without suffix.
-        diagnosis: column with the diagnosis, in any word of `diagnoses.CODES["words"]`; another
-            word is kept as it is and has no class.
+        diagnosis: column with the diagnosis, in any word of `vocabularies.ANY_WORDS`; another word
+            is kept and has no class.
         mask: column with the lesion mask's file name or path.
         split: column with `train`, `validation` or `test`.
         lesion: column with an id that images of one lesion share.
@@ -35,11 +34,9 @@ class CsvColumns:
         age: column with the age in years.
         sex: column with `female` or `male`.
         site: column with the anatomical site.
-        name: the source's name in the records; ids hold within sources of one name.
-        licence: of the images.
-        attribution: whom to cite.
     """
 
+    name: str = "csv"
     labels: str = ""
     image: str = "image"
     diagnosis: str = "diagnosis"
@@ -50,25 +47,22 @@ class CsvColumns:
     age: str = ""
     sex: str = ""
     site: str = ""
-    name: str = "csv"
-    licence: str = "not stated"
-    attribution: str = "not stated"
 
     def columns(self) -> tuple[str, ...]:
-        """The columns that the table must have."""
+        """List the columns that the table must have."""
         optional = (self.mask, self.split, self.lesion, self.patient, self.age, self.sex, self.site)
         return (self.image, self.diagnosis, *filter(None, optional))
 
 
 def list_csv(folder: Path, settings: CsvColumns | None = None) -> Listing:
-    """A table of any form with images in the same folder or below it.
+    """List the rows of a table, with images in the same folder or below it.
 
     The key is the image's path below the folder, without suffix and with `_` between its parts.
-    Rows whose image is not there are counted as missing.
+    Rows without an image file are counted as missing.
 
     Raises:
-        MelanomaError: the table is absent or faulty, an image stands in it twice, or a path leads
-            out of the folder, be it through a symbolic link.
+        MelanomaError: the table is absent or faulty, names an image twice, or has a path that
+            leads out of the folder, directly or through a symbolic link.
     """
     columns = settings or CsvColumns()
     require_folder(folder, columns.name)
@@ -86,13 +80,8 @@ def list_csv(folder: Path, settings: CsvColumns | None = None) -> Listing:
         else:
             mask = _file(folder, row, columns.mask, stems) if columns.mask else None
             lesions[key] = _lesion(row, key, image, mask, columns)
-    return Listing(
-        columns.name,
-        tuple(lesions.values()),
-        tuple(missing),
-        columns.licence,
-        columns.attribution,
-    )
+    listed = (tuple(lesions.values()), tuple(missing))
+    return Listing(columns.name, *listed, columns.licence, columns.attribution)
 
 
 def _table(folder: Path, columns: CsvColumns) -> Path:
@@ -109,12 +98,12 @@ def _key(row: Row, column: str) -> str:
     for part in parts or ("",):
         checked_key(part, row.place)
     stem = parts[-1]
-    last = Path(stem).stem if Path(stem).suffix.lower() in IMAGE_SUFFIXES else stem
+    last = Path(stem).stem if has_suffix(Path(stem), DATASET_SUFFIXES) else stem
     return "_".join((*parts[:-1], last))
 
 
 def _file(folder: Path, row: Row, column: str, stems: dict[Path, dict[str, Path]]) -> Path | None:
-    """The file that a cell names, with or without its suffix; None where it is not there."""
+    """Find the file that a cell names, with or without its suffix."""
     value = row.cells[column].replace("\\", "/")
     if not value:
         return None
@@ -128,7 +117,7 @@ def _file(folder: Path, row: Row, column: str, stems: dict[Path, dict[str, Path]
 
 
 def _inside(folder: Path, value: str, place: str) -> Path:
-    """`folder/value`, which after all links must still lie in the folder."""
+    """Join a path to the folder; with links resolved it must still lie in the folder."""
     path = folder / value
     root = folder.resolve()
     if root not in path.resolve().parents:
@@ -137,7 +126,6 @@ def _inside(folder: Path, value: str, place: str) -> Path:
 
 
 def _lesion(row: Row, key: str, image: Path, mask: Path | None, columns: CsvColumns) -> Lesion:
-    words = row.text(columns.diagnosis)
     said = row.text(columns.split) if columns.split else "train"
     split = split_named(said)
     if split is None:
@@ -147,7 +135,7 @@ def _lesion(row: Row, key: str, image: Path, mask: Path | None, columns: CsvColu
         key=key,
         image_path=image,
         mask_path=mask,
-        diagnosis=diagnosis_of("words", words) or slug(words) or "unknown",
+        diagnosis=own_diagnosis(row.text(columns.diagnosis)),
         source=columns.name,
         split=split,
         lesion_id=row.text(columns.lesion) or None,
@@ -156,3 +144,6 @@ def _lesion(row: Row, key: str, image: Path, mask: Path | None, columns: CsvColu
         sex={"f": "female", "m": "male"}.get(sex, sex if sex in {"female", "male"} else None),
         site=row.text(columns.site) or None,
     )
+
+
+CSV = Source("csv", list_csv, settings=CsvColumns, vocabulary=ANY_WORDS)

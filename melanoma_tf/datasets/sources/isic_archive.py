@@ -1,0 +1,65 @@
+"""The ISIC archive itself: downloads of isic-cli."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+
+from melanoma_tf.datasets.image_files import images_in, masks_in
+from melanoma_tf.datasets.lesion import Listing
+from melanoma_tf.datasets.readers.archive_tables import archive_labels
+from melanoma_tf.datasets.readers.challenge import join_images
+from melanoma_tf.datasets.readers.folders import (
+    first_file,
+    image_folders,
+    layout_error,
+    require_folder,
+)
+from melanoma_tf.datasets.readers.label_files import UNKNOWN
+from melanoma_tf.datasets.readers.tables import read_table
+from melanoma_tf.datasets.source import LabelFile, Source
+from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
+
+
+def list_isic_archive(folder: Path) -> Listing:
+    """List a download of `isic image download DIR` (isic-cli): images and `metadata.csv`.
+
+    Licence and attribution are those that the table names for the images found. The archive has no
+    split: `train`. https://github.com/ImageMarkup/isic-cli
+    """
+    require_folder(folder, "isic-archive")
+    path = first_file(folder, "metadata.csv")
+    if path is None:
+        raise layout_error("isic-archive", folder, "metadata.csv")
+    folders = (folder, *image_folders(folder, "images"))
+    lesions, missing = join_images(
+        "isic-archive", "train", archive_labels(path), images_in(*folders), masks_in(*folders)
+    )
+    licences, credits = _terms(path, {lesion.key for lesion in lesions})
+    return Listing(
+        "isic-archive",
+        lesions,
+        missing,
+        ", ".join(licences),
+        f"ISIC Archive, https://www.isic-archive.com: {'; '.join(credits)}",
+    )
+
+
+def _terms(path: Path, keys: Set[str]) -> tuple[list[str], list[str]]:
+    """List the licences and attributions that the table names for some images."""
+    rows = (row for row in read_table(path) if row.cells["isic_id"] in keys)
+    found = {
+        (row.text("copyright_license") or UNKNOWN, row.text("attribution") or UNKNOWN)
+        for row in rows
+    }
+    licences, credits = zip(*found) if found else ((UNKNOWN,), (UNKNOWN,))
+    return sorted(set(licences)), sorted(set(credits))
+
+
+ISIC_ARCHIVE = Source(
+    "isic-archive",
+    list_isic_archive,
+    vocabulary=ARCHIVE_WORDS,
+    label_files=(LabelFile(archive_labels, columns=frozenset({"isic_id"})),),
+    archive="isic",
+)
