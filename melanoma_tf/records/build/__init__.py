@@ -1,0 +1,1 @@
+"""Raw data sets -> a record folder: plan, duplicates, workers, journal."""
