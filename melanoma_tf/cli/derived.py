@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from melanoma_tf.core.settings import (
+    REQUIRED,
     Declaration,
     Settings,
     declaration,
@@ -148,10 +149,13 @@ def _option(
         "cls": GroupedOption,
         "group": declared.group,
         "help": declared.help,
-        "default": default,
         "metavar": declared.metavar,
-        "show_default": declared.shown_default or default not in (None, "", ()),
     }
+    if default is REQUIRED:
+        attributes["required"] = True
+    else:
+        attributes["default"] = default
+        attributes["show_default"] = declared.shown_default or default not in (None, "", ())
     flag = option_name(name, declared)
     if value_type is bool:
         names = f"{flag}/--no-{flag[2:]}" if default else flag

@@ -8,27 +8,23 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.score import score
+from melanoma_tf.generation.settings import GeneratorScoreSettings
 
 
-@score.command()
+@score.command(cls=GroupedCommand)
 @options.run_dir()
-@options.records()
-@click.option(
-    "--features",
-    metavar="RUN|imagenet",
-    help="For KID, FID, precision and recall: a classifier run, or ResNet-50 of ImageNet.",
-)
-@click.option("--json", "json_path", type=options.FILE, help="Also write the figures there.")
-@options.seed
+@options.record_folders()
+@settings_options(GeneratorScoreSettings)
+@click.option("--json", "json_path", type=options.FILE, help="Also write the metrics there.")
 @options.overwrite
 def generator(
     run_dir: Path,
-    records: Path,
-    features: str | None,
+    records: tuple[Path, ...],
     json_path: Path | None,
-    seed: int,
     overwrite: bool,
+    settings: GeneratorScoreSettings,
 ) -> None:
     """Score a trained generator against held-out real images.
 
@@ -36,7 +32,8 @@ def generator(
     Example:
       melanoma-tf score generator --run-dir runs/gan-melanoma --records tfrecords/isic2017
 
-    Beside each figure stands its floor: that of real training images in the generated ones' place.
+    The column "real against real" has the floor of each metric: its value for real training images
+    in place of the generated ones.
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
@@ -44,15 +41,15 @@ def generator(
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)
-    scores = score_generator(run_dir, records, features=features, seed=seed)
+    scores = score_generator(run_dir, records, settings)
     rows = [
-        (name, figure, f"{value['value']:.4g}", f"{value['floor']:.4g}")
-        for name, figures in scores["classes"].items()
-        for figure, value in figures.items()
+        (name, metric, f"{value['value']:.4g}", f"{value['floor']:.4g}")
+        for name, metrics in scores["classes"].items()
+        for metric, value in metrics.items()
         if isinstance(value, dict)
     ]
     title = f"features: {scores['extractor']}"
-    table(title, ("class", "figure", "generated", "real against real"), rows)
+    table(title, ("class", "metric", "generated", "real against real"), rows)
     if json_path is not None:
         write_json(json_path, scores)
 

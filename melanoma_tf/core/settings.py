@@ -16,6 +16,8 @@ from typing import Any, TypeVar, Union
 from melanoma_tf.core.errors import MelanomaError
 
 _KEY = "setting"
+# The default of a setting that must be given.
+REQUIRED: Any = dataclasses.MISSING
 S = TypeVar("S", bound="Settings")
 
 
@@ -83,7 +85,8 @@ def setting(default: Any, help: str, **declared: Any) -> Any:
     """A field of a `Settings` class.
 
     Args:
-        default: the default value; a callable that makes it where it is a `Settings` class.
+        default: the default value; a callable that makes it where it is a `Settings` class;
+            `REQUIRED` where the value must be given.
         help: one line for the command line.
         declared: see `Declaration`.
     """
