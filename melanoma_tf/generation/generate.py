@@ -56,13 +56,11 @@ def generate_records(
     names = _checked(sampler, settings, run_dir)
     folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
     refuse_existing(output, overwrite, [run_dir, *folders.folders])
-    size = sampler.settings.image_size_px
-    blocks = real_blocks(folders, size)
+    blocks = real_blocks(folders, sampler.settings.image_size_px)
     real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
-    in_features = (
-        None if settings.features is None else feature_space_filter(settings.features, real)
-    )
+    features = settings.features
+    too_near = None if features is None else feature_space_filter(features, real)
     generated = []
     for name in names:
         novel = sample_novel(
@@ -70,12 +68,11 @@ def generate_records(
             settings.count,
             real,
             min_mse,
-            image_size_px=size,
-            feature_space_filter=in_features,
+            image_size_px=sampler.settings.image_size_px,
+            feature_space_filter=too_near,
         )
         log(_line(name, novel))
-        keys, images = _looked_up(blocks, novel.nearest.index, shown(novel))
-        generated.append(Generated(name, novel, keys, images))
+        generated.append(_with_nearest(name, novel, blocks))
     return write_generated(
         generated,
         output,
@@ -83,7 +80,7 @@ def generate_records(
         run_id=sampler.run_id,
         min_mse=min_mse,
         settings={
-            "image_size": size,
+            "image_size": sampler.settings.image_size_px,
             "generate": {**settings.to_json(), "run": sampler.record.to_json()},
         },
         overwrite=overwrite,
@@ -146,13 +143,12 @@ def _candidates(sampler: Sampler, class_name: str, seed: int) -> Callable[[int],
     return lambda count: sampler.sample(class_name, count, random)
 
 
-def _looked_up(
-    blocks: RealBlocks, places: np.ndarray, shown_places: set[int]
-) -> tuple[list[str], dict[int, Images]]:
-    """The keys at some places among the real images, and the images at some of these."""
+def _with_nearest(class_name: str, novel: NovelImages, blocks: RealBlocks) -> Generated:
+    """Look up the keys of the nearest real images, and the images that the sheets show."""
     keys: dict[int, str] = {}
     images: dict[int, Images] = {}
-    wanted = set(places.tolist())
+    places = novel.nearest.index.tolist()
+    wanted, shown_places = set(places), shown(novel)
     start = 0
     for block, names in blocks():
         for offset, name in enumerate(names):
@@ -161,4 +157,4 @@ def _looked_up(
             if start + offset in shown_places:
                 images[start + offset] = block[offset]
         start += len(block)
-    return [keys[place] for place in places.tolist()], images
+    return Generated(class_name, novel, [keys[place] for place in places], images)
