@@ -30,7 +30,6 @@ from melanoma_tf.cli import (
     taxonomies,
     train,
     train_detector,
-    train_gan,
     train_inpainter,
 )
 from melanoma_tf.core.errors import MelanomaError
@@ -74,7 +73,6 @@ _MODULES = (
     purify,
     train,
     train_detector,
-    train_gan,
     train_inpainter,
     evaluate,
     report,

@@ -8,26 +8,22 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.score import score
+from melanoma_tf.generation.settings import GeneratorScoreSettings
 
 
-@score.command()
+@score.command(cls=GroupedCommand)
 @options.run_dir()
-@options.records()
-@click.option(
-    "--features",
-    metavar="RUN|imagenet",
-    help="For KID, FID, precision and recall: a classifier run, or ResNet-50 of ImageNet.",
-)
-@options.seed
+@options.record_folders()
+@settings_options(GeneratorScoreSettings)
 @options.json_output("the scores")
 def generator(
     run_dir: Path,
-    records: Path,
-    features: str | None,
-    seed: int,
+    records: tuple[Path, ...],
     json_path: Path | None,
     overwrite: bool,
+    settings: GeneratorScoreSettings,
 ) -> None:
     """Score a trained generator against held-out real images.
 
@@ -35,8 +31,8 @@ def generator(
     Example:
       melanoma-tf score generator --run-dir runs/gan-melanoma --records tfrecords/isic2017
 
-    Next to each metric stands its floor: the value for real training images in place of generated
-    ones.
+    The column "real against real" has the floor of each metric: its value for real training images
+    in place of the generated ones.
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
@@ -44,7 +40,7 @@ def generator(
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)
-    scores = score_generator(run_dir, records, features=features, seed=seed)
+    scores = score_generator(run_dir, records, settings)
     rows = [
         (name, metric, f"{value['value']:.4g}", f"{value['floor']:.4g}")
         for name, metrics in scores["classes"].items()

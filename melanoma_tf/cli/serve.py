@@ -48,20 +48,19 @@ def predict(
     Research software. Not a medical device.
     """
     from melanoma_tf.core.errors import MelanomaError
-    from melanoma_tf.core.files import write_atomically
     from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.datasets.image_files import find_images
     from melanoma_tf.serving.classifier_export import DISCLAIMER
-    from melanoma_tf.serving.client import ServedClassifier, predictions_csv
+    from melanoma_tf.serving.client import write_predictions
+    from melanoma_tf.serving.loader import load_classifier
 
     if output:
         refuse_existing_file(output, overwrite, images)
     paths = find_images(images)
-    predictions = ServedClassifier(model).predict(paths, batch_size=batch_size)
+    predictions = load_classifier(model).predict(paths, batch_size=batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
-    good = [result for result in results if result.probabilities is not None]
-    if output and good:
-        write_atomically(output, predictions_csv(good))
+    good = [result for result in results if not result.error]
+    if output and write_predictions(output, results):
         click.echo(f"wrote {len(good)} row{'s' * (len(good) != 1)} to {output}")
     elif good:
         rows = [(result.path.name, *result.shown(), result.best) for result in good]

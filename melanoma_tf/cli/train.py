@@ -10,10 +10,16 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.batches import batches_options
-from melanoma_tf.cli.derived import Command, GroupedCommand, settings_options
+from melanoma_tf.cli.derived import Command, GroupedCommand, recipe_option, settings_options
 from melanoma_tf.cli.fitting import fitting_options, recipe
 from melanoma_tf.cli.folds import fold_options
 from melanoma_tf.core.settings import Settings
+from melanoma_tf.generation.settings import (
+    COUPLED_GAN_RECIPES,
+    GAN_RECIPES,
+    CoupledGanSettings,
+    GanSettings,
+)
 from melanoma_tf.segmentation.settings import SegmenterSettings
 
 
@@ -94,6 +100,62 @@ def segmenter(
     from melanoma_tf.segmentation.train import train_segmenter
 
     train_segmenter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
+
+
+_GAN_RECIPES = "bisla2019: no averaged weights, no differentiable augmentation."
+
+
+@training_command("gan", GanSettings, recipe_option(GAN_RECIPES, _GAN_RECIPES))
+def gan(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: GanSettings,
+) -> None:
+    """Train a DCGAN on the real training images of one class.
+
+    \b
+    Example:
+      melanoma-tf train gan --records tfrecords/isic2017 --class melanoma \\
+          --run-dir runs/gan-melanoma --image-size 64 --epochs 100
+      melanoma-tf generate --run-dir runs/gan-melanoma --count 350 --output tfrecords/generated
+
+    The networks are those of Bisla et al. 2019, Table 2. The epoch with the smallest sliced
+    Wasserstein distance to held-out real images is kept.
+    """
+    from melanoma_tf.generation.train import train_gan
+
+    train_gan(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
+
+
+@training_command(
+    "coupled-gan", CoupledGanSettings, recipe_option(COUPLED_GAN_RECIPES, _GAN_RECIPES)
+)
+def coupled_gan(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: CoupledGanSettings,
+) -> None:
+    """Train coupled DCGANs, which share layers, on the real training images of several classes.
+
+    \b
+    Example:
+      melanoma-tf train coupled-gan --records tfrecords/ham10000 --run-dir runs/gan-ham10000 \\
+          --image-size 64 --batch-size 10
+
+    The networks are those of Bisla et al. 2019, Table 5: a latent vector gives one image of each
+    class.
+    """
+    from melanoma_tf.generation.train import train_coupled_gan
+
+    train_coupled_gan(
+        records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo
+    )
     say_where(run_dir)
 
 

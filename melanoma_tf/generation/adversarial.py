@@ -5,7 +5,6 @@ Bisla et al. 2019, Sections 3.3.2 and 6.3; stabilisers of Salimans et al. 2016 a
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,14 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.settings import Settings
 from melanoma_tf.generation import coupled_dcgan, dcgan
 from melanoma_tf.generation.differentiable_augmentation import augment
+from melanoma_tf.generation.settings import (
+    DiscriminatorSettings,
+    GanSettings,
+    StabiliserSettings,
+)
 from melanoma_tf.training.schedules import Rate
 
 # "Two rounds of additional generator training after every 10th round" (Section 3.3.2).
@@ -24,61 +28,20 @@ LATENTS_PER_EXAMPLE = 1 + EXTRA_UPDATES
 
 
 @dataclass(frozen=True)
-class GanArchitecture:
+class GanArchitecture(Settings):
     """What the two networks are.
 
     Attributes:
-        classes: 1 for the DCGAN of Table 2, more for the coupled ones of Table 5.
-        coupled: Table 5 also for a single class.
-        image_size_px: 64, 128 or 256.
-        latent_size: length of the latent vectors.
-        spectral_normalization, minibatch_kernels: see `dcgan.Discrimination`.
-
-    Raises:
-        MelanomaError: another size.
+        classes: the number of classes.
+        coupled: the networks of Table 5, also for a single class; else those of Table 2, for one.
+        image_size_px, latent_size, discriminator: see `GanSettings`.
     """
 
-    classes: int = 1
-    coupled: bool = False
-    image_size_px: int = 256
-    latent_size: int = 10
-    spectral_normalization: bool = False
-    minibatch_kernels: int = 0
-
-    def __post_init__(self) -> None:
-        dcgan.levels(self.image_size_px)
-
-
-@dataclass(frozen=True)
-class Stabilisers:
-    """What keeps the two in balance.
-
-    Attributes:
-        label_smoothing: real images are to be called real with 1 less this (one-sided; Salimans
-            et al. 2016, Section 3.4).
-        feature_matching: weight of the squared distance between the mean features of real and
-            generated images in the generator's loss (Section 3.1).
-        historical_averaging: weight of the squared distance of the weights to their mean over the
-            training so far (Section 3.3), in both losses.
-        instance_noise: standard deviation of noise on what the discriminator sees.
-        differentiable_augmentation: see the module of that name.
-
-    Raises:
-        MelanomaError: a negative weight, or a smoothing of 1 or more.
-    """
-
-    label_smoothing: float = 0.1
-    feature_matching: float = 0.0
-    historical_averaging: float = 0.0
-    instance_noise: float = 0.0
-    differentiable_augmentation: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            if value < 0 or (name == "label_smoothing" and value >= 1):
-                raise MelanomaError(
-                    f"expected {name} of 0 or more, label_smoothing below 1; found {value}"
-                )
+    classes: int
+    coupled: bool
+    image_size_px: int
+    latent_size: int
+    discriminator: DiscriminatorSettings
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
@@ -91,21 +54,21 @@ class Gan(keras.Model):
     training sees the same ones.
 
     Args:
-        architecture: fields of `GanArchitecture`.
-        stabilisers: fields of `Stabilisers`.
-        seed: of what is drawn while training.
+        architecture: JSON values of `GanArchitecture`.
+        stabilisers: JSON values of `StabiliserSettings`.
+        seed: of the random draws of a training.
     """
 
     def __init__(
         self,
-        architecture: dict[str, Any] | None = None,
-        stabilisers: dict[str, Any] | None = None,
+        architecture: dict[str, Any],
+        stabilisers: dict[str, Any],
         seed: int = 0,
         **options: Any,
     ):
         super().__init__(**options)
-        self.architecture = GanArchitecture(**(architecture or {}))
-        self.stabilisers = Stabilisers(**(stabilisers or {}))
+        self.architecture = GanArchitecture.from_json(architecture)
+        self.stabilisers = StabiliserSettings.from_json(stabilisers)
         self.seed = seed
         self.generator, self.discriminator = _networks(self.architecture)
         self.built = True
@@ -117,8 +80,8 @@ class Gan(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
-            "architecture": dataclasses.asdict(self.architecture),
-            "stabilisers": dataclasses.asdict(self.stabilisers),
+            "architecture": self.architecture.to_json(),
+            "stabilisers": self.stabilisers.to_json(),
             "seed": self.seed,
         }
 
@@ -130,7 +93,7 @@ class Gan(keras.Model):
     def compile(
         self, learning_rate: Rate = 2e-4, discriminator_rate: Rate | None = None, **options: Any
     ) -> None:
-        """Give both networks Adam with betas of 0.5 and 0.999, and what is watched.
+        """Give both networks Adam with betas of 0.5 and 0.999, and make the metrics.
 
         Args:
             learning_rate: of the generator; a schedule counts its updates, see `updates`.
@@ -147,12 +110,12 @@ class Gan(keras.Model):
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         names = ("loss", "generator_loss", "discriminator_loss", "d_real", "d_generated")
-        self._watched = {name: keras.metrics.Mean(name=name) for name in names}
+        self._epoch_means = {name: keras.metrics.Mean(name=name) for name in names}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """What is reset with every epoch."""
-        return list(self._watched.values())
+        """The metrics, which are reset with every epoch."""
+        return list(self._epoch_means.values())
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator], dict[str, Any]]:
         """A step with the extra updates after every tenth round, a plain one otherwise."""
@@ -188,8 +151,8 @@ class Gan(keras.Model):
         self._remember()
         values = {**losses, "generator_loss": loss, "loss": loss + losses["discriminator_loss"]}
         for name, value in values.items():
-            self._watched[name].update_state(value)
-        return {name: mean.result() for name, mean in self._watched.items()}
+            self._epoch_means[name].update_state(value)
+        return {name: mean.result() for name, mean in self._epoch_means.items()}
 
     def _train_discriminator(
         self, real: tf.Tensor, generated: tf.Tensor, draw: _Draws
@@ -225,7 +188,7 @@ class Gan(keras.Model):
         return loss
 
     def _shown(self, images: tf.Tensor, draw: _Draws) -> tf.Tensor:
-        """Images as the discriminator gets them to see."""
+        """Images with the stabilisers' augmentation and noise."""
         images = images if self.architecture.coupled else images[:, 0]
         shape = tf.shape(images)
         if self.stabilisers.differentiable_augmentation:
@@ -238,7 +201,7 @@ class Gan(keras.Model):
         return images
 
     def _scaled(self, loss: tf.Tensor, optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
-        # Gradients are summed over the replicas, each of which has taken the mean of its share.
+        # Gradients are summed over the replicas, each of which has taken the mean of its part.
         loss = loss / tf.distribute.get_strategy().num_replicas_in_sync
         if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
             return optimizer.get_scaled_loss(loss)
@@ -268,11 +231,11 @@ class Gan(keras.Model):
     def _remember(self) -> None:
         if not self.stabilisers.historical_averaging:
             return
-        share = 1.0 / (tf.cast(self.discriminator_optimizer.iterations, tf.float32) + 1.0)
+        weight = 1.0 / (tf.cast(self.discriminator_optimizer.iterations, tf.float32) + 1.0)
         for which in ("generator", "discriminator"):
             pairs = zip(getattr(self, which).trainable_variables, getattr(self, f"mean_{which}"))
             for now, mean in pairs:
-                mean.assign(mean + share * (now - mean))
+                mean.assign(mean + weight * (now - mean))
 
 
 class _Draws:
@@ -293,19 +256,34 @@ class _Draws:
 
 def _networks(architecture: GanArchitecture) -> tuple[keras.Model, keras.Model]:
     size, latent = architecture.image_size_px, architecture.latent_size
-    discrimination = dcgan.Discrimination(
-        architecture.spectral_normalization, architecture.minibatch_kernels
-    )
+    chosen = architecture.discriminator
     if architecture.coupled:
         return (
             coupled_dcgan.build_coupled_generator(architecture.classes, size, latent),
-            coupled_dcgan.build_coupled_discriminator(architecture.classes, size, discrimination),
+            coupled_dcgan.build_coupled_discriminator(architecture.classes, size, chosen),
         )
-    return dcgan.build_generator(size, latent), dcgan.build_discriminator(size, discrimination)
+    return dcgan.build_generator(size, latent), dcgan.build_discriminator(size, chosen)
+
+
+def build_gan(settings: GanSettings, *, coupled: bool) -> Gan:
+    """Build the networks of resolved settings, whose classes are named.
+
+    Args:
+        settings: with `class_names`.
+        coupled: see `GanArchitecture`.
+    """
+    architecture = GanArchitecture(
+        classes=len(settings.class_names),
+        coupled=coupled,
+        image_size_px=settings.image_size_px,
+        latent_size=settings.latent_size,
+        discriminator=settings.discriminator,
+    )
+    return Gan(architecture.to_json(), settings.stabilisers.to_json(), settings.seed)
 
 
 def updates(rounds: int) -> int:
-    """How often a number of rounds updates the generator."""
+    """The number of updates of the generator in a number of rounds."""
     return rounds + rounds // ROUNDS * EXTRA_UPDATES
 
 

@@ -13,27 +13,27 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.generation.dcgan import (
     DISCRIMINATOR_CHANNELS,
     GENERATOR_CHANNELS,
-    Discrimination,
     first_maps,
     grow,
-    judge,
     latent_input,
     levels,
     shrink,
     to_image,
+    to_logit,
 )
 from melanoma_tf.generation.layers import MergeClasses, SplitClasses, StackClasses
+from melanoma_tf.generation.settings import DiscriminatorSettings
 
 _OWN_LAYERS = 3  # Of a class: in the generator its last, in the discriminator its first.
 
 
-def build_coupled_generator(
-    classes: int, image_size_px: int = 256, latent_size: int = 100
-) -> keras.Model:
-    """Table 5, above. Below 256 px the shared part has fewer levels, and the heads all three.
+def build_coupled_generator(classes: int, image_size_px: int, latent_size: int) -> keras.Model:
+    """Build the generator of Table 5.
+
+    Below 256 px the shared part has fewer levels; the heads keep all three.
 
     Args:
-        classes: how many.
+        classes: the number of classes.
         image_size_px: 64, 128 or 256.
         latent_size: length of the latent vectors.
 
@@ -58,14 +58,16 @@ def build_coupled_generator(
 
 
 def build_coupled_discriminator(
-    classes: int, image_size_px: int = 256, discrimination: Discrimination | None = None
+    classes: int, image_size_px: int, settings: DiscriminatorSettings
 ) -> keras.Model:
-    """Table 5, below; see `dcgan.build_discriminator` for where it departs from the table.
+    """Build the discriminator of Table 5.
+
+    It departs from the table as `dcgan.build_discriminator` does.
 
     Args:
-        classes: how many.
+        classes: the number of classes.
         image_size_px: 64, 128 or 256.
-        discrimination: what the table does not have.
+        settings: layers that the table does not have.
 
     Returns:
         A model from RGB in [-1, 1] `(batch, classes, size, size, 3)` to a pair: logits of being
@@ -76,14 +78,13 @@ def build_coupled_discriminator(
         MelanomaError: another size, or no class.
     """
     _check(classes)
-    discrimination = discrimination or Discrimination()
     channels = DISCRIMINATOR_CHANNELS[: levels(image_size_px)][::-1]
     images = keras.Input((classes, image_size_px, image_size_px, 3), name="images")
     stems = [
         shrink(
             images[:, index],
             channels[:_OWN_LAYERS],
-            discrimination,
+            settings,
             name=f"class{index}_down",
             first=True,
         )
@@ -92,8 +93,8 @@ def build_coupled_discriminator(
     # One batch for the shared part: example by example, within it class by class.
     both = StackClasses(name="classes")(stems)
     maps = MergeClasses(name="merged")(both)
-    features = shrink(maps, channels[_OWN_LAYERS:], discrimination, name="down")
-    logits = SplitClasses(classes, name="logits", dtype="float32")(judge(features, discrimination))
+    features = shrink(maps, channels[_OWN_LAYERS:], settings, name="down")
+    logits = SplitClasses(classes, name="logits", dtype="float32")(to_logit(features, settings))
     return keras.Model(images, [logits, features], name="coupled_discriminator")
 
 

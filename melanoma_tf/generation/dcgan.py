@@ -7,15 +7,14 @@ resolution: what is left has the channels of the table at every size of feature 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.generation.layers import MinibatchDiscrimination, SpectralNormalization
+from melanoma_tf.generation.settings import IMAGE_SIZES_PX, DiscriminatorSettings
 
-IMAGE_SIZES_PX = (64, 128, 256)
 _KERNEL = 4
 _SMALLEST_MAP_PX = 4
 # Channels by level from 4x4 up; the generator's last level has the image's three in their place.
@@ -24,23 +23,8 @@ DISCRIMINATOR_CHANNELS = (512, 256, 128, 64, 32, 16)
 _LEAK = 0.2
 
 
-@dataclass(frozen=True)
-class Discrimination:
-    """What a discriminator may have beyond the table.
-
-    Attributes:
-        spectral_normalization: divides kernels by their largest singular value (Miyato et al.
-            2018), in place of batch normalisation.
-        minibatch_kernels: kernels of minibatch discrimination before the last layer (Salimans et
-            al. 2016, Section 3.2); 0 for none.
-    """
-
-    spectral_normalization: bool = False
-    minibatch_kernels: int = 0
-
-
 def levels(image_size_px: int) -> int:
-    """How many times a map of 4x4 is doubled to reach the image.
+    """The number of times that a map of 4x4 is doubled to reach the image.
 
     Raises:
         MelanomaError: another size than `IMAGE_SIZES_PX`.
@@ -51,8 +35,8 @@ def levels(image_size_px: int) -> int:
     return (image_size_px // _SMALLEST_MAP_PX).bit_length() - 1
 
 
-def build_generator(image_size_px: int = 256, latent_size: int = 10) -> keras.Model:
-    """Table 2, above.
+def build_generator(image_size_px: int, latent_size: int) -> keras.Model:
+    """Build the generator of Table 2.
 
     Args:
         image_size_px: 64, 128 or 256.
@@ -71,10 +55,8 @@ def build_generator(image_size_px: int = 256, latent_size: int = 10) -> keras.Mo
     return keras.Model(latents, to_image(features, name="image"), name="generator")
 
 
-def build_discriminator(
-    image_size_px: int = 256, discrimination: Discrimination | None = None
-) -> keras.Model:
-    """Table 2, below.
+def build_discriminator(image_size_px: int, settings: DiscriminatorSettings) -> keras.Model:
+    """Build the discriminator of Table 2.
 
     The table's stride of 1 in the row `512 x 4 x 4` does not lead from 8x8 to 4x4; 2 does, and is
     taken. The first layer has no batch normalisation, as in the DCGAN. The sigmoid is left to the
@@ -82,7 +64,7 @@ def build_discriminator(
 
     Args:
         image_size_px: 64, 128 or 256.
-        discrimination: what the table does not have.
+        settings: layers that the table does not have.
 
     Returns:
         A model from RGB in [-1, 1] `(batch, size, size, 3)` to a pair: the logit of being real,
@@ -91,12 +73,11 @@ def build_discriminator(
     Raises:
         MelanomaError: another size.
     """
-    discrimination = discrimination or Discrimination()
     doublings = levels(image_size_px)
     images = keras.Input((image_size_px, image_size_px, 3), name="images")
     channels = DISCRIMINATOR_CHANNELS[:doublings][::-1]
-    features = shrink(images, channels, discrimination, name="down", first=True)
-    logit = judge(features, discrimination)
+    features = shrink(images, channels, settings, name="down", first=True)
+    logit = to_logit(features, settings)
     return keras.Model(images, [logit, features], name="discriminator")
 
 
@@ -142,45 +123,45 @@ def to_image(features: tf.Tensor, name: str) -> tf.Tensor:
 def shrink(
     features: tf.Tensor,
     channels: Sequence[int],
-    discrimination: Discrimination,
+    settings: DiscriminatorSettings,
     *,
     name: str,
     first: bool = False,
 ) -> tf.Tensor:
     """Convolutions that halve the size, each normalised (but the first) and leakily rectified."""
     for index, width in enumerate(channels):
-        normalized = not discrimination.spectral_normalization and not (first and index == 0)
+        normalized = not settings.spectral_normalization and not (first and index == 0)
         features = keras.layers.ZeroPadding2D(1)(features)
         layer_name = f"{name}_{(features.shape[1] - 2) // 2}"
         layer = keras.layers.Conv2D(
             width,
             _KERNEL,
             strides=2,
-            use_bias=not normalized and not discrimination.spectral_normalization,
+            use_bias=not normalized and not settings.spectral_normalization,
             kernel_initializer=_kernels(),
             name=layer_name,
         )
-        features = _maybe_spectral(layer, discrimination)(features)
+        features = _maybe_spectral(layer, settings)(features)
         if normalized:
             features = _normalized(features, layer_name)
         features = keras.layers.LeakyReLU(_LEAK, name=f"{layer_name}_leaky")(features)
     return features
 
 
-def judge(features: tf.Tensor, discrimination: Discrimination) -> tf.Tensor:
+def to_logit(features: tf.Tensor, settings: DiscriminatorSettings) -> tf.Tensor:
     """The last row: from `(batch, 4, 4, channels)` to a logit `(batch, 1)`."""
-    own_bias = not discrimination.spectral_normalization  # Whose layer adds it.
-    if not discrimination.minibatch_kernels:
+    own_bias = not settings.spectral_normalization  # Whose layer adds it.
+    if not settings.minibatch_kernels:
         layer = keras.layers.Conv2D(
             1, _KERNEL, use_bias=own_bias, kernel_initializer=_kernels(), name="last"
         )
-        logit = keras.layers.Flatten()(_maybe_spectral(layer, discrimination)(features))
+        logit = keras.layers.Flatten()(_maybe_spectral(layer, settings)(features))
     else:
         flat = keras.layers.Flatten()(features)
-        others = MinibatchDiscrimination(discrimination.minibatch_kernels, name="minibatch")(flat)
+        others = MinibatchDiscrimination(settings.minibatch_kernels, name="minibatch")(flat)
         both = keras.layers.Concatenate()([flat, others])
         last = keras.layers.Dense(1, use_bias=own_bias, kernel_initializer=_kernels(), name="last")
-        logit = _maybe_spectral(last, discrimination)(both)
+        logit = _maybe_spectral(last, settings)(both)
     return keras.layers.Activation("linear", dtype="float32", name="logit")(logit)
 
 
@@ -218,8 +199,8 @@ def _normalized(features: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def _maybe_spectral(
-    layer: keras.layers.Layer, discrimination: Discrimination
+    layer: keras.layers.Layer, settings: DiscriminatorSettings
 ) -> keras.layers.Layer:
-    if not discrimination.spectral_normalization:
+    if not settings.spectral_normalization:
         return layer
     return SpectralNormalization(layer, name=f"{layer.name}_spectral")

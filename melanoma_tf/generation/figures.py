@@ -18,17 +18,17 @@ _TILE_PX = 128
 
 
 def histogram(distances: npt.NDArray[np.float64], min_mse: float, title: str) -> bytes:
-    """A PNG: distances to the nearest real images, with mean and standard deviation (Figure 5B).
+    """Draw a PNG of the distances to nearest real images, with mean and deviation (Figure 5B).
 
     Args:
         distances: mean squared errors, pixels in [0, 1].
-        min_mse: the gate, drawn as a line.
-        title: above it.
+        min_mse: of the novelty filter, drawn as a line.
+        title: above the histogram.
     """
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
     axes.hist(distances, bins="auto", color="tab:blue")
-    axes.axvline(min_mse, color="tab:red", label=f"gate {min_mse:.4f}")
+    axes.axvline(min_mse, color="tab:red", label=f"minimum {min_mse:.4f}")
     deviation = distances.std(ddof=1) if len(distances) > 1 else 0.0
     axes.set_title(f"{title}: {distances.mean():.4f} \u00b1 {deviation:.4f}")
     axes.set_xlabel("mean squared error to the nearest real image")
@@ -52,7 +52,7 @@ def spaced(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 def sheet(generated: Sequence[Images], real: Sequence[Images], labels: Sequence[str]) -> bytes:
-    """A PNG: generated images above their nearest real ones (Figure 6).
+    """Draw a PNG of generated images above their nearest real ones (Figure 6).
 
     Args:
         generated: uint8 `(size, size, 3)` each.

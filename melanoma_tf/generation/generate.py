@@ -1,10 +1,8 @@
-"""Generate images from a trained network, through the gate, into a record folder."""
+"""Generate images with a trained network, through the novelty filter, into a record folder."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +14,15 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.generation.data import RealBlocks, real_blocks
 from melanoma_tf.generation.monitor import Images
-from melanoma_tf.generation.novelty_filter import Accepted, accept, default_min_mse
+from melanoma_tf.generation.novelty_filter import NovelImages, default_min_mse, sample_novel
 from melanoma_tf.generation.records import Generated, shown, write_generated
-from melanoma_tf.generation.train import Sampler, load_sampler, sampler_config
-from melanoma_tf.records.manifest import Manifest, read_manifest
+from melanoma_tf.generation.sampler import Sampler, load_sampler
+from melanoma_tf.generation.settings import GenerationSettings
+from melanoma_tf.records.manifest import Manifest
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.job import Log
 
 _PERCENTILE = 1.0
-
-
-@dataclass(frozen=True)
-class GenerationSettings:
-    """What decides the content of a folder of generated images.
-
-    Attributes:
-        count: images of each class.
-        class_names: some of the run's; none for all.
-        min_mse: least distance to a real image and to each other; None takes the first percentile
-            of the distances from real images to their nearest other real image.
-        latent_size: what the run's is expected to be; 0 for whatever it is.
-        features: a second opinion in a space of features: `imagenet` or a classifier run; images
-            nearer to a real one than the first percentile of real ones to each other are rejected.
-        seed: of the latent vectors.
-    """
-
-    count: int
-    class_names: tuple[str, ...] = ()
-    min_mse: float | None = None
-    latent_size: int = 0
-    features: str | None = None
-    seed: int = 0
 
 
 def generate_records(
@@ -52,9 +30,9 @@ def generate_records(
     output: Path,
     settings: GenerationSettings,
     *,
-    records: Path | None = None,
+    records: RecordsLike | None = None,
     overwrite: bool = False,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> Manifest:
     """Write a record folder of generated images, none of them a copy of a real one.
 
@@ -62,7 +40,8 @@ def generate_records(
         run_dir: a finished run of `train gan` or `train coupled-gan`.
         output: the record folder to appear.
         settings: see `GenerationSettings`.
-        records: the real images to compare with; by default those that the run was trained on.
+        records: folders with the real images to compare with, of all splits; by default those that
+            the run was trained on.
         overwrite: replace an existing folder.
         log: takes a line for each class.
 
@@ -74,42 +53,36 @@ def generate_records(
             candidates pass.
     """
     sampler = load_sampler(run_dir)
-    config = sampler_config(run_dir)
     names = _checked(sampler, settings, run_dir)
-    folder = Path(config["records"]) if records is None else records
-    refuse_existing(output, overwrite, [run_dir, folder])
-    manifest, size = read_manifest(folder), sampler.image_size_px
-    blocks = real_blocks(folder, size)
+    folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
+    refuse_existing(output, overwrite, [run_dir, *folders.folders])
+    blocks = real_blocks(folders, sampler.settings.image_size_px)
     real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
-    second = None if settings.features is None else _feature_space_filter(settings.features, real)
+    features = settings.features
+    too_near = None if features is None else feature_space_filter(features, real)
     generated = []
     for name in names:
-        candidates = _candidates(sampler, name, settings.seed)
-        accepted = accept(
-            candidates,
+        novel = sample_novel(
+            _candidates(sampler, name, settings.seed),
             settings.count,
             real,
             min_mse,
-            image_size_px=size,
-            feature_space_filter=second,
+            image_size_px=sampler.settings.image_size_px,
+            feature_space_filter=too_near,
         )
-        log(_line(name, accepted))
-        keys, images = _looked_up(blocks, accepted.nearest.index, shown(accepted))
-        generated.append(Generated(name, accepted, keys, images))
-    licences = sorted({row["licence"] for row in manifest.sources.values()})
+        log(_line(name, novel))
+        generated.append(_with_nearest(name, novel, blocks))
     return write_generated(
         generated,
         output,
+        folders,
         run_id=sampler.run_id,
         min_mse=min_mse,
-        taxonomy=manifest.taxonomy,
-        class_names=manifest.class_names,
         settings={
-            "image_size": size,
-            "generate": {**dataclasses.asdict(settings), "run": config},
+            "image_size": sampler.settings.image_size_px,
+            "generate": {**settings.to_json(), "run": sampler.record.to_json()},
         },
-        licence="; ".join(licences),
         overwrite=overwrite,
     )
 
@@ -118,10 +91,21 @@ def _without_keys(blocks: RealBlocks) -> Callable[[], Iterator[Images]]:
     return lambda: (images for images, _ in blocks())
 
 
-def _feature_space_filter(
+def feature_space_filter(
     source: str, real: Callable[[], Iterator[Images]]
 ) -> Callable[[Images], npt.NDArray[np.bool_]]:
-    """Whether images are nearer to a real one in features than real ones usually are."""
+    """Make a function that finds images too near to a real one in a space of features.
+
+    Too near is nearer than the first percentile of the distances from real images to their nearest
+    other real image.
+
+    Args:
+        source: see `backbones.features.load_extractor`.
+        real: gives a new stream of blocks of real images.
+
+    Returns:
+        From uint8 `(images, size, size, 3)` to bool `(images,)`.
+    """
     features = load_extractor(source).features
     search = NearestNeighbors(n_neighbors=2).fit(np.concatenate([features(one) for one in real()]))
     # Without arguments a point is not its own neighbour.
@@ -130,20 +114,20 @@ def _feature_space_filter(
     return lambda images: search.kneighbors(features(images), 1)[0][:, 0] < least
 
 
-def _line(class_name: str, accepted: Accepted) -> str:
-    distance = accepted.nearest.distance
+def _line(class_name: str, novel: NovelImages) -> str:
+    distance = novel.nearest.distance
     return (
-        f"{class_name}: {accepted.candidates} candidates, {accepted.near_real} too near to a real "
-        f"image, {accepted.near_other} to another; distance to the nearest real image "
+        f"{class_name}: {novel.candidates} candidates, {novel.near_real} too near to a real "
+        f"image, {novel.near_other} to another; distance to the nearest real image "
         f"{distance.mean():.4f} +- {distance.std():.4f}"
     )
 
 
 def _checked(sampler: Sampler, settings: GenerationSettings, run_dir: Path) -> tuple[str, ...]:
-    if settings.latent_size not in (0, sampler.latent_size):
+    latent_size = sampler.settings.latent_size
+    if settings.latent_size not in (0, latent_size):
         raise MelanomaError(
-            f"{run_dir}: expected the run's latent size {sampler.latent_size}; "
-            f"found {settings.latent_size}"
+            f"{run_dir}: expected the run's latent size {latent_size}; found {settings.latent_size}"
         )
     for name in settings.class_names:
         if name not in sampler.class_names:
@@ -156,24 +140,15 @@ def _checked(sampler: Sampler, settings: GenerationSettings, run_dir: Path) -> t
 def _candidates(sampler: Sampler, class_name: str, seed: int) -> Callable[[int], Images]:
     """New images of a class with every call; the same latent vectors for each class."""
     random = np.random.default_rng(seed)
-    index = sampler.class_names.index(class_name)
-
-    def generate(count: int) -> Images:
-        latents = random.standard_normal((count, sampler.latent_size)).astype(np.float32)
-        # A few at a time: a coupled network makes every class's image of each.
-        parts = [sampler.images(latents[at : at + 64])[:, index] for at in range(0, count, 64)]
-        return np.concatenate(parts)
-
-    return generate
+    return lambda count: sampler.sample(class_name, count, random)
 
 
-def _looked_up(
-    blocks: RealBlocks, places: np.ndarray, shown_places: set[int]
-) -> tuple[list[str], dict[int, Images]]:
-    """The keys at some places among the real images, and the images at some of these."""
+def _with_nearest(class_name: str, novel: NovelImages, blocks: RealBlocks) -> Generated:
+    """Look up the keys of the nearest real images, and the images that the sheets show."""
     keys: dict[int, str] = {}
     images: dict[int, Images] = {}
-    wanted = set(places.tolist())
+    places = novel.nearest.index.tolist()
+    wanted, shown_places = set(places), shown(novel)
     start = 0
     for block, names in blocks():
         for offset, name in enumerate(names):
@@ -182,4 +157,4 @@ def _looked_up(
             if start + offset in shown_places:
                 images[start + offset] = block[offset]
         start += len(block)
-    return [keys[place] for place in places.tolist()], images
+    return Generated(class_name, novel, [keys[place] for place in places], images)

@@ -1,4 +1,4 @@
-"""Layers of generative networks: classes side by side, and a look at a batch as a whole."""
+"""Layers of generative networks: classes side by side, minibatch discrimination, spectral norm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorflow import keras
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
 class MinibatchDiscrimination(keras.layers.Layer):
-    """How close each example is to the others of its batch, so that one repeated face shows.
+    """Closeness of each example to the others of its batch, which reveals repeated images.
 
     Salimans et al. 2016, Section 3.2. Within a replica.
 
@@ -40,7 +40,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
             [-1, self.kernels, self.kernel_size],
         )
         distances = tf.reduce_sum(tf.abs(rows[:, tf.newaxis] - rows[tf.newaxis]), -1)
-        # An example's distance to itself is 0; its share of 1 is taken off.
+        # An example's distance to itself is 0; its contribution of 1 is subtracted.
         return tf.reduce_sum(tf.exp(-distances), 1) - 1.0
 
     def get_config(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """What the layer gives, divided, and the bias."""
+        """Apply the layer with the divided kernel, and add the bias."""
         kernel = tf.cast(self.layer.kernel, tf.float32)
         rows = tf.reshape(kernel, [-1, kernel.shape[-1]])
         right = tf.math.l2_normalize(self.singular_vector)
@@ -117,7 +117,7 @@ class SplitClasses(keras.layers.Layer):
     """From `(batch * classes, 1)` to `(batch, classes)`.
 
     Args:
-        classes: how many.
+        classes: the number of classes.
         options: of `keras.layers.Layer`.
     """
 

@@ -1,4 +1,4 @@
-"""What is watched while a generative network trains: its distance to real images, its variety."""
+"""Measures of a generative network in training: distance to real images, diversity."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class GanMonitor(keras.callbacks.Callback):
         real: by class, the images that distances are taken to.
         latent_size: length of the latent vectors.
         logs: TensorBoard's folder.
-        collapse_fraction: warn where the generated images' diversity is below this share of the
-            real ones'.
+        collapse_fraction: warn where the generated images' diversity is below this fraction of
+            the real ones'.
         seed: of the latent vectors, which stay the same.
         log: takes the warning.
     """
@@ -77,18 +77,18 @@ class GanMonitor(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         batches = [self._latents[at : at + 32] for at in range(0, _COMPARED, 32)]
         images = np.concatenate([to_bytes(self.model(each, training=False)) for each in batches])
-        distances, shares = [], []
+        distances, ratios = [], []
         for index, (name, real) in enumerate(self._real.items()):
             own = images[:, index]
             levels = sliced_wasserstein(real, own, projections=_PROJECTIONS)
             distances.append(float(np.mean(list(levels.values()))))
-            shares.append(diversity(own) / max(diversity(real), 1e-12))
-            if shares[-1] < self._collapse_fraction:
+            ratios.append(diversity(own) / max(diversity(real), 1e-12))
+            if ratios[-1] < self._collapse_fraction:
                 self._log(
-                    f"warning: {name}: generated images differ {shares[-1]:.0%} as much as real "
+                    f"warning: {name}: generated images differ {ratios[-1]:.0%} as much as real "
                     "ones: the generator may be collapsing"
                 )
-        logs[DISTANCE], logs[DIVERSITY] = float(np.mean(distances)), float(np.mean(shares))
+        logs[DISTANCE], logs[DIVERSITY] = float(np.mean(distances)), float(np.mean(ratios))
         with self._writer.as_default():
             tf.summary.image("grid", grid(images[: _GRID_ROWS**2])[np.newaxis], step=epoch)
 

@@ -18,7 +18,7 @@ from melanoma_tf.core.errors import MelanomaError
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-# Numbers in a block of references: 64 MiB, whatever the images' size.
+# Numbers in a block of references: 64 MiB for images of any size.
 _BLOCK_VALUES = 2**24
 _GREY = np.float32(128.0)
 # Rows whose rounding error may have hidden the true nearest are looked at again.
@@ -84,7 +84,7 @@ class _Table:
     |a - b|^2 = |a|^2 + |b|^2 - 2ab. Let s and d be the sum and the difference of an image's left
     half and its mirrored right half; then 2ab is s s' + d d', and of the mirror image s s' - d d'.
     So two products of half the width, those of s and of d, tell of both. The rounding of products
-    is bounded, and whatever may be nearest within that bound is computed anew from the bytes.
+    is bounded, and all that may be nearest within that bound are computed again from the bytes.
     """
 
     def __init__(self, images: Images):

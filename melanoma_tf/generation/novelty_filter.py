@@ -1,4 +1,4 @@
-"""The gate that generated images pass: no copy of a real image, and no copy of each other."""
+"""The novelty filter of generated images: no copy of a real image, and no copy of each other."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from melanoma_tf.generation.nearest_neighbours import Nearest, nearest
 Images = npt.NDArray[np.uint8]
 # Numbers in the candidates that are compared at once: 256 MiB, and as much of mirror images.
 _VALUES_AT_ONCE = 2**26
-# Candidates looked at for one accepted image, at most, before the search is given up.
+# Candidates for one accepted image, at most, before the search ends.
 _MOST_TRIES = 20
 _PERCENTILE = 1.0
 _SAMPLE = 1024
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """Images that passed, and what was compared.
+class NovelImages:
+    """Images that passed the novelty filter, and what was compared.
 
     Attributes:
         images: uint8 `(images, size, size, 3)`.
         nearest: their nearest real images.
-        candidates: how many images were generated.
+        candidates: the number of images generated.
         near_real: rejected because a real image is too near.
         near_other: rejected because another accepted image is too near.
     """
@@ -42,10 +42,10 @@ class Accepted:
 def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
     """The first percentile of the distances from real images to their nearest other real image.
 
-    Images that stand there twice, as they are or mirrored, are left out.
+    Images that occur twice, as they are or mirrored, are left out.
 
     Args:
-        real: gives a new stream of blocks of real images; the first 1,024 are looked at.
+        real: gives a new stream of blocks of real images; the first 1,024 are compared.
 
     Raises:
         MelanomaError: fewer than two different real images.
@@ -59,14 +59,14 @@ def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
     if count < 2:
         raise MelanomaError(f"expected two real images or more to compare with; found {count}")
     found = nearest(np.concatenate(sample), real(), except_own_place=True)
-    # A picture that stands there twice is no other one; its 0 would let every copy pass.
+    # A picture that occurs twice is no other one; its 0 would let every copy pass.
     distance = found.distance[found.distance > 0.0]
     if not len(distance):
         raise MelanomaError(f"expected two different real images or more; {count} show one picture")
     return float(np.percentile(distance, _PERCENTILE))
 
 
-def accept(
+def sample_novel(
     generate: Callable[[int], Images],
     count: int,
     real: Callable[[], Iterable[Images]],
@@ -74,7 +74,7 @@ def accept(
     *,
     image_size_px: int,
     feature_space_filter: Callable[[Images], npt.NDArray[np.bool_]] | None = None,
-) -> Accepted:
+) -> NovelImages:
     """Generate until `count` images are at least `min_mse` from every real one and each other.
 
     Args:
@@ -87,7 +87,7 @@ def accept(
             real one in a space of features.
 
     Raises:
-        MelanomaError: fewer passed, out of 20 candidates for every image asked for.
+        MelanomaError: fewer passed, out of 20 candidates for every image wanted.
     """
     kept: list[Images] = []
     distances: list[Nearest] = []
@@ -101,8 +101,8 @@ def accept(
                 f"each other; {passed} of {candidates} candidates are ({near_real} too near to a "
                 f"real image, {near_other} to another): lower --min-mse, or train for longer"
             )
-        # As many as should do, by the share that has passed so far: each batch is one more look
-        # at all real images.
+        # As many as should do, by the fraction that has passed so far: each batch is compared
+        # with all real images once more.
         wanted = (count - passed) * (candidates + 1) // (passed + 1)
         batch = generate(min(at_once, most - candidates, max(8, wanted)))
         found = nearest(batch, real())
@@ -120,7 +120,7 @@ def accept(
         *(np.concatenate([getattr(each, name) for each in distances])[:count]
           for name in ("index", "distance", "mirrored"))
     )  # fmt: skip
-    return Accepted(np.concatenate(kept)[:count], joined, candidates, near_real, near_other)
+    return NovelImages(np.concatenate(kept)[:count], joined, candidates, near_real, near_other)
 
 
 def _apart(

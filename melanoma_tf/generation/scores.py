@@ -1,4 +1,4 @@
-"""Score a trained generator against real images, with real against real beside each figure."""
+"""Scores of a trained generator against real images, each with its floor: real against real."""
 
 from __future__ import annotations
 
@@ -17,82 +17,75 @@ from melanoma_tf.evaluation.metrics.generation import (
     precision_and_recall,
 )
 from melanoma_tf.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
-from melanoma_tf.generation.data import GanInputs, real_images
+from melanoma_tf.generation.data import read_real_images, require_classes
 from melanoma_tf.generation.monitor import Images, diversity
-from melanoma_tf.generation.train import load_sampler
-from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.generation.sampler import load_sampler
+from melanoma_tf.generation.settings import GeneratorScoreSettings
+from melanoma_tf.generation.train import LEAST_HELD_OUT
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
-_LEAST = 8
 Features = Callable[[Images], npt.NDArray[np.float64]]
 
 
 def score_generator(
-    run_dir: Path, records: Path, *, features: str | None = None, seed: int = 0
+    run_dir: Path, records: RecordsLike, settings: GeneratorScoreSettings | None = None
 ) -> dict[str, Any]:
-    """Compare as many generated images as there are held-out real ones with these, by class.
+    """Compare generated images, as many as there are held-out real ones, with these, by class.
 
-    The floor beside each figure is that of as many training images, drawn at random, in the
-    generated ones' place.
+    The floor of a metric is its value for as many training images, drawn at random, in place of
+    the generated ones.
 
     Args:
         run_dir: a finished run of a generative network.
-        records: a record folder with the run's classes; held out are validation and test.
-        features: of which KID, FID, precision and recall are computed: a finished classifier run,
-            or `imagenet`; without them these are left out.
-        seed: of the latent vectors and of the images drawn.
+        records: record folders with the run's classes; held out are validation and test.
+        settings: see `GeneratorScoreSettings`.
 
     Returns:
-        `extractor`, and for each class `held_out`, `sliced_wasserstein`, `diversity` and, with
-        features, `kid`, `fid`, `precision` and `recall`; each figure with its `floor`.
+        `extractor`, and for each class `held_out`, `compared`, `sliced_wasserstein`, `diversity`
+        and, with features, `kid`, `fid`, `precision` and `recall`; each metric with `value` and
+        `floor`.
 
     Raises:
         MelanomaError: no such runs, records without the class, or fewer than 8 held-out or training
             images of it.
     """
-    sampler = load_sampler(run_dir)
-    manifest = read_manifest(records)
-    missing = [name for name in sampler.class_names if name not in manifest.class_names]
-    if missing:
-        raise MelanomaError(f"{records}: expected the class {missing[0]}; there is none")
-    extractor = None if features is None else load_extractor(features)
+    chosen = GeneratorScoreSettings() if settings is None else settings
+    sampler, folders = load_sampler(run_dir), RecordSet.read(records)
+    require_classes(folders, sampler.class_names)
+    folders.check_mixture()
+    extractor = None if chosen.features is None else load_extractor(chosen.features)
     embed = None if extractor is None else extractor.features
-    inputs = GanInputs(sampler.class_names, sampler.image_size_px)
-    splits = [name for name in ("validation", "test") if name in manifest.splits()]
-    parts = [real_images(records, name, inputs) for name in splits]
-    train = real_images(records, "train", inputs)
-    random = np.random.default_rng(seed)
+    real = read_real_images(folders, sampler.class_names, sampler.settings.image_size_px)
+    random = np.random.default_rng(chosen.seed)
     scores: dict[str, Any] = {
         "extractor": "none" if extractor is None else extractor.name,
         "classes": {},
     }
-    for index, name in enumerate(sampler.class_names):
-        held_out = np.concatenate([part[name] for part in parts] or [train[name][:0]])
-        count = min(len(held_out), len(train[name]))
-        if count < _LEAST:
+    for name in sampler.class_names:
+        held_out, training = real.held_out[name], real.training[name]
+        count = min(len(held_out), len(training))
+        if count < LEAST_HELD_OUT:
             raise MelanomaError(
-                f"{records}: expected at least {_LEAST} held-out and training images of {name}; "
-                f"found {len(held_out)} and {len(train[name])}"
+                f"{folders}: expected at least {LEAST_HELD_OUT} held-out and training images of "
+                f"{name}; found {len(held_out)} and {len(training)}"
             )
-        latents = random.standard_normal((count, sampler.latent_size)).astype(np.float32)
-        generated = np.concatenate(
-            [sampler.images(latents[at : at + 64])[:, index] for at in range(0, count, 64)]
-        )
-        others = train[name][random.permutation(len(train[name]))[:count]]
-        found, floor = (_figures(held_out, each, embed) for each in (generated, others))
-        figures = {key: {"value": found[key], "floor": floor[key]} for key in found}
-        scores["classes"][name] = {"held_out": len(held_out), "compared": count, **figures}
+        generated = sampler.sample(name, count, random)
+        others = training[random.permutation(len(training))[:count]]
+        found, floor = (_metrics(held_out, each, embed) for each in (generated, others))
+        metrics = {key: {"value": found[key], "floor": floor[key]} for key in found}
+        scores["classes"][name] = {"held_out": len(held_out), "compared": count, **metrics}
     return scores
 
 
-def _figures(real: Images, other: Images, features: Features | None) -> dict[str, float]:
+def _metrics(real: Images, other: Images, features: Features | None) -> dict[str, float]:
     levels = sliced_wasserstein(real, other)
-    figures = {
+    metrics = {
         "sliced_wasserstein": float(np.mean(list(levels.values()))),
         "diversity": diversity(other),
     }
     if features is not None:
         ours, theirs = features(real), features(other)
-        figures["kid"] = kernel_distance(ours, theirs)
-        figures["fid"] = frechet_distance(ours, theirs)
-        figures["precision"], figures["recall"] = precision_and_recall(ours, theirs)
-    return figures
+        metrics["kid"] = kernel_distance(ours, theirs)
+        metrics["fid"] = frechet_distance(ours, theirs)
+        metrics["precision"], metrics["recall"] = precision_and_recall(ours, theirs)
+    return metrics

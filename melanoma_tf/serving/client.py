@@ -1,4 +1,4 @@
-"""Classify image files with an exported model."""
+"""Classify and segment image files with an exported model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from melanoma_tf.classification.module import CLASSES, INPUT, PROBABILITIES
-from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.serving.classifier_export import VERSION
+from melanoma_tf.classification.module import CLASSES, PROBABILITIES
+from melanoma_tf.core.files import write_atomically
+from melanoma_tf.segmentation.predict import Segmentation
+from melanoma_tf.serving.exported import UNREADABLE, ExportedModel
+from melanoma_tf.serving.segmenter_export import MAPS, MASKS
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An image file and what the model says of it.
+    """An image file and its class probabilities.
 
     Attributes:
         path: the file.
@@ -34,7 +35,7 @@ class Prediction:
 
     @property
     def best(self) -> str:
-        """The class with the highest probability; empty where there are none."""
+        """The class with the highest probability; empty where the file is no image."""
         if self.probabilities is None:
             return ""
         return self.class_names[int(np.argmax(self.probabilities))]
@@ -62,46 +63,66 @@ def predictions_csv(predictions: Sequence[Prediction]) -> str:
     return rows.getvalue()
 
 
+def write_predictions(path: Path, predictions: Sequence[Prediction]) -> int:
+    """Write the predictions of the files that are images, see `predictions_csv`.
+
+    Returns:
+        The number of rows; without any, no file is written.
+    """
+    good = [prediction for prediction in predictions if not prediction.error]
+    if good:
+        write_atomically(path, predictions_csv(good))
+    return len(good)
+
+
 class ServedClassifier:
-    """An exported classifier, loaded."""
+    """An exported classifier; `serving.load` gives it.
 
-    def __init__(self, folder: Path):
-        """Load `saved_models/NAME`, or one of its version folders.
+    Args:
+        exported: a loaded model of the task `classification`.
 
-        Raises:
-            MelanomaError: there is no exported model in the folder.
-        """
-        version_dir = folder / VERSION if (folder / VERSION).is_dir() else folder
-        if not (version_dir / "saved_model.pb").is_file():
-            raise MelanomaError(f"expected an exported model at {folder}; found no saved_model.pb")
-        # The model owns the variables that its signature only refers to: keep both.
-        self._model = tf.saved_model.load(str(version_dir))
-        self._signature = self._model.signatures[tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY]
+    Raises:
+        MelanomaError: the model has other outputs than a classifier.
+    """
+
+    def __init__(self, exported: ExportedModel):
+        exported.require_outputs(PROBABILITIES, CLASSES)
+        self.exported = exported
 
     def predict(self, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[Prediction]:
         """Classify files in batches, in order.
 
         A file that is no image yields a `Prediction` with an error; the others go on.
         """
-        for start in range(0, len(paths), batch_size):
-            batch = paths[start : start + batch_size]
-            contents = [path.read_bytes() for path in batch]
-            try:
-                yield from self._predict(batch, contents)
-            except tf.errors.InvalidArgumentError:
-                # One bad image fails the whole batch: find it, and keep the others.
-                for path, content in zip(batch, contents):
-                    yield self._predict_one(path, content)
+        for path, answer in zip(paths, self.exported.answers(paths, batch_size)):
+            if answer is None:
+                yield Prediction(path, (), None, UNREADABLE)
+            else:
+                names = tuple(name.decode() for name in answer[CLASSES])
+                yield Prediction(path, names, answer[PROBABILITIES])
 
-    def _predict_one(self, path: Path, content: bytes) -> Prediction:
-        try:
-            return next(self._predict([path], [content]))
-        except tf.errors.InvalidArgumentError:
-            return Prediction(
-                path, (), None, "expected a whole JPEG or PNG image; it cannot be decoded"
-            )
 
-    def _predict(self, paths: Sequence[Path], contents: list[bytes]) -> Iterator[Prediction]:
-        answer = self._signature(**{INPUT: tf.constant(contents)})
-        names = [tuple(name.decode() for name in row) for row in answer[CLASSES].numpy()]
-        return map(Prediction, paths, names, answer[PROBABILITIES].numpy())
+class ServedSegmenter:
+    """An exported segmenter; `serving.load` gives it.
+
+    Args:
+        exported: a loaded model of the task `segmentation`.
+
+    Raises:
+        MelanomaError: the model has other outputs than a segmenter.
+    """
+
+    def __init__(self, exported: ExportedModel):
+        exported.require_outputs(MASKS, MAPS)
+        self.exported = exported
+
+    def segment(self, paths: Sequence[Path], *, batch_size: int = 8) -> Iterator[Segmentation]:
+        """Find the lesion in files in batches, in order.
+
+        A file that is no image yields a `Segmentation` with an error; the others go on.
+        """
+        for path, answer in zip(paths, self.exported.answers(paths, batch_size)):
+            if answer is None:
+                yield Segmentation(path.stem, None, error=UNREADABLE)
+            else:
+                yield Segmentation(path.stem, answer[MASKS])

@@ -1,47 +1,41 @@
-"""What an exported classifier looks at."""
+"""Saliency maps of an exported classifier."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import tensorflow as tf
-
 from melanoma_tf.classification.explain import Explainer
 from melanoma_tf.classification.explanation_data import View
 from melanoma_tf.classification.module import INPUT, SALIENCY
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
-from melanoma_tf.serving.classifier_export import VERSION
+from melanoma_tf.serving.loader import load_classifier
 
 
 def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
-    """An exported classifier, `saved_models/NAME`.
+    """The explainer of an exported classifier.
+
+    Args:
+        folder: see `serving.load`.
+        shown_px: side of the images shown.
 
     Raises:
-        MelanomaError: there is none, or it was exported without the signature `saliency`.
+        MelanomaError: see `serving.load_classifier`; or the model was exported without the
+            signature `saliency`.
     """
-    version_dir = folder / VERSION
-    if not (version_dir / "saved_model.pb").is_file():
-        raise MelanomaError(
-            f"expected an exported model at {folder}; found no {VERSION}/saved_model.pb"
-        )
-    metadata = read_json(folder / "metadata.json")
-    if metadata.get("task") != "classification":
-        raise MelanomaError(
-            f"{folder}: expected a model for classification; found one for {metadata.get('task')}"
-        )
-    model = tf.saved_model.load(str(version_dir))
-    if SALIENCY not in model.signatures:
+    exported = load_classifier(folder).exported
+    if SALIENCY not in exported.signatures:
         raise MelanomaError(
             f"{folder}: expected a model with the signature {SALIENCY!r}; it has "
-            f"{', '.join(model.signatures)}. Export the run again, or give --run-dir"
+            f"{', '.join(exported.signatures)}. Export the run again, or give --run-dir"
         )
-    seen = metadata["preprocessing"]
     return Explainer(
         str(folder),
-        tuple(metadata["class_names"]),
-        View(seen["centre_crop_px"], seen["short_side_px"], shown_px),
-        # The model owns the variables that its signature only refers to.
-        lambda images: model.signatures[SALIENCY](**{INPUT: images}),
-        metadata["training"],
+        tuple(exported.described("class_names")),
+        View(
+            exported.described("preprocessing", "centre_crop_px"),
+            exported.described("preprocessing", "short_side_px"),
+            shown_px,
+        ),
+        lambda images: exported.signatures[SALIENCY](**{INPUT: images}),
+        exported.described("training"),
     )

@@ -18,8 +18,8 @@ from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.datasets.image_files import find_images
 from melanoma_tf.phantoms import PhantomSettings, write_phantoms
 from melanoma_tf.records.build.build import BuildSettings, build_records
-from melanoma_tf.serving.client import ServedClassifier
 from melanoma_tf.serving.export import export_run
+from melanoma_tf.serving.loader import load_classifier
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def run_demo(
         export_run(run_dir, model, overwrite=overwrite)
     with stage("predict", model):
         images = find_images([phantoms / "ISIC-2017_Training_Data"])[:5]
-        served = ServedClassifier(model).predict(images)
+        served = load_classifier(model).predict(images)
         result.served.extend((answer.path.name, answer.best) for answer in served)
     return result
 

@@ -1,4 +1,4 @@
-"""A round of adversarial training against a bare loop, and what more classes cost, in one run.
+"""A round of adversarial training against a bare loop, and the cost of more classes, in one run.
 
     python scripts/benchmarks/gan.py --size 64 --batch 16
 
@@ -21,11 +21,17 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.generation.adversarial import LATENTS_PER_EXAMPLE, Gan
+from melanoma_tf.generation.adversarial import LATENTS_PER_EXAMPLE, Gan, build_gan
+from melanoma_tf.generation.settings import GanSettings, StabiliserSettings
 
 
 def model_of(classes: int, size: int, coupled: bool) -> Gan:
-    model = Gan({"classes": classes, "coupled": coupled, "image_size_px": size, "latent_size": 10})
+    settings = GanSettings(
+        class_names=tuple(f"class{index}" for index in range(classes)),
+        image_size_px=size,
+        stabilisers=StabiliserSettings(differentiable_augmentation=False),
+    )
+    model = build_gan(settings, coupled=coupled)
     model.compile()
     return model
 
@@ -104,7 +110,7 @@ def main() -> None:
     )
     speeds = {name: given.batch / value for name, value in found.items()}
     print(f"generation: {speeds['ours']:.0f} images/s, the bare network {speeds['bare']:.0f}; "
-          f"share {speeds['ours'] / speeds['bare']:.2f}")  # fmt: skip
+          f"ratio {speeds['ours'] / speeds['bare']:.2f}")  # fmt: skip
 
     sides = {str(classes): coupled_round(classes, given) for classes in (1, 3, 7)}
     found = medians(sides, given.rounds)

@@ -322,7 +322,9 @@ def test_records_of_other_classes_and_models_without_the_signature_are_refused(
     class Old(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
         def serve(self, images):
-            return {"probabilities": tf.zeros([tf.size(images), 3])}
+            count = tf.size(images)
+            names = tf.fill([count, 3], "nevus")
+            return {"probabilities": tf.zeros([count, 3]), "classes": names, "masks": images}
 
     old = Old()
     tf.saved_model.save(old, str(tmp_path / "old" / "1"), signatures=old.serve)
@@ -330,5 +332,5 @@ def test_records_of_other_classes_and_models_without_the_signature_are_refused(
     with pytest.raises(MelanomaError, match="expected a model with the signature 'saliency'"):
         load_exported(tmp_path / "old")
     (tmp_path / "old" / "metadata.json").write_text(json.dumps({"task": "segmentation"}))
-    with pytest.raises(MelanomaError, match="expected a model for classification"):
+    with pytest.raises(MelanomaError, match="expected a classifier; found a segmenter"):
         load_exported(tmp_path / "old")

@@ -9,8 +9,11 @@ from melanoma_tf.generation.coupled_dcgan import (
     build_coupled_discriminator,
     build_coupled_generator,
 )
-from melanoma_tf.generation.dcgan import Discrimination, build_discriminator, build_generator
+from melanoma_tf.generation.dcgan import build_discriminator, build_generator
 from melanoma_tf.generation.layers import MinibatchDiscrimination, SpectralNormalization
+from melanoma_tf.generation.settings import DiscriminatorSettings
+
+PLAIN = DiscriminatorSettings()
 
 GENERATOR = [(4, 256), (8, 128), (16, 64), (32, 32), (64, 16), (128, 8), (256, 3)]
 DISCRIMINATOR = [(128, 16), (64, 32), (32, 64), (16, 128), (8, 256), (4, 512), (1, 1)]
@@ -36,7 +39,7 @@ def trainable(model):
 
 
 def test_table_2_is_followed_row_by_row():
-    generator, discriminator = build_generator(), build_discriminator()
+    generator, discriminator = build_generator(256, 10), build_discriminator(256, PLAIN)
     assert rows(generator) == GENERATOR
     assert rows(discriminator) == DISCRIMINATOR
     widths = [10, *(width for _, width in GENERATOR)]
@@ -48,19 +51,19 @@ def test_table_2_is_followed_row_by_row():
 @pytest.mark.parametrize(("size", "dropped"), [(64, 2), (128, 1)])
 def test_smaller_images_drop_the_levels_of_high_resolution(size, dropped):
     generator = GENERATOR[: -1 - dropped] + [(size, 3)]
-    assert rows(build_generator(size)) == generator
-    assert rows(build_discriminator(size)) == DISCRIMINATOR[dropped:]
+    assert rows(build_generator(size, 10)) == generator
+    assert rows(build_discriminator(size, PLAIN)) == DISCRIMINATOR[dropped:]
 
 
 def test_initial_weights_are_those_of_the_dcgan():
-    kernels = [one for one in build_generator(64).layers if hasattr(one, "kernel")]
+    kernels = [one for one in build_generator(64, 10).layers if hasattr(one, "kernel")]
     values = np.concatenate([one.kernel.numpy().ravel() for one in kernels])
     assert abs(values.mean()) < 1e-3
     assert values.std() == pytest.approx(0.02, rel=0.02)
 
 
 def test_images_lie_within_one_and_depend_on_the_latent_vector_alone():
-    generator = build_generator(64)
+    generator = build_generator(64, 10)
     latents = tf.random.stateless_normal([3, 10], [0, 1])
     images = generator(latents, training=False)
     assert images.shape == (3, 64, 64, 3)
@@ -76,7 +79,7 @@ def test_table_5_shares_four_layers_and_has_three_of_each_class(classes):
     assert trainable(generator) == shared + classes * own
     assert rows(generator)[:4] == GENERATOR[:4]
     assert sorted(rows(generator)[4:]) == sorted(GENERATOR[4:] * classes)
-    discriminator = build_coupled_discriminator(classes)
+    discriminator = build_coupled_discriminator(classes, 256, PLAIN)
     own = 16 * (3 * 16 + 16 * 32 + 32 * 64) + 16 + 2 * (32 + 64)
     shared = 16 * (64 * 128 + 128 * 256 + 256 * 512 + 512) + 2 * (128 + 256 + 512) + 1
     assert trainable(discriminator) == shared + classes * own
@@ -96,7 +99,7 @@ def test_small_coupled_networks_keep_the_three_layers_of_each_class(size):
 
 
 def test_a_logit_belongs_to_the_image_in_its_place():
-    discriminator = build_coupled_discriminator(2, 64)
+    discriminator = build_coupled_discriminator(2, 64, PLAIN)
     images = tf.random.stateless_uniform([3, 2, 64, 64, 3], [0, 1], -1, 1)
     before = discriminator(images, training=False)[0].numpy()
     changed = images.numpy()
@@ -106,7 +109,7 @@ def test_a_logit_belongs_to_the_image_in_its_place():
 
 
 def test_spectral_normalization_bounds_every_kernel():
-    model = build_discriminator(64, Discrimination(spectral_normalization=True))
+    model = build_discriminator(64, DiscriminatorSettings(spectral_normalization=True))
     assert not any(isinstance(one, tf.keras.layers.BatchNormalization) for one in model.layers)
     wrapped = [one for one in model.layers if isinstance(one, SpectralNormalization)]
     assert len(wrapped) == 5
@@ -136,9 +139,9 @@ def test_minibatch_discrimination_is_the_sum_over_the_others():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: build_generator(100), "64, 128, 256 px; found 100"),
+        (lambda: build_generator(100, 10), "64, 128, 256 px; found 100"),
         (lambda: build_generator(64, 0), "at least 1; found 0"),
-        (lambda: build_coupled_generator(0), "at least 1 class; found 0"),
+        (lambda: build_coupled_generator(0, 64, 10), "at least 1 class; found 0"),
     ],
 )
 def test_impossible_networks_are_refused(call, message):

@@ -1,10 +1,10 @@
-"""What passes the gate and what does not, with planted copies; against NumPy."""
+"""The novelty filter with planted copies, against NumPy."""
 
 import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.generation.novelty_filter import accept, default_min_mse
+from melanoma_tf.generation.novelty_filter import default_min_mse, sample_novel
 
 SIZE_PX = 8
 
@@ -42,7 +42,7 @@ def test_copies_are_replaced_by_what_comes_next():
     nearly[0, 0] ^= 1
     planted = [REAL[7], REAL[3][:, ::-1], nearly, NEW[0], NEW[0], NEW[0][:, ::-1], *NEW[1:]]
     generate, asked = source(np.stack(planted))
-    found = accept(generate, 20, real, 0.01, image_size_px=SIZE_PX)
+    found = sample_novel(generate, 20, real, 0.01, image_size_px=SIZE_PX)
     np.testing.assert_array_equal(found.images, NEW[:20])
     assert (found.near_real, found.near_other) == (3, 2)
     # 20, of which 15 passed, and as many more as should do by that share.
@@ -60,19 +60,21 @@ def test_it_gives_up_after_few_looks_at_the_real_images():
     generate, asked = source(np.concatenate([REAL] * 50))
     looks = []
     with pytest.raises(MelanomaError, match=r"0 of 160 candidates are \(160 too near to a real"):
-        accept(generate, 5, lambda: looks.append(1) or real(), 0.01, image_size_px=SIZE_PX)
+        sample_novel(generate, 5, lambda: looks.append(1) or real(), 0.01, image_size_px=SIZE_PX)
     assert sum(asked) == 160
     assert len(looks) <= 4
 
 
-def test_a_second_opinion_rejects_too():
+def test_the_feature_space_filter_rejects_too():
     generate, _ = source(NEW)
     odd = iter(np.arange(400) % 2 == 1)
 
-    def opinion(images):
+    def is_near(images):
         return np.array([next(odd) for _ in images])
 
-    found = accept(generate, 6, real, 0.0, image_size_px=SIZE_PX, feature_space_filter=opinion)
+    found = sample_novel(
+        generate, 6, real, 0.0, image_size_px=SIZE_PX, feature_space_filter=is_near
+    )
     np.testing.assert_array_equal(found.images, NEW[:12:2])
 
 
@@ -85,7 +87,7 @@ def test_the_default_is_the_first_percentile_of_real_to_other_real():
         default_min_mse(lambda: iter([REAL[:1]]))
 
 
-def test_a_picture_that_stands_there_twice_does_not_open_the_gate():
+def test_a_picture_that_occurs_twice_does_not_lower_the_default():
     twice = np.concatenate([REAL, REAL[:1], REAL[1:2, :, ::-1]])
     least = default_min_mse(lambda: iter([twice]))
     errors = [

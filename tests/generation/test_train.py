@@ -10,23 +10,38 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 from tensorflow import keras
 
-from melanoma_tf import training
 from melanoma_tf.backbones.features import Extractor
+from melanoma_tf.cli import main
+from melanoma_tf.cli.train import coupled_gan
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.settings import declaration
 from melanoma_tf.datasets.catalogue import list_source
-from melanoma_tf.generation.adversarial import Gan, updates
-from melanoma_tf.generation.data import GanInputs, training_batches
-from melanoma_tf.generation.generate import GenerationSettings, generate_records
+from melanoma_tf.generation.adversarial import Gan, build_gan, updates
+from melanoma_tf.generation.data import read_real_images, training_batches
+from melanoma_tf.generation.generate import generate_records
 from melanoma_tf.generation.monitor import diversity, grid
+from melanoma_tf.generation.sampler import load_sampler
 from melanoma_tf.generation.scores import score_generator
-from melanoma_tf.generation.train import GanSettings, load_sampler, train_gan
+from melanoma_tf.generation.settings import (
+    CoupledGanSettings,
+    DiscriminatorSettings,
+    GanSettings,
+    GenerationSettings,
+    GeneratorScoreSettings,
+    StabiliserSettings,
+)
+from melanoma_tf.generation.train import COUPLED_GAN, GAN, train_gan
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.decode import decode_image
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.verify import verify_records
+from melanoma_tf.records.writer import write_records
+from melanoma_tf.training.run_record import read_run
 from melanoma_tf.training.schedules import cosine
 
 SIZE_PX = 16  # A size that the package does not offer: two levels, quickly traced.
@@ -37,13 +52,15 @@ def make_small(patch):
     for module in ("dcgan", "coupled_dcgan"):
         for table in ("GENERATOR_CHANNELS", "DISCRIMINATOR_CHANNELS"):
             patch.setattr(f"melanoma_tf.generation.{module}.{table}", (8, 8, 8, 8, 8, 8))
-    patch.setattr("melanoma_tf.generation.dcgan.IMAGE_SIZES_PX", (SIZE_PX, 64, 128, 256))
+    sizes = (SIZE_PX, 64, 128, 256)
+    patch.setattr("melanoma_tf.generation.dcgan.IMAGE_SIZES_PX", sizes)
+    patch.setitem(vars(declaration(GanSettings, "image_size_px")), "choices", sizes)
     patch.setattr("melanoma_tf.generation.monitor._COMPARED", 16)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_networks():
-    """Of every run, and loaded once, which takes as long as all else."""
+    """Small networks in every run, each loaded once: loading takes as long as all else."""
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch)
         for module in ("generate", "scores"):
@@ -72,6 +89,7 @@ def settings(**changes):
     base = {
         "class_names": ("melanoma",), "image_size_px": SIZE_PX, "latent_size": 4, "epochs": 2,
         "steps_per_epoch": 6, "batch_size": 4, "collapse_fraction": 0.0,
+        "stabilisers": StabiliserSettings(differentiable_augmentation=False),
     }  # fmt: skip
     return GanSettings(**{**base, **changes})
 
@@ -119,7 +137,8 @@ def test_a_killed_run_goes_on_bit_for_bit(trained, records, tmp_path):
 def test_two_replicas_train_like_one(trained, records, tmp_path, run_command):
     """In a process of its own: TensorFlow's collectives outlive the strategy they belong to."""
     program = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_gan as test\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import test_train as test\n"
         f"from pathlib import Path\n"
         f"test.make_small(test.pytest.MonkeyPatch())\n"
         f"test.train(Path(sys.argv[1]), Path(sys.argv[2]), strategy='mirrored', replicas=2, "
@@ -133,13 +152,11 @@ def test_two_replicas_train_like_one(trained, records, tmp_path, run_command):
 
 
 def test_the_generator_has_two_more_updates_after_every_tenth_round(records):
-    model = Gan({"image_size_px": SIZE_PX, "latent_size": 4})
+    model = build_gan(settings(), coupled=False)
     rounds, generator_updates = 21, 25
     assert updates(rounds) == generator_updates
     model.compile(cosine(1e-3, generator_updates, 0), cosine(1e-3, rounds, 0))
-    batches = training_batches(
-        records, GanInputs(("melanoma",), SIZE_PX, batch_size=4, latent_size=4, latents=3)
-    )
+    batches = training_batches(RecordSet.read(records), settings())
     model.fit(batches, epochs=1, steps_per_epoch=rounds, verbose=0)
     for optimizer, steps in (
         (model.discriminator_optimizer, rounds),
@@ -157,9 +174,11 @@ def test_a_schedule_ends_with_the_run(records, tmp_path):
 
 def test_every_stabiliser_trains(records, tmp_path):
     history = train(
-        records, tmp_path / "run", epochs=1, steps_per_epoch=2, feature_matching=1.0,
-        minibatch_kernels=3, historical_averaging=0.1, instance_noise=0.1,
-        differentiable_augmentation=True, spectral_normalization=True, mixed_precision=True,
+        records, tmp_path / "run", epochs=1, steps_per_epoch=2, mixed_precision=True,
+        discriminator=DiscriminatorSettings(spectral_normalization=True, minibatch_kernels=3),
+        stabilisers=StabiliserSettings(
+            feature_matching=1.0, historical_averaging=0.1, instance_noise=0.1
+        ),
     )  # fmt: skip
     assert np.isfinite(history["loss"][0])
     assert load_sampler(tmp_path / "run").images(np.zeros((2, 4), np.float32)).dtype == np.uint8
@@ -168,17 +187,15 @@ def test_every_stabiliser_trains(records, tmp_path):
 def test_batches_hold_each_image_once_before_any_twice(records):
     """Mirroring left out, the images of a pass are the records', and latents are normal."""
     count = read_manifest(records).count(split="train", class_name="melanoma")
-    inputs = GanInputs(
-        ("melanoma",), SIZE_PX, batch_size=1, latent_size=50, latents=2, mirror=False
-    )
-    batches = list(training_batches(records, inputs).take(2 * count))
-    sums = [float(images.numpy().sum()) for images, _ in batches]
+    chosen, folders = settings(batch_size=2, latent_size=50), RecordSet.read(records)
+    batches = list(training_batches(folders, chosen, mirror=False).take(count))
+    sums = [float(image.numpy().sum()) for images, _ in batches for image in images]
     assert sorted(sums[:count]) == sorted(sums[count:])
     assert len(set(sums)) == count
     latents = np.concatenate([one.numpy().ravel() for _, one in batches])
     assert latents.mean() == pytest.approx(0.0, abs=0.1)
     assert latents.std() == pytest.approx(1.0, abs=0.1)
-    later = next(iter(training_batches(records, inputs, first_example=5)))
+    later = next(iter(training_batches(folders, chosen, first_example=10, mirror=False)))
     for ours, theirs in zip(later, batches[5]):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -188,9 +205,9 @@ def test_batches_hold_each_image_once_before_any_twice(records):
     [
         ({"batch_size": 500}, "at least 500 training images of melanoma.*lower --batch-size"),
         ({"class_names": ("wart",)}, "expected a class out of .*; found wart"),
-        ({"class_names": ("melanoma", "nevus")}, "one class for a DCGAN"),
-        ({"label_smoothing": 1.0}, "label_smoothing below 1"),
-        ({"image_size_px": 96}, "64, 128, 256 px; found 96"),
+        ({"class_names": ("melanoma", "nevus")}, r"one class \(--class\).*found melanoma, nevus"),
+        ({"class_names": ()}, r"one class \(--class\) for a DCGAN; found none"),
+        ({"image_size_px": 96}, "image_size_px out of 16, 64, 128, 256; found 96"),
     ],
 )
 def test_impossible_settings_leave_nothing_behind(records, tmp_path, changes, message):
@@ -237,7 +254,7 @@ def test_diversity_is_the_mean_over_all_pairs():
 def generated(run, records, tmp_path_factory):
     """A folder of generated images, none rejected for being alike: the network is too young."""
     output = tmp_path_factory.mktemp("generated") / "folder"
-    generate_records(run, output, GenerationSettings(9, min_mse=0.0), log=lambda line: None)
+    generate_records(run, output, GenerationSettings(count=9, min_mse=0.0), log=lambda line: None)
     return output
 
 
@@ -246,7 +263,7 @@ def test_generated_records_say_where_they_come_from(run, generated, records):
     manifest = read_manifest(generated)
     assert manifest.count(split="train", class_name="melanoma", origin="generated") == 9
     assert manifest.count() == 9
-    assert manifest.findings["gate"]["melanoma"]["accepted"] == 9
+    assert manifest.findings["novelty_filter"]["melanoma"]["accepted"] == 9
     assert {(one.parent, one.split, one.mask) for one in read_examples(generated)} == {
         ("melanoma", "train", b"")
     }
@@ -274,31 +291,29 @@ def test_nearest_csv_is_right(generated, records):
 
 def test_the_same_seed_generates_the_same(run, generated, tmp_path):
     again = tmp_path / "again"
-    generate_records(run, again, GenerationSettings(9, min_mse=0.0), log=lambda line: None)
+    generate_records(run, again, GenerationSettings(count=9, min_mse=0.0), log=lambda line: None)
     assert [one.image for one in read_examples(again)] == [
         one.image for one in read_examples(generated)
     ]
 
 
-def test_what_cannot_be_generated_is_one_line(run, records, trained_run, tmp_path):
+def test_what_cannot_be_generated_is_one_line(run, tmp_path):
     for changes, message in (
         ({"min_mse": 9.0}, "lower --min-mse, or train for longer"),
         ({"latent_size": 7}, "the run's latent size 4; found 7"),
         ({"class_names": ("nevus",)}, "a class out of melanoma; found nevus"),
     ):
         with pytest.raises(MelanomaError, match=message):
-            generate_records(run, tmp_path / "no", GenerationSettings(4, **changes))
-    with pytest.raises(MelanomaError, match="expected a gan or coupled-gan run; found classifier"):
-        generate_records(trained_run, tmp_path / "no", GenerationSettings(4))
+            generate_records(run, tmp_path / "no", GenerationSettings(count=4, **changes))
+    config = json.loads((run / "config.json").read_text())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.json").write_text(json.dumps({**config, "kind": "segmenter"}))
+    with pytest.raises(MelanomaError, match="expected a gan or coupled-gan run; found segmenter"):
+        generate_records(tmp_path / "other", tmp_path / "no", GenerationSettings(count=4))
     assert not (tmp_path / "no").exists()
 
 
 def test_coupled_networks_from_the_command_line(records, tmp_path, monkeypatch):
-    from click.testing import CliRunner
-
-    from melanoma_tf.cli import main
-    from melanoma_tf.cli.train_gan import coupled_gan
-
     size = next(one for one in coupled_gan.params if one.name == "image_size_px")
     monkeypatch.setattr(size.type, "choices", (str(SIZE_PX),))
     done = CliRunner().invoke(main, [
@@ -307,9 +322,12 @@ def test_coupled_networks_from_the_command_line(records, tmp_path, monkeypatch):
         "--steps-per-epoch", "2", "--batch-size", "2", "--latent-size", "5",
     ])  # fmt: skip
     assert done.exit_code == 0, done.output
-    config = json.loads((tmp_path / "run/config.json").read_text())
-    assert config["kind"] == "coupled-gan"
-    assert config["class_names"] == list(read_manifest(records).class_names)
+    record = read_run(tmp_path / "run", COUPLED_GAN)
+    assert record.class_names == read_manifest(records).class_names
+    assert record.settings == CoupledGanSettings(
+        class_names=record.class_names, image_size_px=SIZE_PX, epochs=1, steps_per_epoch=2,
+        batch_size=2, latent_size=5,
+    )  # fmt: skip
     done = CliRunner().invoke(main, [
         "generate", "--run-dir", str(tmp_path / "run"), "--count", "2", "--output",
         str(tmp_path / "out"), "--class", "nevus", "--class", "melanoma", "--min-mse", "0",
@@ -322,11 +340,11 @@ def test_coupled_networks_from_the_command_line(records, tmp_path, monkeypatch):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
     assert "grid" in tags
-    assert training.run_kind(tmp_path / "run") == "coupled-gan"
 
 
 def test_a_generator_is_scored_beside_real_images(run, records, trained_run, tmp_path):
-    scores = score_generator(run, records, features=str(trained_run))
+    chosen = GeneratorScoreSettings(features=str(trained_run))
+    scores = score_generator(run, records, chosen)
     figures = scores["classes"]["melanoma"]
     assert str(trained_run) in scores["extractor"]
     assert set(figures) == {
@@ -338,14 +356,14 @@ def test_a_generator_is_scored_beside_real_images(run, records, trained_run, tmp
     assert distance["value"] > 2 * distance["floor"]
     assert figures["fid"]["value"] > figures["fid"]["floor"]
     assert figures["diversity"]["value"] < figures["diversity"]["floor"]
-    assert scores == score_generator(run, records, features=str(trained_run))
-    with pytest.raises(MelanomaError, match="expected a classifier run, found gan"):
-        score_generator(run, records, features=str(run))
+    assert scores == score_generator(run, records, chosen)
+    with pytest.raises(MelanomaError, match=r"expected a classifier run[,;] found gan"):
+        score_generator(run, records, GeneratorScoreSettings(features=str(run)))
 
 
-def test_a_second_opinion_counts(run, records, trained_run, tmp_path, monkeypatch):
+def test_the_feature_space_filter_counts(run, records, trained_run, tmp_path, monkeypatch):
     """Features that are alike for all images make every candidate a copy, whatever its pixels."""
-    generate = GenerationSettings(4, min_mse=0.0, features=str(trained_run))
+    generate = GenerationSettings(count=4, min_mse=0.0, features=str(trained_run))
     manifest = generate_records(run, tmp_path / "out", generate, log=lambda line: None)
     assert manifest.count(origin="generated") == 4
     spread = iter([np.arange(1000.0)[:, None]])
@@ -363,4 +381,44 @@ def test_a_second_opinion_counts(run, records, trained_run, tmp_path, monkeypatc
 
 def test_imagenet_features_that_cannot_be_had_are_one_line(run, records):
     with pytest.raises(MelanomaError, match="ImageNet weights"):
-        score_generator(run, records, features="imagenet")
+        score_generator(run, records, GeneratorScoreSettings(features="imagenet"))
+
+
+@pytest.fixture(scope="module")
+def two_folders(records, tmp_path_factory):
+    """The records in two folders: training and validation images here, further ones there."""
+    manifest, folder = read_manifest(records), tmp_path_factory.mktemp("halves")
+    halves = ([], [])
+    for index, one in enumerate(read_examples(records)):
+        halves[index % 2].append(one)
+    for number, examples in enumerate(halves):
+        write_records(
+            examples, folder / str(number), taxonomy=manifest.taxonomy,
+            class_names=manifest.class_names, settings={}, sources=manifest.sources,
+        )  # fmt: skip
+    return [folder / "0", folder / "1"]
+
+
+def test_all_commands_take_several_folders(records, two_folders, run, tmp_path):
+    """Real images of all folders are trained on, compared with and scored against."""
+    whole, several = RecordSet.read(records), RecordSet.read(two_folders)
+    whole_images, images = (
+        read_real_images(one, ("melanoma",), SIZE_PX) for one in (whole, several)
+    )
+    for one, other in (
+        (whole_images.training, images.training), (whole_images.held_out, images.held_out)
+    ):  # fmt: skip
+        assert sorted(map(bytes, one["melanoma"])) == sorted(map(bytes, other["melanoma"]))
+    train(two_folders, tmp_path / "run", epochs=1, steps_per_epoch=1)
+    assert read_run(tmp_path / "run", GAN).record_paths() == tuple(two_folders)
+    generate_records(
+        tmp_path / "run", tmp_path / "out", GenerationSettings(count=2, min_mse=0.0), log=print
+    )
+    with (tmp_path / "out/nearest.csv").open() as file:
+        nearest = [row["nearest"] for row in csv.DictReader(file)]
+    assert set(nearest) <= {one.key for one in read_examples(records)}
+    counts = [
+        score_generator(run, one)["classes"]["melanoma"]["held_out"]
+        for one in (records, two_folders)
+    ]
+    assert counts[0] == counts[1]

@@ -17,8 +17,9 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.image_files import find_images
 from melanoma_tf.images import loading
 from melanoma_tf.records.read import read_examples
-from melanoma_tf.serving.client import ServedClassifier, predictions_csv
+from melanoma_tf.serving.client import predictions_csv
 from melanoma_tf.serving.export import export_run
+from melanoma_tf.serving.loader import load_classifier
 from melanoma_tf.serving.warmup import FILE
 
 
@@ -75,7 +76,7 @@ def test_answers_are_those_of_evaluate_temperature_included(
     for one in read_examples(phantom_records, "test"):
         files.append(tmp_path / f"{one.key}.{one.image_format}")
         files[-1].write_bytes(one.image)
-    for answer in ServedClassifier(exported).predict(files):
+    for answer in load_classifier(exported).predict(files):
         row = evaluated[answer.path.stem]
         expected = [float(row[name]) for name in answer.class_names]
         np.testing.assert_allclose(answer.probabilities, expected, atol=1e-6)
@@ -88,7 +89,7 @@ def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_
     export_run(bare, tmp_path / "model")
     size = training.read_config(bare, "classifier")["image_size_px"]
     model = training.load_model(bare)
-    for answer in ServedClassifier(tmp_path / "model").predict(image_files):
+    for answer in load_classifier(tmp_path / "model").predict(image_files):
         image = loading.load_image(answer.path.read_bytes(), round(size * 8 / 7))
         logits = model(loading.centre_crop(image, size)[tf.newaxis])
         np.testing.assert_allclose(answer.probabilities, tf.nn.softmax(logits)[0], atol=1e-5)
@@ -146,7 +147,7 @@ def test_a_bad_file_is_named_and_the_others_are_classified(exported, image_files
     broken.write_bytes(image_files[0].read_bytes()[:100])
     text = tmp_path / "text.png"
     text.write_text("no image")
-    answers = list(ServedClassifier(exported).predict([image_files[0], broken, text]))
+    answers = list(load_classifier(exported).predict([image_files[0], broken, text]))
     assert [bool(a.error) for a in answers] == [False, True, True]
     rows = predictions_csv([a for a in answers if not a.error]).splitlines()
     assert rows[0] == "image_id,melanoma,nevus,seborrheic_keratosis"
@@ -159,11 +160,11 @@ def test_folders_without_images_and_absent_paths_are_refused(tmp_path):
     with pytest.raises(MelanomaError, match="does not exist"):
         find_images([tmp_path / "absent"])
     with pytest.raises(MelanomaError, match=r"found no saved_model.pb"):
-        ServedClassifier(tmp_path)
+        load_classifier(tmp_path)
 
 
 def test_files_of_one_name_in_two_folders_keep_apart(exported, image_files, tmp_path):
     twin = tmp_path / image_files[0].name
     twin.write_bytes(image_files[0].read_bytes())
-    rows = predictions_csv(list(ServedClassifier(exported).predict([image_files[0], twin])))
+    rows = predictions_csv(list(load_classifier(exported).predict([image_files[0], twin])))
     assert len({row.split(",")[0] for row in rows.splitlines()[1:]}) == 2

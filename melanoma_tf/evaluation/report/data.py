@@ -77,11 +77,11 @@ def findings(manifest: Manifest) -> Iterator[str]:
     if clusters:
         treatment = found["duplicates"].get("treatment", "")
         yield f"{len(clusters):,} groups of images show one picture (treatment: {treatment})."
-    for class_name, gate in found.get("gate", {}).items():
+    for class_name, counts in found.get("novelty_filter", {}).items():
         yield (
-            f"{gate['accepted']:,} of {gate['candidates']:,} generated images of "
-            f"{spoken(class_name)} passed the gate; {gate['rejected_near_real']:,} were too near "
-            "to a real one."
+            f"{counts['accepted']:,} of {counts['candidates']:,} generated images of "
+            f"{spoken(class_name)} passed the novelty filter; "
+            f"{counts['rejected_near_real']:,} were too near to a real one."
         )
     if manifest.skipped:
         names = listed([row.get("key", "") for row in manifest.skipped])

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
-from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
-from melanoma_tf.datasets.splits import known_links
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
+from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
+from melanoma_tf.datasets.splits import known_links
 from melanoma_tf.records.build.duplicates import find_clusters, resolve_duplicates
-from melanoma_tf.records.encode import Encoding
-from melanoma_tf.records.manifest import Manifest
 from melanoma_tf.records.build.plan import Plan, Row, SplitPolicy, label_rows, make_plan, parse_kept
 from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare_all
-from melanoma_tf.records.schema import Example
-from melanoma_tf.records.shards import Sharding, ShardWriter, Skipped
 from melanoma_tf.records.build.settings import BuildSettings
 from melanoma_tf.records.build.unfinished import unfinished_build
+from melanoma_tf.records.encode import Encoding
+from melanoma_tf.records.manifest import Manifest
+from melanoma_tf.records.schema import Example
+from melanoma_tf.records.shards import Sharding, ShardWriter, Skipped
 from melanoma_tf.records.writer import Description, fill_folder
 
 # Wraps a stream with a progress bar, given the stream and its length.

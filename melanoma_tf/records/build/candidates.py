@@ -4,8 +4,8 @@ The hash consists of the signs of 8 x 8 low frequencies of the thumbnail's cosin
 bits are divided into bands; images are indexed by the bits of each band, and an image is compared
 with the buckets that would contain its copies only. Work and memory therefore grow with the number
 of images and not with its square: the bands widen with the number of images, and only a bounded
-part of a bucket is read. (Multi-index hashing: Norouzi, Punjani, Fleet 2012; querying the likeliest neighbours of a
-bucket: Lv et al. 2007.)
+part of a bucket is read. (Multi-index hashing: Norouzi, Punjani, Fleet 2012; querying the likeliest
+neighbours of a bucket: Lv et al. 2007.)
 """
 
 from __future__ import annotations

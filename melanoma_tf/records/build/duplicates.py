@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.connected import connected_groups
 from melanoma_tf.datasets.lesion import SPLITS, Lesion
 from melanoma_tf.datasets.splits import linked_pairs
-from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.build.candidates import find_candidates
-from melanoma_tf.records.header import DEFAULT_MAX_MEGAPIXELS
-from melanoma_tf.records.build.settings import TREATMENTS
 from melanoma_tf.records.build.same_picture import similarity
+from melanoma_tf.records.build.settings import TREATMENTS
 from melanoma_tf.records.build.thumbnails import ThumbnailFile, Thumbnails, fingerprint_all
+from melanoma_tf.records.header import DEFAULT_MAX_MEGAPIXELS
 
 # Of 2,195 real images no two reached 0.74; copies at half the size, cropped by 2 %, mirrored or at
 # JPEG quality 60 lie above 0.92, at quality 30 above 0.88 (`scripts/benchmarks/duplicates.py`).

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.lesion import SPLITS, Lesion, Listing, Taxonomy
 from melanoma_tf.datasets.splits import Fractions, assign_splits, group_lesions, parse_fractions
-from melanoma_tf.core.errors import MelanomaError
 
 # `--split auto` divides a source without held-out parts by these.
 DEFAULT_FRACTIONS = "0.7/0.15/0.15"
@@ -261,8 +261,8 @@ def _without(text: str, closed: Collection[str]) -> Fractions:
 
 
 def _order(row: Row) -> tuple[int, bytes]:
-    # A hash of the name only: the order is pseudo-random, and independent of the machine, the number
-    # of workers and the other rows.
+    # A hash of the name only: the order is pseudo-random, and independent of the machine, the
+    # number of workers and the other rows.
     name = f"{row.lesion.source}\0{row.lesion.key}".encode()
     return SPLITS.index(row.lesion.split), hashlib.sha256(name).digest()
 

@@ -90,9 +90,5 @@ class BuildSettings(Settings):
         "Skip images that claim to be larger, without decoding them.",
         group="Images",
     )
-    skip_bad: bool = setting(
-        False, "Accept that unreadable images are left out.", group="Records"
-    )
-    require_all: bool = setting(
-        False, "Refuse label rows without an image file.", group="Records"
-    )
+    skip_bad: bool = setting(False, "Accept that unreadable images are left out.", group="Records")
+    require_all: bool = setting(False, "Refuse label rows without an image file.", group="Records")

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from melanoma_tf.records.build.prepare import map_in_workers
 from melanoma_tf.records.decode import read_grey_reduced
 from melanoma_tf.records.header import DEFAULT_MAX_MEGAPIXELS, UnreadableImageError
-from melanoma_tf.records.build.prepare import map_in_workers
 
 Thumbnail = npt.NDArray[np.uint8]
 

@@ -65,7 +65,9 @@ class UnfinishedBuild:
         # A kill in the middle of a line leaves an incomplete one: that shard is written again.
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
         if not whole:
-            raise MelanomaError(f"{self._path}: expected a build to resume, found none; build without --resume")
+            raise MelanomaError(
+                f"{self._path}: expected a build to resume, found none; build without --resume"
+            )
         _refuse_other(whole[0], json.loads(json.dumps(header)))
         restore_names(self.folder)
         self.finished = [_from_json(row) for row in whole[1:]]
@@ -137,9 +139,7 @@ def _locked(output: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise MelanomaError(
-                f"expected no other build of {output}; one is running"
-            ) from None
+            raise MelanomaError(f"expected no other build of {output}; one is running") from None
         # The holder removes the file before it releases the lock: then this lock is void.
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             break

@@ -207,8 +207,6 @@ def test_a_data_set_from_outside_the_package_becomes_records(tmp_path):
     listing = list_source(clinic, tmp_path / "data")
     manifest = build_records([listing], SETTINGS, tmp_path / "out")
     assert manifest.count(source="clinic", class_name="melanoma") == 10
-    assert manifest.sources == {
-        "clinic": {"licence": "CC0-1.0", "attribution": "Our clinic, 2024"}
-    }
+    assert manifest.sources == {"clinic": {"licence": "CC0-1.0", "attribution": "Our clinic, 2024"}}
     assert set(manifest.splits()) == {"train", "validation", "test"}
     assert verify_records(tmp_path / "out") == []

@@ -7,11 +7,22 @@ import cv2
 import numpy as np
 import pytest
 
-from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.records.build.candidates import ORIENTATIONS, find_candidates, oriented
-from melanoma_tf.records.build.duplicates import Cluster, Pair, find_clusters, find_pairs, resolve_duplicates
-from melanoma_tf.records.build.thumbnails import ThumbnailFile, fingerprint, fingerprint_all, make_thumbnail
+from melanoma_tf.records.build.duplicates import (
+    Cluster,
+    Pair,
+    find_clusters,
+    find_pairs,
+    resolve_duplicates,
+)
+from melanoma_tf.records.build.thumbnails import (
+    ThumbnailFile,
+    fingerprint,
+    fingerprint_all,
+    make_thumbnail,
+)
 
 
 def skin(seed: int, height: int = 150, width: int = 200) -> np.ndarray:
@@ -206,8 +217,14 @@ CLUSTER = (Cluster((0, 1, 2), 0.97),)
 def test_drop_leaves_the_largest_or_else_the_first_by_name():
     lesions = [lesion("B"), lesion("A"), lesion("C"), lesion("D")]
     stays = [False] * 4
-    assert resolve_duplicates(lesions, stays, CLUSTER, [9, 9, 5, 1], "drop").dropped == {"made/B", "made/C"}
-    assert resolve_duplicates(lesions, stays, CLUSTER, [5, 5, 9, 1], "drop").dropped == {"made/A", "made/B"}
+    assert resolve_duplicates(lesions, stays, CLUSTER, [9, 9, 5, 1], "drop").dropped == {
+        "made/B",
+        "made/C",
+    }
+    assert resolve_duplicates(lesions, stays, CLUSTER, [5, 5, 9, 1], "drop").dropped == {
+        "made/A",
+        "made/B",
+    }
 
 
 def test_drop_leaves_the_held_out_images_all_of_them():
@@ -216,7 +233,10 @@ def test_drop_leaves_the_held_out_images_all_of_them():
     assert resolved.dropped == {"made/A"}
     assert resolved.findings["dropped"] == ["made/A"]
     validation = [lesion("A"), lesion("B", split="validation"), lesion("C", split="test")]
-    assert resolve_duplicates(validation, [True] * 3, CLUSTER, [9, 9, 1], "drop").dropped == {"made/A", "made/B"}
+    assert resolve_duplicates(validation, [True] * 3, CLUSTER, [9, 9, 1], "drop").dropped == {
+        "made/A",
+        "made/B",
+    }
     # A split that is assigned again holds nothing out.
     assert resolve_duplicates(validation, [False] * 3, CLUSTER, [9, 1, 1], "drop").dropped == {
         "made/B",

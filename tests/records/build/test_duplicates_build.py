@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from melanoma_tf.cli import main
-from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.build.plan import SplitPolicy, label_rows, make_plan
 from melanoma_tf.records.read import read_shard

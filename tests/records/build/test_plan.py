@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.records.build.plan import SplitPolicy, label_rows, make_plan
 
 TAXONOMY = taxonomy_named("isic2017")

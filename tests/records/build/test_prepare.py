@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.encode import Encoding
 from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare, prepare_all
+from melanoma_tf.records.encode import Encoding
 
 
 def files_of(listing):

@@ -5,8 +5,8 @@ import pytest
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.build.build import BuildSettings, build_records
-from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.build.unfinished import unfinished_build, unfinished_folder
+from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.verify import verify_records
 
 SETTINGS = BuildSettings("isic2017", image_size=24, shards=4, split="0.5/0.25/0.25")

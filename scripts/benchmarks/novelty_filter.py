@@ -1,13 +1,13 @@
 """The search for nearest real images against scikit-learn and against the bare matrix product.
 
-    python scripts/benchmarks/gate.py --candidates 1000 --real 20000 --size 64
+    python scripts/benchmarks/novelty_filter.py --candidates 1000 --real 20000 --size 64
 
-Ours compares mirror images too, as the gate does. The rows that scikit-learn searches for and that
-the product multiplies are the candidates and their mirror images, so that the product's shape is
-2,000 x 12,288 x 20,000; with `--no-mirror` the others leave the mirror images out, and do half of
-the work. All is in single precision. Ours reads bytes in blocks of 1,024; the others have all
-references as floats in memory already, and making these is not counted. The sides take turns, and
-the best round of each counts. Seconds are those of the processor, summed over its cores, and on
+Ours compares mirror images too, as the novelty filter does. The rows that scikit-learn searches for
+and that the product multiplies are the candidates and their mirror images, so that the product's
+shape is 2,000 x 12,288 x 20,000; with `--no-mirror` the others leave the mirror images out, and do
+half of the work. All is in single precision. Ours reads bytes in blocks of 1,024; the others have
+all references as floats in memory already, and making these is not counted. The sides take turns,
+and the best round of each counts. Seconds are those of the processor, summed over its cores, and on
 the clock in brackets: a busy machine changes the latter.
 
 The images are noise, smoothed so that neighbours resemble each other as pixels of photographs do.
