@@ -11,27 +11,26 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from melanoma_tf import training
-from melanoma_tf.backbones.classifier import KIND
+from melanoma_tf.classification.cross_validation import folds_of
 from melanoma_tf.classification.data import ClassifierInputs, central_view
+from melanoma_tf.classification.evaluation_settings import PURIFICATIONS
 from melanoma_tf.classification.explanation_data import encoded_records
 from melanoma_tf.classification.folds import DIVIDED
-from melanoma_tf.classification.purified_inputs import purified_inputs
+from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.saliency import visual_backprop
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.report.charts import FOCUS
 from melanoma_tf.evaluation.report.content import Mistake, MistakeGroup
 from melanoma_tf.images import heat_map
-from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 _JPEG_QUALITY = 92
 _SHOWN_PX = 224
 # A map has a few high peaks, beside which the rest would not be seen.
 _BRIGHTEST = 0.99
-# How `metrics.json` calls the purification of evaluated images -> what the pipeline calls it.
-_PURIFY = {"none": "none", "classical": "test", "network": "test"}
 
 Images = npt.NDArray[np.uint8]
 
@@ -57,14 +56,12 @@ def find_mistakes(
     """
     kinds = dict(_kinds(predictions))
     wanted = [row for rows in kinds.values() for row in rows[:examples]]
-    config = training.read_config(run_dirs[0], KIND)
-    inputs = classifier_inputs(config, batch_size=1)
-    if metrics.get("purify") in _PURIFY:
-        method, network = metrics["purify"], config.get("purify_network", SHIPPED)
-        used = "classical" if method == "none" else method
-        inputs = purified_inputs(inputs, _PURIFY[method], used, network)
-    divided = config.get("cross_validation", {}).get("folds") and metrics["split"] in DIVIDED
-    splits = DIVIDED if divided else (metrics["split"],)
+    record = read_run(run_dirs[0], CLASSIFIER)
+    settings = record.settings
+    if metrics.get("purify") in PURIFICATIONS:
+        settings = purified_by(settings, metrics["purify"])
+    inputs = classifier_inputs(settings, batch_size=1)
+    splits = DIVIDED if folds_of(record, metrics["split"]) else (metrics["split"],)
     views = dict(_views(predictions, wanted, folders, splits, inputs))
     # Of folds it is not known here which network held an image out.
     explained = {} if metrics.get("combine") == "folds" else _overlays(run_dirs[0], views)
@@ -132,7 +129,7 @@ def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
     """Where a run's network looks, laid over the views."""
     if not views:
         return {}
-    explain = tf.function(visual_backprop(training.load_model(run_dir), even=True))
+    explain = tf.function(visual_backprop(load_model(run_dir), even=True))
     found = {}
     for row, view in views.items():
         saliency = explain(tf.constant(view[np.newaxis], tf.float32))[0][0].numpy()

@@ -9,9 +9,11 @@ import tensorflow as tf
 from melanoma_tf.classification.explain import Explainer
 from melanoma_tf.classification.explanation_data import View
 from melanoma_tf.classification.module import INPUT, SALIENCY
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.serving.classifier_export import VERSION
+from melanoma_tf.training.run_record import run_from_json
 
 
 def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
@@ -25,7 +27,8 @@ def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
         raise MelanomaError(
             f"expected an exported model at {folder}; found no {VERSION}/saved_model.pb"
         )
-    metadata = read_json(folder / "metadata.json")
+    path = folder / "metadata.json"
+    metadata = read_json(path)
     if metadata.get("task") != "classification":
         raise MelanomaError(
             f"{folder}: expected a model for classification; found one for {metadata.get('task')}"
@@ -43,5 +46,5 @@ def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
         View(seen["centre_crop_px"], seen["short_side_px"], shown_px),
         # The model owns the variables that its signature only refers to.
         lambda images: model.signatures[SALIENCY](**{INPUT: images}),
-        metadata["training"],
+        run_from_json(metadata["training"], CLASSIFIER, f"{path}: training"),
     )
