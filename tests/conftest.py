@@ -110,3 +110,13 @@ def trained_run(tmp_path_factory, phantom_records) -> Path:
     with one_convolution_for_small():
         train_classifier(phantom_records, run_dir, settings)
     return run_dir
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, trained_run) -> Path:
+    """The exported model of that run."""
+    from melanoma_tf.serving.export import export_run
+
+    folder = tmp_path_factory.mktemp("saved_models") / "small"
+    export_run(trained_run, folder)
+    return folder

@@ -74,13 +74,7 @@ def records_for(
 
 
 def as_divided(records: RecordSet, record: ClassifierRecord, split: str, *, name: str) -> RecordSet:
-    """Return record folders as a run on a fold saw them, for a split.
-
-    Args:
-        records: the folders.
-        record: of the run.
-        split: to be used.
-        name: of the run or model, for messages.
+    """Return record folders as a run on a fold saw them; arguments as `records_for`.
 
     Raises:
         MelanomaError: they are others than the run was trained on.

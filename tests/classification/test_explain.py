@@ -36,7 +36,6 @@ from melanoma_tf.purification.purify import purify
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.explainer import load_exported
-from melanoma_tf.serving.export import export_run
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
@@ -64,13 +63,6 @@ def explainer(trained_run):
 @pytest.fixture(scope="module")
 def looks(explainer, phantom_records):
     return list(explained_records(explainer, phantom_records, "test"))
-
-
-@pytest.fixture(scope="module")
-def exported(trained_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved_models") / "small"
-    export_run(trained_run, folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def test_tensorboard_gets_scalars_figures_curves_and_settings(evaluated):
 
     content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     started = HParamsPluginData.FromString(content).session_start_info.hparams
-    assert started["backbone"].string_value == "small"
+    assert started["network.backbone"].string_value == "small"
     assert started["batch_size"].number_value == 8
     assert "records" not in started
     assert not [tag for tag in tags if "shards" in tag]

@@ -96,7 +96,7 @@ EPOCH = sum(row.examples for row in grow(COUNTS, EXPANSION_PLANS["isic2017"]))
 @pytest.mark.parametrize("window", [5, 4096])
 def test_an_epoch_of_a_plan_holds_exactly_its_examples(records, window):
     assert EPOCH == 6 * (3 * 2 + 2 + 4 * 2 + 7 + 1 + 2 * 2 + 1 * 2)
-    stream = drawn(records, 2 * EPOCH, window=window, plan="isic2017")
+    stream = drawn(records, 2 * EPOCH, window=window, expansion="isic2017")
     assert [number for number, _, _ in stream] == list(range(2 * EPOCH))
     first, second = ([one[1:] for one in stream[start:][:EPOCH]] for start in (0, EPOCH))
     assert Counter(first) == Counter(second) == planned(COUNTS)
@@ -109,13 +109,13 @@ def test_an_epoch_of_a_plan_holds_exactly_its_examples(records, window):
 @pytest.mark.parametrize("window", [5, 4096])
 @pytest.mark.parametrize("first_example", [1, EPOCH + 17])
 def test_a_plan_goes_on_where_it_was_left(records, window, first_example):
-    whole = drawn(records, first_example + 9, window=window, plan="isic2017")
-    rest = drawn(records, 9, first_example, window=window, plan="isic2017")
+    whole = drawn(records, first_example + 9, window=window, expansion="isic2017")
+    rest = drawn(records, 9, first_example, window=window, expansion="isic2017")
     assert rest == whole[first_example:]
 
 
 def test_the_seed_decides_order_and_views(records):
-    first, again, other = (drawn(records, EPOCH, seed=s, plan="isic2017") for s in (1, 1, 2))
+    first, again, other = (drawn(records, EPOCH, seed=s, expansion="isic2017") for s in (1, 1, 2))
     assert first == again
     assert first != other
     views = [Counter(view for _, _, view in one[: EPOCH // 6]) for one in (first, other)]

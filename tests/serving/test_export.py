@@ -26,13 +26,6 @@ from melanoma_tf.training.run_record import read_run
 
 
 @pytest.fixture(scope="module")
-def exported(trained_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved_models") / "small"
-    export_run(trained_run, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def image_files(phantom_folder):
     return sorted((phantom_folder / "ISIC-2017_Training_Data").glob("*.jpg"))[:5]
 
