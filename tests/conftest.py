@@ -101,10 +101,22 @@ def tiny_backbone() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory, phantom_records) -> Path:
     """A classifier run of one epoch on those records, of a tiny network."""
-    from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+    from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
+    from melanoma_tf.classification.train import train_classifier
 
     run_dir = tmp_path_factory.mktemp("runs") / "small"
-    settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)
+    network = NetworkSettings("small", "none", image_size_px=32)
+    settings = ClassifierSettings(epochs=1, batch_size=8, network=network)
     with one_convolution_for_small():
         train_classifier(phantom_records, run_dir, settings)
     return run_dir
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, trained_run) -> Path:
+    """The exported model of that run."""
+    from melanoma_tf.serving.export import export_run
+
+    folder = tmp_path_factory.mktemp("saved_models") / "small"
+    export_run(trained_run, folder)
+    return folder

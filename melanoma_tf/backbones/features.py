@@ -11,8 +11,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import training
 from melanoma_tf.backbones.classifier import KIND, build_classifier
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import check_run
 
 IMAGENET = "imagenet"
 _IMAGENET_SIZE_PX = 224
@@ -23,7 +24,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Extractor:
-    """What gives features.
+    """A network that gives features of images.
 
     Attributes:
         name: for a report.
@@ -35,7 +36,7 @@ class Extractor:
 
 
 def load_extractor(source: str) -> Extractor:
-    """The input of the last layer of a classifier.
+    """Load a network whose features are the input of the last layer of a classifier.
 
     Args:
         source: `imagenet` for ResNet-50 with ImageNet weights, else a finished classifier run.
@@ -49,9 +50,9 @@ def load_extractor(source: str) -> Extractor:
             backbone="resnet50", num_classes=2, image_size_px=size, weights=IMAGENET
         )
         return Extractor("ResNet-50 with ImageNet weights", _embedding(model, size))
-    config = training.read_config(Path(source), KIND)
-    model = training.load_model(Path(source))
-    return Extractor(f"classifier run {source}", _embedding(model, config["image_size_px"]))
+    check_run(Path(source), KIND)
+    model = load_model(Path(source))
+    return Extractor(f"classifier run {source}", _embedding(model, model.input_shape[1]))
 
 
 def _embedding(model: keras.Model, size_px: int) -> Callable[[Images], npt.NDArray[np.float64]]:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from melanoma_tf import training
 from melanoma_tf.classification import data as pipeline
-from melanoma_tf.classification.predict_views import (
-    ViewLogits,
-    images_sha256,
-    purification,
-    view_logits,
-)
+from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.outputs import refuse_existing_file
@@ -30,6 +23,8 @@ from melanoma_tf.evaluation.temperature import (
 )
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.records.shards import sha256
+from melanoma_tf.training.job import Log
+from melanoma_tf.training.run import MODEL, load_model
 
 FILE = "calibration.json"
 
@@ -69,7 +64,7 @@ def calibrate(
     refuse_existing_file(run_dir / FILE, overwrite)
     records = RecordSet.read(records)
     batches = pipeline.evaluation_batches(records, split, inputs)
-    seen = view_logits(training.load_model(run_dir), batches, views)
+    seen = view_logits(load_model(run_dir), batches, views)
     fitted = fit_temperature(seen.logits, seen.labels)
     raw, calibrated = (probabilities(seen.logits, value) for value in (1.0, fitted.value))
     payload = {
@@ -85,11 +80,11 @@ def calibrate(
             "split": split,
             **_counts(seen, records.class_names),
             "tta": views,
-            "purify": purification(inputs),
+            "purify": inputs.test_purification,
             "images_sha256": images_sha256(seen.names()),
         },
         "class_names": list(records.class_names),
-        "model_sha256": sha256(run_dir / training.MODEL),
+        "model_sha256": sha256(run_dir / MODEL),
     }
     write_json(run_dir / FILE, payload)
     return payload
@@ -99,7 +94,7 @@ def calibrate_trained(
     run_dir: Path,
     records: RecordSet,
     inputs: pipeline.ClassifierInputs,
-    log: Callable[[str], None],
+    log: Log,
 ) -> None:
     """Calibrate a run that has just finished on the images that its best epoch was chosen by.
 
@@ -107,7 +102,7 @@ def calibrate_trained(
     """
     path = run_dir / FILE
     earlier = read_json(path) if path.is_file() else None
-    model = sha256(run_dir / training.MODEL)
+    model = sha256(run_dir / MODEL)
     if isinstance(earlier, dict) and earlier.get("model_sha256") == model:
         log(f"{path} belongs to this model already, and stays")
         return
@@ -147,9 +142,9 @@ def read_calibration(run_dir: Path) -> dict[str, Any] | None:
     payload = read_json(path)
     if not isinstance(payload, dict) or "model_sha256" not in payload:
         raise MelanomaError(f"{path}: expected a calibration; found other JSON")
-    if payload["model_sha256"] != sha256(Path(run_dir) / training.MODEL):
+    if payload["model_sha256"] != sha256(Path(run_dir) / MODEL):
         raise MelanomaError(
-            f"{path}: expected the calibration of {training.MODEL} there; found one of another "
+            f"{path}: expected the calibration of {MODEL} there; found one of another "
             "model: fit it again with calibrate --overwrite"
         )
     return payload

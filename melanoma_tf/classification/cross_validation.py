@@ -6,18 +6,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf.classification.folds import DIVIDED, FoldedRecordSet, FoldSettings, divide_by_folds
+from melanoma_tf.classification.folds import DIVIDED, FoldedRecordSet, divide_by_folds
+from melanoma_tf.classification.settings import ClassifierSettings, FoldSettings
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.run_record import RunRecord
 
-# In a run's config.json: its `FoldSettings`, and the fingerprint of the division.
-SETTINGS, ASSIGNMENT = "cross_validation", "fold_assignment"
+# Of the details of a run's record: the fingerprint of the division.
+ASSIGNMENT = "fold_assignment"
+
+ClassifierRecord = RunRecord[ClassifierSettings]
 
 
 def training_view(
     records: RecordSet, settings: FoldSettings, log: Callable[[str], None]
 ) -> RecordSet:
-    """The folders to train on: as they are, or with a fold held out for validation."""
+    """Return the folders to train on: as they are, or with a fold held out for validation."""
     if not settings.folds:
         return records
     view = divide_by_folds(records, settings)
@@ -33,49 +37,71 @@ def training_view(
     return view
 
 
-def fold_config(records: RecordSet) -> dict[str, str]:
-    """What `config.json` says of the division, so that no other is taken for it."""
+def fold_details(records: RecordSet) -> dict[str, str]:
+    """Return what the record of a run says of the division, so that no other is taken for it."""
     return {ASSIGNMENT: records.fingerprint} if isinstance(records, FoldedRecordSet) else {}
 
 
-def folds_of(config: dict[str, Any], split: str) -> FoldSettings | None:
-    """The folds of a run, where they decide what the split is."""
-    settings = FoldSettings(**config.get(SETTINGS, {}))
+def folds_of(record: ClassifierRecord, split: str) -> FoldSettings | None:
+    """Return the folds of a run, where they decide what the split is."""
+    settings = record.settings.cross_validation
     return settings if settings.folds and split in DIVIDED else None
 
 
-def as_divided(records: RecordSet, config: dict[str, Any], run_dir: Path, split: str) -> RecordSet:
-    """Record folders as a run on a fold saw them, for a split.
+def records_for(
+    records: RecordsLike, record: ClassifierRecord, split: str, *, name: str
+) -> RecordSet:
+    """Read record folders that a run may be applied to.
+
+    Args:
+        records: the folders.
+        record: of the run.
+        split: to be used.
+        name: of the run or model, for messages.
+
+    Raises:
+        MelanomaError: a folder is unfinished or has other classes than the run, or an image stands
+            in two folders.
+    """
+    records = RecordSet.read(records)
+    if records.class_names != record.class_names:
+        raise MelanomaError(
+            f"{name} was trained on the classes {', '.join(record.class_names)}; "
+            f"{records} has {', '.join(records.class_names)}"
+        )
+    records.refuse_repeated(DIVIDED if folds_of(record, split) else [split])
+    return records
+
+
+def as_divided(records: RecordSet, record: ClassifierRecord, split: str, *, name: str) -> RecordSet:
+    """Return record folders as a run on a fold saw them; arguments as `records_for`.
 
     Raises:
         MelanomaError: they are others than the run was trained on.
     """
-    settings = folds_of(config, split)
+    settings = folds_of(record, split)
     if settings is None:
         return records
     view = divide_by_folds(records, settings)
-    if view.fingerprint != config[ASSIGNMENT]:
-        trained = [
-            config["records"],
-            *(row["records"] for row in config.get("further_records", ())),
-        ]
+    if view.fingerprint != record.details.get(ASSIGNMENT):
         raise MelanomaError(
-            f"{run_dir} holds out fold {settings.fold} of {', '.join(trained)}; expected these "
-            f"records for split {split}, or --split test of others; found {records}"
+            f"{name} holds out fold {settings.fold} of "
+            f"{', '.join(map(str, record.record_paths()))}; expected these records for split "
+            f"{split}, or --split test of others; found {records}"
         )
     return view
 
 
 def refuse_mixed_folds(
-    run_dirs: Sequence[Path], configs: Sequence[dict[str, Any]], split: str, how: str
+    run_dirs: Sequence[Path], records: Sequence[ClassifierRecord], split: str, how: str
 ) -> None:
-    """See that no run is scored on images that it was trained on.
+    """Refuse to score a run on images that it was trained on.
 
     Raises:
         MelanomaError: runs that hold out different images are to be averaged over them; or
             held-out parts are to be put together that are not those of one whole division.
     """
-    divisions = [_division(config) for config in configs]
+    divisions = [_division(record) for record in records]
     if how == "folds":
         _require_whole_division(run_dirs, divisions, split)
         return
@@ -89,8 +115,8 @@ def refuse_mixed_folds(
             )
 
 
-def _division(config: dict[str, Any]) -> tuple[FoldSettings, Any]:
-    return FoldSettings(**config.get(SETTINGS, {})), config.get(ASSIGNMENT)
+def _division(record: ClassifierRecord) -> tuple[FoldSettings, Any]:
+    return record.settings.cross_validation, record.details.get(ASSIGNMENT)
 
 
 def _require_whole_division(
@@ -103,7 +129,11 @@ def _require_whole_division(
         )
     (first, assignment), found = divisions[0], []
     for run_dir, (settings, other) in zip(run_dirs, divisions):
-        same = (settings.folds, settings.seed, other) == (first.folds, first.seed, assignment)
+        same = (settings.folds, settings.fold_seed, other) == (
+            first.folds,
+            first.fold_seed,
+            assignment,
+        )
         if not settings.folds or not same:
             raise MelanomaError(
                 f"--combine folds expected runs on the folds of one division; {run_dir} is none "

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import tensorflow as tf
 
 from melanoma_tf.augmentation import classifier_augmentation, mixing
-from melanoma_tf.classification import sampling as drawing
-from melanoma_tf.classification.batches import BatchSettings
+from melanoma_tf.augmentation.settings import (
+    CLASSIFIER_PRESETS,
+    ClassifierAugmentation,
+    preset,
+)
+from melanoma_tf.classification.sampling import sample_examples, view_table
+from melanoma_tf.classification.settings import AugmentationSettings, ClassifierSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.images import loading
@@ -19,7 +25,6 @@ from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
 _CROP_MARGIN = 8 / 7
-PURIFY = ("none", "test", "train", "both")
 # uint8 RGB image `(height, width, 3)` -> the purified one, and the occlusion mask
 PurifyImage = Callable[[tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
 _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
@@ -27,64 +32,62 @@ _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 @dataclass(frozen=True)
 class ClassifierInputs:
-    """How records become the classifier's batches.
+    """How records become the classifier's batches; `classification.inputs` makes it of settings.
 
     Attributes:
-        image_size_px: side of the square that the network sees.
-        batch_size: images in a batch, over all replicas.
-        batches: which images training sees how often, and how they are augmentation.
-        purify: when hairs, rulers, ink and bubbles are taken out: at training (`train`), at
-            validation, evaluation and serving (`test`), `both`, `none`.
-        purify_method: by what, `classical` or `network`.
-        purify_image: the network's graph op; None for `classical`.
+        settings: of the classifier, with its image size resolved.
+        augmentation: of training images.
+        purify_image: the graph op of the purification network; None where no network purifies.
         shuffle_window: examples that are shuffled among each other.
-        seed: of the order and of the augmentation.
-        resize_px: short side to which images are scaled before the square is cut; 0 for 8/7 of
-            the square's side, as in 256 -> 224.
 
     Raises:
-        MelanomaError: unknown `purify`, a square larger than the scaled image, a network's method
-            without the network.
+        MelanomaError: purification by a network without the network, or the reverse.
     """
 
-    image_size_px: int = 224
-    batch_size: int = 32
-    batches: BatchSettings = field(default_factory=BatchSettings)
-    shuffle_window: int = 4096
-    seed: int = 0
-    purify: str = "none"
-    purify_method: str = "classical"
+    settings: ClassifierSettings
+    augmentation: ClassifierAugmentation
     purify_image: PurifyImage | None = field(default=None, repr=False, compare=False)
-    resize_px: int = 0
+    shuffle_window: int = 4096
 
     def __post_init__(self) -> None:
-        if self.purify not in PURIFY:
-            raise MelanomaError(f"expected purify out of {', '.join(PURIFY)}; found {self.purify}")
-        if (self.purify_method == "classical") != (self.purify_image is None):
+        method = "none" if self.settings.purify == "none" else self.settings.purify_method
+        if (method == "network") != (self.purify_image is not None):
             raise MelanomaError(
-                "expected a network with every method but classical, and with that none; "
-                f"found {self.purify_method}"
+                "expected a network to purify with by the method network, and by no other; found "
+                f"{method}"
             )
-        if self.resize_px and self.resize_px < self.image_size_px:
-            raise MelanomaError(
-                f"expected to resize to the image size, {self.image_size_px} px, or more; "
-                f"found {self.resize_px}"
-            )
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of the square that the network sees."""
+        return self.settings.network.image_size_px
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a batch, over all replicas."""
+        return self.settings.batch_size
 
     @property
     def purify_training(self) -> bool:
         """Whether training images are purified."""
-        return self.purify in ("train", "both")
+        return self.settings.purify in ("train", "both")
 
     @property
-    def purify_test(self) -> bool:
-        """Whether images are purified wherever the network is not being trained."""
-        return self.purify in ("test", "both")
+    def test_purification(self) -> str:
+        """The method by which images are purified outside training, or `none`."""
+        return self.settings.purify_method if self.settings.purify in ("test", "both") else "none"
 
     @property
     def short_side_px(self) -> int:
         """Short side, in pixels, to which images are scaled before the crop."""
-        return self.resize_px or round(self.image_size_px * _CROP_MARGIN)
+        return self.settings.network.resize_px or round(self.image_size_px * _CROP_MARGIN)
+
+
+def augmentation_of(settings: AugmentationSettings) -> ClassifierAugmentation:
+    """Return the augmentation that the settings name, with the values that they replace."""
+    given = {name: getattr(settings, name) for name in ("cutout", "mixup", "cutmix")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(preset(CLASSIFIER_PRESETS, settings.augment), **changes)
 
 
 def training_batches(
@@ -107,23 +110,23 @@ def training_batches(
 
     Raises:
         MelanomaError: a folder is unfinished or of another taxonomy, none has training examples,
-            or they cannot make such batches (see `BatchSettings.check`).
+            or they cannot make such batches (see `batches.check_batches`).
     """
     records = RecordSet.read(folders)
-    augmentation = inputs.batches.augmentation
+    varied = inputs.augmentation
     examples = training_examples(records, inputs, first_example=first_example)
     batches = examples.batch(inputs.batch_size, drop_remainder=True)
 
     def finished(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        if not augmentation.mixes:
+        if not varied.mixes:
             return batch["image"], batch["label"]
         return mixing.mix(
             batch["image"],
             batch["label"],
             len(records.class_names),
-            mixup=augmentation.mixup,
-            cutmix=augmentation.cutmix,
-            seed=example_seed(inputs.seed, batch["number"][0]),
+            mixup=varied.mixup,
+            cutmix=varied.cutmix,
+            seed=example_seed(inputs.settings.seed, batch["number"][0]),
         )
 
     return stream.ordered(batches.map(finished, num_parallel_calls=tf.data.AUTOTUNE))
@@ -136,25 +139,26 @@ def training_examples(
 
     Returns:
         Dictionaries of `number` in the stream, int64; `image`, uint8 `(size, size, 3)`; `label`,
-        int64; `image/key`, string; `view`, int64, a row of `drawing.view_table` with a plan.
+        int64; `image/key`, string; `view`, int64, a row of `sampling.view_table` where
+        there is an expansion plan.
     """
-    recipe = inputs.batches.recipe
-    views = drawing.view_table(recipe) if recipe else None
+    plan = inputs.settings.batches.plan
+    views = view_table(plan) if plan else None
 
     def example(number: tf.Tensor, serialized: tf.Tensor, view: tf.Tensor) -> dict[str, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "label", "image/key"))
-        seed = example_seed(inputs.seed, number)
-        draws = classifier_augmentation.draw(inputs.batches.augmentation, seed)
+        seed = example_seed(inputs.settings.seed, number)
+        draws = classifier_augmentation.draw(inputs.augmentation, seed)
         if views is not None:
             flips, places = (tf.gather(tf.constant(column), view) for column in views)
             draws = draws._replace(flips=flips, place=places)
         image = _training_view(record.pop("image/encoded"), inputs, draws)
         return {"number": number, "image": image, "view": view, **record}
 
-    examples = drawing.draw_examples(
+    examples = sample_examples(
         records,
-        inputs.batches,
-        seed=inputs.seed,
+        inputs.settings.batches,
+        seed=inputs.settings.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
     )
@@ -166,7 +170,7 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """One pass over a split, in the records' order, the middle of every image.
 
-    A purified copy that stands beside its original is left out: an image counts once.
+    A purified copy next to its original is left out: an image counts once.
 
     Returns:
         Batches, dictionaries of `image`, uint8 `(batch, size, size, 3)`; `label`, int64
@@ -198,7 +202,7 @@ def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
         uint8 `(size, size, 3)`.
     """
     size_px = inputs.image_size_px
-    if inputs.purify_test:
+    if inputs.test_purification != "none":
         # Purified before the crop, so that a hair is seen along its whole length.
         return loading.centre_crop(_purified(encoded, inputs), size_px)
     return loading.load_crop(
@@ -209,11 +213,11 @@ def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
 def _training_view(
     encoded: tf.Tensor, inputs: ClassifierInputs, draws: classifier_augmentation.Draws
 ) -> tf.Tensor:
-    size_px, settings = inputs.image_size_px, inputs.batches.augmentation
+    size_px, varied = inputs.image_size_px, inputs.augmentation
     if inputs.purify_training:
-        return classifier_augmentation.view(_purified(encoded, inputs), draws, settings, size_px)
+        return classifier_augmentation.view(_purified(encoded, inputs), draws, varied, size_px)
     return classifier_augmentation.load_view(
-        encoded, draws, settings, short_side_px=inputs.short_side_px, size_px=size_px
+        encoded, draws, varied, short_side_px=inputs.short_side_px, size_px=size_px
     )
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf import training
-from melanoma_tf.backbones.classifier import KIND
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import FILE, calibrate, read_calibration, reliability
-from melanoma_tf.classification.cross_validation import as_divided, folds_of, refuse_mixed_folds
-from melanoma_tf.classification.folds import DIVIDED
+from melanoma_tf.classification.cross_validation import (
+    ClassifierRecord,
+    as_divided,
+    folds_of,
+    records_for,
+    refuse_mixed_folds,
+)
+from melanoma_tf.classification.evaluation_settings import (
+    CalibrationSettings,
+    EvaluationSettings,
+    InferenceSettings,
+)
+from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.operating_points import (
     Thresholds,
     in_sample_points,
@@ -21,15 +29,9 @@ from melanoma_tf.classification.operating_points import (
     thresholds_of,
     transferred_points,
 )
-from melanoma_tf.classification.predict_views import (
-    ViewLogits,
-    images_sha256,
-    purification,
-    view_logits,
-)
-from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
+from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
 from melanoma_tf.classification.report import refuse_existing_report, write_report
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
 from melanoma_tf.core.outputs import refuse_existing_file
@@ -40,47 +42,10 @@ from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, 
 from melanoma_tf.evaluation.temperature import probabilities
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How runs are scored.
-
-    Attributes:
-        split: `train`, `validation` or `test`; of a run on a fold, as the folds divide it.
-        combine: how several runs become one, see `evaluation.combine`.
-        tta: views of each image, 1, 2, 4 or 8: mirrored, turned; probabilities are averaged.
-        purify: one of `PURIFICATIONS`; None does as each run's own settings say.
-        calibrated: apply each run's temperature to its logits, before views and runs are averaged.
-            None does so where every run has one.
-        operating_points: a `calibration.json`, or the `metrics.json` of an evaluation of other
-            images, whose thresholds are carried over; None takes those of a single run's
-            `calibration.json`.
-        rounds: of the bootstrap; 0 leaves intervals out.
-        seed: of the bootstrap.
-        batch_size: images in a batch.
-    """
-
-    split: str = "test"
-    combine: str = "mean"
-    tta: int = 1
-    purify: str | None = None
-    calibrated: bool | None = None
-    operating_points: Path | None = None
-    rounds: int = 1000
-    seed: int = 0
-    batch_size: int = 32
-
-    def __post_init__(self) -> None:
-        if self.purify not in (None, *PURIFICATIONS):
-            raise MelanomaError(
-                f"expected purification by {' or '.join(PURIFICATIONS)}; found {self.purify}"
-            )
-        if self.combine == "ranks" and self.operating_points is not None:
-            raise MelanomaError(
-                "expected no operating points with ranks: a rank depends on the other images of "
-                "its set, so that no threshold carries over"
-            )
+Progress = Callable[[Iterator[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -89,13 +54,13 @@ class Member:
 
     Attributes:
         run_dir: its folder.
-        config: its `config.json`.
+        record: of the run.
         inputs: how it sees images here.
         calibration: its `calibration.json`, where it has one.
     """
 
     run_dir: Path
-    config: dict[str, Any]
+    record: ClassifierRecord
     inputs: pipeline.ClassifierInputs
     calibration: dict[str, Any] | None
 
@@ -107,7 +72,7 @@ def evaluate_classifier(
     *,
     output: Path | None = None,
     overwrite: bool = False,
-    progress: Callable[[Iterator[Any]], Iterator[Any]] = iter,
+    progress: Progress = iter,
 ) -> dict[str, Any]:
     """Score finished runs, as one classifier, on a split of record folders.
 
@@ -137,7 +102,7 @@ def evaluate_classifier(
         refuse_existing_file(output / name, overwrite)
     refuse_existing_report(output, settings.split, overwrite)
     members = _members(run_dirs, settings)
-    records = _records(records, members, settings.split)
+    records = _records(records, members, settings)
     refuse_inputs(output, records.folders)
     seen = [_seen(member, records, settings) for member in members]
     apply = _applies_temperature(members, settings.calibrated)
@@ -162,11 +127,8 @@ def evaluate_classifier(
 def calibrate_classifier(
     run_dir: Path,
     records: RecordsLike,
+    settings: CalibrationSettings | None = None,
     *,
-    split: str = "validation",
-    tta: int = 1,
-    purify: str | None = None,
-    batch_size: int = 32,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Fit a finished run's temperature and thresholds, see `classification.calibrate.calibrate`.
@@ -174,12 +136,18 @@ def calibrate_classifier(
     Raises:
         MelanomaError: as `evaluate_classifier`.
     """
-    settings = EvaluationSettings(split=split, tta=tta, purify=purify, batch_size=batch_size)
-    config = training.read_config(run_dir, KIND)
-    inputs = _inputs(config, settings)
-    records = _records(records, [Member(run_dir, config, inputs, None)], split)
-    records = as_divided(records, config, run_dir, split)
-    return calibrate(run_dir, records, inputs, split=split, views=tta, overwrite=overwrite)
+    settings = settings or CalibrationSettings()
+    record = read_run(run_dir, CLASSIFIER)
+    member = Member(run_dir, record, _inputs(record, settings), None)
+    records = _records(records, [member], settings)
+    return calibrate(
+        run_dir,
+        as_divided(records, record, settings.split, name=str(run_dir)),
+        member.inputs,
+        split=settings.split,
+        views=settings.tta,
+        overwrite=overwrite,
+    )
 
 
 def _output(run_dirs: Sequence[Path], output: Path | None) -> Path:
@@ -196,49 +164,44 @@ def _output(run_dirs: Sequence[Path], output: Path | None) -> Path:
 
 
 def _members(run_dirs: Sequence[Path], settings: EvaluationSettings) -> list[Member]:
-    configs = [training.read_config(run_dir, KIND) for run_dir in run_dirs]
-    first = configs[0]["class_names"]
-    for run_dir, config in zip(run_dirs, configs):
-        if config["class_names"] != first:
+    records = [read_run(run_dir, CLASSIFIER) for run_dir in run_dirs]
+    first = records[0].class_names
+    for run_dir, record in zip(run_dirs, records):
+        if record.class_names != first:
             raise MelanomaError(
                 f"expected runs of the same classes in the same order; {run_dirs[0]} has "
-                f"{', '.join(first)}; {run_dir} has {', '.join(config['class_names'])}"
+                f"{', '.join(first)}; {run_dir} has {', '.join(record.class_names)}"
             )
-    refuse_mixed_folds(run_dirs, configs, settings.split, settings.combine)
+    refuse_mixed_folds(run_dirs, records, settings.split, settings.combine)
     return [
-        Member(Path(run_dir), config, _inputs(config, settings), read_calibration(run_dir))
-        for run_dir, config in zip(run_dirs, configs)
+        Member(Path(run_dir), record, _inputs(record, settings), read_calibration(run_dir))
+        for run_dir, record in zip(run_dirs, records)
     ]
 
 
-def _inputs(config: dict[str, Any], settings: EvaluationSettings) -> pipeline.ClassifierInputs:
-    inputs = classifier_inputs(config, settings.batch_size)
-    if settings.purify is None:
-        return inputs
-    return purified_by(inputs, config, settings.purify)
+def _inputs(record: ClassifierRecord, settings: InferenceSettings) -> pipeline.ClassifierInputs:
+    chosen = record.settings
+    if settings.purify is not None:
+        chosen = purified_by(chosen, settings.purify)
+    return classifier_inputs(chosen, batch_size=settings.batch_size)
 
 
-def _records(records: RecordsLike, members: Sequence[Member], split: str) -> RecordSet:
-    records = RecordSet.read(records)
-    expected = members[0].config["class_names"]
-    if list(records.class_names) != expected:
-        raise MelanomaError(
-            f"{members[0].run_dir} was trained on the classes {', '.join(expected)}; "
-            f"{records} has {', '.join(records.class_names)}"
-        )
-    if any(folds_of(member.config, split) for member in members):
-        records.refuse_repeated(DIVIDED)
-        return records
-    for folder, manifest in zip(records.folders, records.manifests):
-        shard_paths(folder, manifest, split)  # One that adds nothing is a mistake.
-    records.refuse_repeated([split])
+def _records(
+    records: RecordsLike, members: Sequence[Member], settings: InferenceSettings
+) -> RecordSet:
+    first, split = members[0], settings.split
+    records = records_for(records, first.record, split, name=str(first.run_dir))
+    if folds_of(first.record, split) is None:
+        for folder, manifest in zip(records.folders, records.manifests):
+            shard_paths(folder, manifest, split)  # One that adds nothing is a mistake.
     return records
 
 
 def _seen(member: Member, records: RecordSet, settings: EvaluationSettings) -> ViewLogits:
-    own = as_divided(records, member.config, member.run_dir, settings.split)
+    name = str(member.run_dir)
+    own = as_divided(records, member.record, settings.split, name=name)
     batches = pipeline.evaluation_batches(own, settings.split, member.inputs)
-    return view_logits(training.load_model(member.run_dir), batches, settings.tta)
+    return view_logits(load_model(member.run_dir), batches, settings.tta)
 
 
 def _applies_temperature(members: Sequence[Member], wanted: bool | None) -> bool:
@@ -265,7 +228,7 @@ def _combined(
     parts = [
         one.as_predictions(
             probabilities(one.logits, _temperature(member, apply)),
-            tuple(member.config["class_names"]),
+            member.record.class_names,
             with_source=with_source,
             with_namespace=with_namespace,
         )
@@ -282,7 +245,7 @@ def _counted(seen: Sequence[ViewLogits], how: str) -> Sequence[ViewLogits]:
 def _scored(
     labelled: LabelledPredictions,
     settings: EvaluationSettings,
-    progress: Callable[[Iterator[Any]], Iterator[Any]],
+    progress: Progress,
 ) -> dict[str, Any]:
     result = score_predictions(
         labelled, rounds=settings.rounds, seed=settings.seed, progress=progress
@@ -310,7 +273,7 @@ def _description(
     runs = [
         {
             "run_dir": str(member.run_dir),
-            "purify": purification(member.inputs),
+            "purify": member.inputs.test_purification,
             "temperature": _temperature(member, apply),
         }
         for member in members
@@ -329,10 +292,7 @@ def _description(
         "images_sha256": images_sha256(
             [name for one in _counted(seen, settings.combine) for name in one.names()]
         ),
-        "settings": {
-            **dataclasses.asdict(settings),
-            "operating_points": settings.operating_points and str(settings.operating_points),
-        },
+        "settings": settings.to_json(),
     }
 
 
@@ -343,7 +303,7 @@ def _calibration(
     if settings.combine == "ranks":
         return None
     found: dict[str, Any] = {"applied": apply, "raw": None, "calibrated": None}
-    names = tuple(members[0].config["class_names"])
+    names = members[0].record.class_names
     for name, temperature in (("raw", False), ("calibrated", True)):
         if temperature and any(member.calibration is None for member in members):
             continue
@@ -362,7 +322,7 @@ def _carried(
     """What thresholds that were chosen on other images give here, if there are such."""
     source: Thresholds | None = None
     if settings.operating_points is not None:
-        source = read_thresholds(settings.operating_points, description)
+        source = read_thresholds(Path(settings.operating_points), description)
     elif len(members) == 1 and settings.combine == "mean" and members[0].calibration is not None:
         source = thresholds_of(
             members[0].run_dir / FILE, members[0].calibration, description["calibrated"]

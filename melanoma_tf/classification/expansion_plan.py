@@ -1,4 +1,4 @@
-"""How a training set grows, stage by stage: Bisla et al. 2019, Section 3.3 and Figure 7.
+"""Expansion plans: how a training set grows, Bisla et al. 2019, Section 3.3 and Figure 7.
 
 Scarce classes are mirrored once, real and generated images alike; purified copies are not. Then
 everything is multiplied by vertical flips and crops. `classification.sampling` makes epochs of it.
@@ -51,18 +51,22 @@ class ExpansionPlan:
     views: tuple[View, ...] = SIX_VIEWS
 
     def check_classes(self, class_names: Iterable[str]) -> None:
-        """Raise `MelanomaError` where classes are not those that the recipe is for."""
+        """Raise `MelanomaError` where classes are not those that the plan is for."""
         found = list(class_names)
         if set(found) != set(self.mirrored):
-            fits = [n for n, recipe in RECIPES.items() if set(recipe.mirrored) == set(found)]
+            fits = [name for name, p in EXPANSION_PLANS.items() if set(p.mirrored) == set(found)]
             raise MelanomaError(
                 f"expected the classes {', '.join(self.mirrored)}; found {', '.join(found)}"
-                + (f", which the recipe {fits[0]} is for" if fits else "")
+                + (f", which the expansion {fits[0]} is for" if fits else "")
             )
 
     def sightings(self, class_name: str, origin: str) -> int:
         """How often an image is seen in an epoch."""
-        return len(self.views) * (2 if origin in self.mirrored[class_name] else 1)
+        return len(self.views) * self.copies(class_name, origin)
+
+    def copies(self, class_name: str, origin: str) -> int:
+        """2 where images of the class and origin are mirrored, else 1."""
+        return 2 if origin in self.mirrored[class_name] else 1
 
 
 def _all_but(abundant: str, taxonomy: str) -> ExpansionPlan:
@@ -71,7 +75,7 @@ def _all_but(abundant: str, taxonomy: str) -> ExpansionPlan:
     return ExpansionPlan({name: () if name == abundant else scarce for name in CLASSES[taxonomy]})
 
 
-RECIPES: dict[str, ExpansionPlan] = {
+EXPANSION_PLANS: dict[str, ExpansionPlan] = {
     "isic2017": _all_but("nevus", "isic2017"),
     "isic2018": _all_but("nevus", "isic2018"),
     "isic2019": _all_but("nevus", "isic2019"),
@@ -109,41 +113,40 @@ class Growth:
     generated_examples: int
 
 
-def recipe_named(name: str) -> ExpansionPlan:
-    """A recipe by name.
+def expansion_plan_named(name: str) -> ExpansionPlan:
+    """Return the expansion plan of a name.
 
     Raises:
-        MelanomaError: there is none.
+        MelanomaError: no plan has this name.
     """
-    if name not in RECIPES:
-        raise MelanomaError(f"expected a recipe out of {', '.join(RECIPES)}; found {name}")
-    return RECIPES[name]
+    if name not in EXPANSION_PLANS:
+        raise MelanomaError(
+            f"expected an expansion out of {', '.join(EXPANSION_PLANS)}; found {name}"
+        )
+    return EXPANSION_PLANS[name]
 
 
-def grow(counts: Counts, recipe: ExpansionPlan) -> tuple[Growth, ...]:
-    """Apply a recipe to the counts of images by class and origin, in the counts' order.
+def grow(counts: Counts, plan: ExpansionPlan) -> tuple[Growth, ...]:
+    """Apply a plan to the counts of images by class and origin, in the counts' order.
 
     Raises:
-        MelanomaError: other classes than the recipe's, an unknown origin, or no whole number.
+        MelanomaError: other classes than the plan's, an unknown origin, or no whole number.
     """
-    recipe.check_classes(counts)
-    return tuple(_grow(name, row, recipe) for name, row in counts.items())
+    plan.check_classes(counts)
+    return tuple(_grow(name, row, plan) for name, row in counts.items())
 
 
-def _grow(class_name: str, row: Mapping[str, int], recipe: ExpansionPlan) -> Growth:
+def _grow(class_name: str, row: Mapping[str, int], plan: ExpansionPlan) -> Growth:
     _check(class_name, row)
     images = {origin: row.get(origin, 0) for origin in ORIGINS}
-    seen = {
-        origin: count * (2 if origin in recipe.mirrored[class_name] else 1)
-        for origin, count in images.items()
-    }
+    seen = {origin: count * plan.copies(class_name, origin) for origin, count in images.items()}
     mirrored = sum(seen.values())
     return Growth(
         class_name,
         **images,
         mirrored=mirrored,
-        examples=mirrored * len(recipe.views),
-        generated_examples=seen["generated"] * len(recipe.views),
+        examples=mirrored * len(plan.views),
+        generated_examples=seen["generated"] * len(plan.views),
     )
 
 
@@ -161,10 +164,10 @@ def _check(class_name: str, row: Mapping[str, int]) -> None:
             )
 
 
-def generated_fraction(plan: tuple[Growth, ...]) -> float:
-    """The share of generated examples in an epoch, in [0, 1]; 0 of an empty plan."""
-    total = sum(row.examples for row in plan)
-    return sum(row.generated_examples for row in plan) / total if total else 0.0
+def generated_fraction(rows: tuple[Growth, ...]) -> float:
+    """The fraction of generated examples in an epoch, in [0, 1]; 0 without examples."""
+    total = sum(row.examples for row in rows)
+    return sum(row.generated_examples for row in rows) / total if total else 0.0
 
 
 def read_counts(path: Path) -> Counts:

@@ -1,30 +1,29 @@
-"""What a classifier looks at in an image: of a run or an exported model, in records or files."""
+"""Saliency maps of a classifier: of a run or an exported model, of records or image files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import training
-from melanoma_tf.backbones.classifier import KIND
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
-from melanoma_tf.classification.cross_validation import as_divided, folds_of
+from melanoma_tf.classification.cross_validation import ClassifierRecord, as_divided, records_for
 from melanoma_tf.classification.explanation_data import View, record_views
-from melanoma_tf.classification.folds import DIVIDED
+from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.module import PROBABILITIES, SALIENCY, ClassifierModule
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import heat_map
 from melanoma_tf.images.masks import draw_outline
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 UNKNOWN = -1
 AT_ONCE = 16
@@ -38,7 +37,7 @@ Map = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Explanation:
-    """An image, what a classifier says of it, and where it looks.
+    """An image with its probabilities and its saliency map.
 
     All show the square in the middle of the image, which is what the network sees.
 
@@ -98,7 +97,7 @@ class Explainer:
         view: what it sees of an image.
         explain: from encoded images, string `(n,)`, to `saliency`, float32 `(n, size, size)`, and
             `probabilities`, float32 `(n, classes)`, calibrated where the run is.
-        config: the settings that it was trained with.
+        record: of its training.
         untrained: `explain` of the same network with random weights; None where not asked for.
     """
 
@@ -106,14 +105,8 @@ class Explainer:
     class_names: tuple[str, ...]
     view: View
     explain: Explain
-    config: dict[str, Any]
+    record: ClassifierRecord
     untrained: Explain | None = None
-
-    @property
-    def records(self) -> list[Path]:
-        """The record folders that it was trained on."""
-        further = [row["records"] for row in self.config.get("further_records", ())]
-        return [Path(folder) for folder in (self.config["records"], *further)]
 
 
 def explain_records(
@@ -184,16 +177,16 @@ def load_run(
     Raises:
         MelanomaError: there is no run, it trains another kind of model, or it has not finished.
     """
-    config = training.read_config(run_dir, KIND)
-    inputs = classifier_inputs(config, AT_ONCE)
-    model = training.load_model(run_dir)
+    record = read_run(run_dir, CLASSIFIER)
+    inputs = classifier_inputs(record.settings, batch_size=AT_ONCE)
+    model = load_model(run_dir)
     calibration = read_calibration(run_dir)
     temperature = float(calibration["temperature"]) if calibration else 1.0
 
     def explaining(network: keras.Model) -> Explain:
         module = ClassifierModule(
             network,
-            config["class_names"],
+            record.class_names,
             inputs.image_size_px,
             lambda encoded: pipeline.central_view(encoded, inputs),
             temperature,
@@ -208,10 +201,10 @@ def load_run(
         twin = explaining(keras.models.clone_model(model))
     return Explainer(
         str(run_dir),
-        tuple(config["class_names"]),
+        record.class_names,
         View(inputs.image_size_px, inputs.short_side_px, shown_px),
         explaining(model),
-        config,
+        record,
         twin,
     )
 
@@ -223,14 +216,8 @@ def split_of(explainer: Explainer, records: RecordsLike, split: str) -> RecordSe
         MelanomaError: a folder is unfinished or has other classes, an image stands in two, none
             has the split, or the classifier's folds divide others.
     """
-    records = RecordSet.read(records)
-    if records.class_names != explainer.class_names:
-        raise MelanomaError(
-            f"{explainer.name} was trained on the classes {', '.join(explainer.class_names)}; "
-            f"{records} has {', '.join(records.class_names)}"
-        )
-    records.refuse_repeated(DIVIDED if folds_of(explainer.config, split) else [split])
-    records = as_divided(records, explainer.config, Path(explainer.name), split)
+    records = records_for(records, explainer.record, split, name=explainer.name)
+    records = as_divided(records, explainer.record, split, name=explainer.name)
     records.shard_paths(split)
     return records
 

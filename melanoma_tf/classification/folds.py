@@ -1,4 +1,4 @@
-"""Cross-validation: the training and validation examples of records, divided anew into folds.
+"""Cross-validation: the training and validation examples of records, divided into folds.
 
 No record is moved. A fold is a view of record folders: the same shards, and a filter in the graph
 that looks every example's name up in a table. The test split stays what it is.
@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from melanoma_tf.classification.settings import FoldSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.folds import assign_folds
 from melanoma_tf.datasets.lesion import Lesion
@@ -28,33 +29,6 @@ DIVIDED = ("train", "validation")
 _NAMING = ("image/key", "source", "origin", "origin/parent")
 _FEATURES = (*_NAMING, "label", "lesion/id", "patient/id")
 _CELL = ("split", "class_name", "source", "origin")
-
-
-@dataclass(frozen=True)
-class FoldSettings:
-    """Which fold of how many.
-
-    Attributes:
-        folds: how many folds; 0 leaves the splits of the records as they are.
-        fold: the one that is held out for validation, from 0 on.
-        seed: of the division; another one gives other folds. It has nothing to do with the seed
-            of a training, so that trainings with several seeds share their folds.
-
-    Raises:
-        MelanomaError: one fold, or no such fold.
-    """
-
-    folds: int = 0
-    fold: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.folds in (0, 1) and (self.folds or self.fold):
-            raise MelanomaError(f"expected --folds 2 or more to hold one out; found {self.folds}")
-        if self.folds < 0 or not 0 <= self.fold < max(self.folds, 1):
-            raise MelanomaError(
-                f"expected a fold from 0 to {self.folds - 1} of {self.folds}; found {self.fold}"
-            )
 
 
 @dataclass(frozen=True)
@@ -135,7 +109,7 @@ def divide_by_folds(records: RecordSet, settings: FoldSettings) -> FoldedRecordS
     lesions = [rows[name] for name in names]
     groups = group_lesions(lesions, _same_pictures(records.manifests, rows))
     classes = [lesion.diagnosis for lesion in lesions]
-    folds = assign_folds(groups, classes, settings.folds, seed=settings.seed)
+    folds = assign_folds(groups, classes, settings.folds, seed=settings.fold_seed)
     assignment = dict(zip(names, folds))
     cells: Counter[tuple[str, str, str, str]] = Counter()
     for origin, lesion in examples:

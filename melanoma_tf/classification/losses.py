@@ -12,10 +12,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
+from melanoma_tf.classification.settings import LOSSES
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import addons
-
-LOSSES = ("cross-entropy", "focal")
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")

@@ -1,4 +1,4 @@
-"""What a classifier says of every view of every image."""
+"""Logits of a classifier for every view of every image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.splits import namespace
 from melanoma_tf.evaluation.predictions import Predictions
@@ -88,7 +87,7 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
         seen = [model(view, training=False) for view in dihedral_views(images, views)]
         return tf.stack(seen, axis=1)
 
-    # Traced once, whatever the size of the last batch, and without TensorFlow's warning that an
+    # Traced once for batches of any size, and without TensorFlow's warning that an
     # ensemble traces a function for each of its members.
     pixels = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)
     logits_of = tf.function(of_batch).get_concrete_function(pixels)
@@ -105,11 +104,6 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
     return ViewLogits(keys, sources, patients, np.concatenate(labels), np.concatenate(logits))
 
 
-def purification(inputs: ClassifierInputs) -> str:
-    """The method by which images are purified outside training: none, classical or network."""
-    return inputs.purify_method if inputs.purify_test else "none"
-
-
 def images_sha256(image_ids: Sequence[str]) -> str:
-    """SHA-256 of the images' names, in whatever order: tells whether two sets are the same."""
+    """SHA-256 of the images' names, in any order: tells whether two sets are the same."""
     return hashlib.sha256("\n".join(sorted(image_ids)).encode()).hexdigest()

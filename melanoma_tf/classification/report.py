@@ -9,10 +9,11 @@ from typing import Any, Union
 
 import numpy as np
 
-from melanoma_tf import __version__, training
-from melanoma_tf.backbones.classifier import KIND
+from melanoma_tf import __version__
+from melanoma_tf.classification.cross_validation import ClassifierRecord
 from melanoma_tf.classification.report_mistakes import find_mistakes
 from melanoma_tf.classification.report_stages import growth_stages
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, write_atomically
 from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
@@ -25,6 +26,8 @@ from melanoma_tf.evaluation.report.render import render_report
 from melanoma_tf.evaluation.score import align_with_truth, prepared
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.run import HISTORY
+from melanoma_tf.training.run_record import read_run
 
 REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
 
@@ -103,7 +106,7 @@ def report_run(
     """
     folders = _paths(run_dirs)
     output = output or folders[0]
-    config = training.read_config(folders[0], KIND)
+    class_names = read_run(folders[0], CLASSIFIER).class_names
     for name in (PREDICTIONS, METRICS):
         if not (output / name).is_file():
             raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
@@ -117,7 +120,7 @@ def report_run(
             f"{output / METRICS}: expected what evaluate writes; found other JSON, or an older "
             "one: run evaluate again"
         )
-    predictions = read_predictions(output / PREDICTIONS, config["class_names"])
+    predictions = read_predictions(output / PREDICTIONS, class_names)
     _check_same(predictions, metrics, output / METRICS)
     if len(metrics["runs"]) != len(folders):
         raise MelanomaError(
@@ -151,22 +154,22 @@ def _gathered(
     moved: Sequence[Path],
     examples: int,
 ) -> ReportContent:
-    runs = tuple(_trained(folder) for folder in folders)
+    trained = [read_run(folder, CLASSIFIER) for folder in folders]
     names = [str(each) for each in evaluated]
-    data = tuple(_data_folders(runs, names, metrics["split"], moved))
+    data = tuple(_data_folders(trained, names, metrics["split"], moved))
     # Only the evaluated folders hold the images of the predictions.
     records = [
         each.place for each in data if each.manifest is not None and "evaluation" in each.use
     ]
     mistakes, note = find_mistakes(predictions, folders, records, metrics, examples)
-    of_first = [each for each in data if each.path in _trained_on(runs[0])]
+    of_first = [each for each in data if each.path in _trained_on(trained[0])]
     return ReportContent(
         split=metrics["split"],
         predictions=predictions,
         scores=metrics,
-        runs=runs,
+        runs=tuple(_run(*each) for each in zip(folders, trained)),
         folders=data,
-        stages=growth_stages(runs[0].config, of_first),
+        stages=growth_stages(trained[0], of_first),
         mistakes=mistakes,
         mistakes_note=note,
         digest=hashlib.sha256((output / PREDICTIONS).read_bytes()).hexdigest(),
@@ -182,9 +185,17 @@ def _record_paths(records: RecordsLike) -> list[Path]:
     return list(records.folders) if isinstance(records, RecordSet) else _paths(records)
 
 
-def _trained(folder: Path) -> TrainedRun:
-    config = training.read_config(folder, KIND)
-    history = folder / training.HISTORY
+def _run(folder: Path, record: ClassifierRecord) -> TrainedRun:
+    config = {
+        "kind": record.kind,
+        **record.settings.to_json(),
+        **record.details,
+        "records": [each.path for each in record.records],
+        "taxonomy": record.taxonomy,
+        "class_names": list(record.class_names),
+        "versions": record.versions,
+    }
+    history = folder / HISTORY
     return TrainedRun(
         folder.resolve().name, config, read_json(history) if history.is_file() else {}
     )
@@ -205,7 +216,7 @@ def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path
 
 
 def _data_folders(
-    runs: Sequence[TrainedRun], evaluated: Sequence[str], split: str, moved: Sequence[Path]
+    runs: Sequence[ClassifierRecord], evaluated: Sequence[str], split: str, moved: Sequence[Path]
 ) -> Iterator[DataFolder]:
     """Yield the folders of the training, then those that were only evaluated."""
     shards = {name: sums for run in runs for name, sums in _trained_on(run).items()}
@@ -221,10 +232,9 @@ def _data_folders(
             yield _located(name, "evaluation", lambda records: split in records.splits(), moved)
 
 
-def _trained_on(run: TrainedRun) -> dict[str, dict[str, str]]:
-    """Record folders of a training, each with the checksums of its shards."""
-    further = run.config.get("further_records", ())
-    return {each["records"]: each["shards"] for each in (run.config, *further)}
+def _trained_on(run: ClassifierRecord) -> dict[str, dict[str, str]]:
+    """The record folders of a training, each with its shards' checksums."""
+    return {each.path: dict(each.shards) for each in run.records}
 
 
 def _located(

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from melanoma_tf import training
-from melanoma_tf.backbones.classifier import KIND
+from melanoma_tf.classification.cross_validation import folds_of
 from melanoma_tf.classification.data import ClassifierInputs, central_view
+from melanoma_tf.classification.evaluation_settings import PURIFICATIONS
 from melanoma_tf.classification.explanation_data import encoded_records
 from melanoma_tf.classification.folds import DIVIDED
-from melanoma_tf.classification.purified_inputs import PURIFICATIONS, purified_by
+from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.saliency import visual_backprop
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core import image_sheets as sheets
 from melanoma_tf.evaluation.metrics.decisions import decided_classes
 from melanoma_tf.evaluation.predictions import Predictions
@@ -26,6 +26,8 @@ from melanoma_tf.evaluation.report.charts import FOCUS
 from melanoma_tf.evaluation.report.content import Mistake, MistakeGroup
 from melanoma_tf.images import heat_map
 from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 _JPEG_QUALITY = 92
 _SHOWN_PX = 224
@@ -56,12 +58,12 @@ def find_mistakes(
     """
     kinds = dict(_kinds(predictions))
     wanted = [row for rows in kinds.values() for row in rows[:examples]]
-    config = training.read_config(run_dirs[0], KIND)
-    inputs = classifier_inputs(config, batch_size=1)
+    record = read_run(run_dirs[0], CLASSIFIER)
+    settings = record.settings
     if metrics.get("purify") in PURIFICATIONS:
-        inputs = purified_by(inputs, config, metrics["purify"])
-    divided = config.get("cross_validation", {}).get("folds") and metrics["split"] in DIVIDED
-    splits = DIVIDED if divided else (metrics["split"],)
+        settings = purified_by(settings, metrics["purify"])
+    inputs = classifier_inputs(settings, batch_size=1)
+    splits = DIVIDED if folds_of(record, metrics["split"]) else (metrics["split"],)
     views = dict(_views(predictions, wanted, folders, splits, inputs))
     # With folds, it is unknown here which network held an image out.
     explained = {} if metrics.get("combine") == "folds" else _overlays(run_dirs[0], views)
@@ -127,7 +129,7 @@ def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
     """Lay the saliency maps of a run's network over the views."""
     if not views:
         return {}
-    explain = tf.function(visual_backprop(training.load_model(run_dir), even=True))
+    explain = tf.function(visual_backprop(load_model(run_dir), even=True))
     found = {}
     for row, view in views.items():
         saliency = explain(tf.constant(view[np.newaxis], tf.float32))[0][0].numpy()

@@ -3,58 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from melanoma_tf.classification.expansion_plan import ORIGINS, grow, recipe_named
-from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
+from melanoma_tf.classification.batches import count_by_origin
+from melanoma_tf.classification.cross_validation import ClassifierRecord
+from melanoma_tf.classification.expansion_plan import ORIGINS, ExpansionPlan, grow
+from melanoma_tf.classification.folds import divide_by_folds
 from melanoma_tf.evaluation.report.content import Counts, DataFolder, Stage
 from melanoma_tf.records.record_set import RecordSet
 
 _NAMES = {"real": "real images", "purified": "+ purified", "generated": "+ generated"}
 
 
-def growth_stages(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> tuple[Stage, ...]:
+def growth_stages(run: ClassifierRecord, folders: Sequence[DataFolder]) -> tuple[Stage, ...]:
     """The stages of Bisla et al. 2019, Figure 7, as far as the run has them.
 
     Args:
-        config: of the run.
+        run: the record of the run.
         folders: that it was trained on.
 
     Returns:
         Stages with each origin that the records have added in turn, then the examples of an epoch
-        where they are other ones: by a growth plan, or in balanced batches. Nothing where a folder
-        cannot be read.
+        where they are other ones: by an expansion plan, or in balanced batches. Nothing where a
+        folder cannot be read.
     """
     if not folders or any(folder.manifest is None for folder in folders):
         return ()
-    batches = config.get("batches", {"balance": config.get("balance", "none")})
-    records = _trained_on(config, folders)
-    wanted = batches.get("origins") or ORIGINS
-    counts = {
-        name: {
-            origin: records.count(split="train", class_name=name, origin=origin)
-            if origin in wanted
-            else 0
-            for origin in ORIGINS
-        }
-        for name in config["class_names"]
-    }
+    batches = run.settings.batches
+    counts = count_by_origin(_trained_on(run, folders), batches)
     epoch: Iterator[Stage] = iter(())
-    if batches.get("plan"):
-        epoch = _planned(counts, batches["plan"])
-    elif batches.get("balance") == "batch":
-        epoch = _balanced(counts, config["batch_size"], batches.get("generated_fraction"))
+    if batches.plan is not None:
+        epoch = _expanded(counts, batches.expansion, batches.plan)
+    elif batches.balance == "batch":
+        epoch = _balanced(counts, run.settings.batch_size, batches.generated_fraction)
     return (*_images(counts), *epoch)
 
 
-def _trained_on(config: Mapping[str, Any], folders: Sequence[DataFolder]) -> RecordSet:
+def _trained_on(run: ClassifierRecord, folders: Sequence[DataFolder]) -> RecordSet:
     """The folders as the training saw them: with a fold held out, where it did."""
     records = RecordSet(
         tuple(folder.place for folder in folders),
         tuple(folder.manifest for folder in folders if folder.manifest is not None),
     )
-    folds = FoldSettings(**config.get("cross_validation", {}))
+    folds = run.settings.cross_validation
     return divide_by_folds(records, folds) if folds.folds else records
 
 
@@ -68,22 +59,18 @@ def _images(counts: Counts) -> Iterator[Stage]:
             yield Stage(_NAMES[origin], "images", kept)
 
 
-def _planned(counts: Counts, plan: str) -> Iterator[Stage]:
-    recipe = recipe_named(plan)
+def _expanded(counts: Counts, name: str, plan: ExpansionPlan) -> Iterator[Stage]:
     mirrored = {
-        name: {
-            origin: count * (2 if origin in recipe.mirrored[name] else 1)
-            for origin, count in row.items()
-        }
-        for name, row in counts.items()
+        each: {origin: count * plan.copies(each, origin) for origin, count in row.items()}
+        for each, row in counts.items()
     }
     yield Stage("+ mirror images", "examples", mirrored)
-    views = max(row.examples // max(row.mirrored, 1) for row in grow(counts, recipe))
+    views = max(row.examples // max(row.mirrored, 1) for row in grow(counts, plan))
     seen = {
-        name: {origin: count * views for origin, count in row.items()}
-        for name, row in mirrored.items()
+        each: {origin: count * views for origin, count in row.items()}
+        for each, row in mirrored.items()
     }
-    yield Stage(f"an epoch by the plan {plan}", "examples", seen)
+    yield Stage(f"an epoch by the expansion {name}", "examples", seen)
 
 
 def _balanced(counts: Counts, batch_size: int, generated_fraction: float | None) -> Iterator[Stage]:

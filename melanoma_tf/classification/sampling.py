@@ -1,4 +1,4 @@
-"""Records -> the endless stream of examples that training sees: shuffled, planned or balanced.
+"""Records -> the endless stream of examples that training sees: shuffled, expanded or balanced.
 
 Each stream is a pure function of records and settings that can begin at any example. Its elements
 are `(number, serialized, view)`: int64, string, int64 scalars; the view is a row of `view_table`.
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from melanoma_tf.classification.batches import BatchSettings
+from melanoma_tf.classification.batches import check_batches, count_images, examples_by_class
 from melanoma_tf.classification.expansion_plan import ORIGINS, ExpansionPlan
+from melanoma_tf.classification.settings import BatchSettings
 from melanoma_tf.records import schema, stream
 from melanoma_tf.records.record_set import RecordSet
 
@@ -22,7 +23,7 @@ _REAL = ("real", "purified")
 _HASH_BUCKETS = 2**31 - 1
 
 
-def draw_examples(
+def sample_examples(
     records: RecordSet,
     settings: BatchSettings,
     *,
@@ -40,16 +41,16 @@ def draw_examples(
         first_example: the number to begin with; those before it are left out.
 
     Raises:
-        MelanomaError: see `BatchSettings.check`, or no folder has a `train` split.
+        MelanomaError: see `batches.check_batches`, or no folder has a `train` split.
     """
     paths = records.shard_paths("train")
-    settings.check(records)
-    recipe = settings.recipe
+    check_batches(records, settings)
+    plan = settings.plan
     if settings.balance == "batch":
         balanced = _balanced(records, settings, seed, window, first_example)
         return balanced.map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
     keep = None
-    if settings.images(records) != records.count(split="train"):
+    if count_images(records, settings) != records.count(split="train"):
         keep = _belongs(settings.origins)
     draw = functools.partial(
         stream.shuffled_stream,
@@ -59,38 +60,38 @@ def draw_examples(
         first_example=first_example,
         keep=stream.both(keep, records.keep("train")),
     )
-    examples = sum(settings.examples_by_class(records))
-    if recipe is None:
+    examples = sum(examples_by_class(records, settings))
+    if plan is None:
         return draw(examples).map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
-    expand = _expansion(recipe, records.class_names, seed)
+    expand = _expansion(plan, records.class_names, seed)
     # Every pass over the records shows each image in one view, so that all epoch long the stream
     # is mixed like the whole.
-    planned = draw(examples // len(recipe.views), expand=expand)
-    return planned.map(lambda number, example: (number, *example))
+    expanded = draw(examples // len(plan.views), expand=expand)
+    return expanded.map(lambda number, example: (number, *example))
 
 
-def view_table(recipe: ExpansionPlan) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+def view_table(plan: ExpansionPlan) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
     """The views of a plan: those of images as they are, then those of their mirror images.
 
     Returns:
         bool `(2 * views, 2)`, flipped top to bottom and left to right; and float32 of that shape,
         row and column of the crop, as the network sees them.
     """
-    flips = [(one.flipped, mirrored) for mirrored in (False, True) for one in recipe.views]
+    flips = [(one.flipped, mirrored) for mirrored in (False, True) for one in plan.views]
     # Mirrored first and cropped then: the crop's column counts from the other side.
     places = [
         (one.row, 1.0 - one.column if mirrored else one.column)
         for mirrored in (False, True)
-        for one in recipe.views
+        for one in plan.views
     ]
     return np.array(flips, np.bool_), np.array(places, np.float32)
 
 
-def _expansion(recipe: ExpansionPlan, class_names: tuple[str, ...], seed: int) -> stream.Expand:
+def _expansion(plan: ExpansionPlan, class_names: tuple[str, ...], seed: int) -> stream.Expand:
     """Each record once, or twice where it is mirrored, with one of its views that are left."""
-    views = len(recipe.views)
+    views = len(plan.views)
     mirrored = np.array(
-        [[origin in recipe.mirrored[name] for origin in ORIGINS] for name in class_names], np.int64
+        [[origin in plan.mirrored[name] for origin in ORIGINS] for name in class_names], np.int64
     )
 
     def expand(which: tf.Tensor, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -107,7 +108,7 @@ def _expansion(recipe: ExpansionPlan, class_names: tuple[str, ...], seed: int) -
         return tf.gather(records, place), half * views + base
 
     def _nth_view(keys: tf.Tensor, half: tf.Tensor, epoch: tf.Tensor, nth: tf.Tensor) -> tf.Tensor:
-        """A permutation of the views to each image and epoch, whatever shares its window."""
+        """A permutation of the views for each image and epoch, independent of its window."""
         stem = [tf.constant(str(seed)), tf.strings.as_string(epoch)]
         ranks = [
             tf.strings.to_hash_bucket_fast(
@@ -147,7 +148,7 @@ def _of_class(
     def draw(origins: tuple[str, ...], own_seed: int, first: int) -> tf.data.Dataset:
         numbered = stream.shuffled_stream(
             records.shard_paths("train"),
-            settings.count(records, name, *origins),
+            count_images(records, settings, name, origins),
             seed=own_seed,
             window=window,
             first_example=first,
@@ -155,43 +156,41 @@ def _of_class(
         )
         return numbered.map(lambda _, serialized: serialized)
 
-    everything, generated = (
-        settings.count(records, name),
-        settings.count(records, name, "generated"),
-    )
-    share = settings.generated_fraction
-    if share is None or generated / everything <= share:
+    everything = count_images(records, settings, name)
+    generated = count_images(records, settings, name, ("generated",))
+    limit = settings.generated_fraction
+    if limit is None or generated / everything <= limit:
         return draw((), seed + label, first_example)
     real = tuple(origin for origin in settings.origins or _REAL if origin in _REAL)
-    if not share:
+    if not limit:
         return draw(real, seed + label, first_example)
-    before = generated_before(share, first_example, seed, label)
+    before = generated_before(limit, first_example, seed, label)
     sources = [
         draw(real, seed + label, first_example - before),
         draw(("generated",), seed + label, before),
     ]
     return tf.data.Dataset.choose_from_datasets(
-        sources, _is_generated(share, _phase(seed, label), first_example)
+        sources, _is_generated(limit, _phase(seed, label), first_example)
     )
 
 
-def generated_before(share: float, draws: int, seed: int, label: int) -> int:
-    """How many of the first draws of a class, whose share is limited, are generated images.
+def generated_before(limit: float, draws: int, seed: int, label: int) -> int:
+    """How many of the first draws of a class with a limited fraction are generated images.
 
-    Never one more or less than `share * draws`; over seeds, that many on average.
+    Never one more or less than `limit * draws`; over seeds, that many on average.
     """
-    return int(np.floor(share * draws + _phase(seed, label)))
+    return int(np.floor(limit * draws + _phase(seed, label)))
 
 
 def _phase(seed: int, label: int) -> float:
     return float(np.random.default_rng([seed % 2**32, label]).random())
 
 
-def _is_generated(share: float, phase: float, first_draw: int) -> tf.data.Dataset:
+def _is_generated(limit: float, phase: float, first_draw: int) -> tf.data.Dataset:
     """1 at the draws of a class that take a generated image, 0 at others."""
 
     def chosen(draw: tf.Tensor) -> tf.Tensor:
-        before = tf.floor(share * tf.cast(tf.stack([draw, draw + 1]), tf.float64) + phase)
+        before = tf.floor(limit * tf.cast(tf.stack([draw, draw + 1]), tf.float64) + phase)
         return tf.cast(before[1] - before[0], tf.int64)
 
     return tf.data.Dataset.range(first_draw, tf.int64.max).map(chosen)

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from melanoma_tf.classification.evaluation_settings import CalibrationSettings, EvaluationSettings
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table, warn
-
-Command = Callable[..., Any]
-
-
-def _how_images_are_seen(command: Command) -> Command:
-    """What `evaluate` and `calibrate` ask alike."""
-    stack = (
-        click.option(
-            "--tta",
-            type=click.Choice(["1", "2", "4", "8"]),
-            default="1",
-            show_default=True,
-            callback=lambda context, option, value: int(value),
-            help="Test-time augmentation: views of each image, mirrored and turned, over which "
-            "probabilities are averaged.",
-        ),
-        click.option(
-            "--purify",
-            type=click.Choice(["none", "classical", "network"]),
-            help="Take hairs, rulers, ink and bubbles out of the images.  "
-            "[default: as the run was trained to]",
-        ),
-        click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True),
-    )
-    for option in reversed(stack):
-        command = option(command)
-    return command
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option(
     "--run-dir",
     "run_dirs",
@@ -48,49 +22,20 @@ def _how_images_are_seen(command: Command) -> Command:
     required=True,
     help="A run folder, runs/NAME; repeat for an ensemble.",
 )
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    multiple=True,
-    required=True,
-    help="A folder that build-records made; repeat to score several as one.",
-)
-@options.split
-@click.option(
-    "--combine",
-    type=click.Choice(["mean", "ranks", "folds"]),
-    default="mean",
-    show_default=True,
-    help="Several runs: the mean of probabilities, or of ranks within each class (which are no "
-    "probabilities); folds scores each image by the run that held it out.",
-)
-@_how_images_are_seen
-@click.option(
-    "--calibrated/--raw",
-    default=None,
-    help="Divide logits by each run's fitted temperature, or not.  "
-    "[default: where every run has one]",
-)
-@click.option(
-    "--operating-points",
-    type=options.FILE,
-    help="Carry thresholds over from this calibration.json, or metrics.json of other images.  "
-    "[default: a single run's calibration.json]",
-)
+@options.record_folders()
 @click.option(
     "--output",
     type=options.FOLDER,
-    help="Folder of the two files.  [default: the run's; required with several runs]",
+    help="Folder of the output files.  [default: the run's; required with several runs]",
 )
-@options.bootstrap_rounds
-@options.bootstrap_seed
 @options.overwrite
+@settings_options(EvaluationSettings)
 def evaluate(
     run_dirs: tuple[Path, ...],
     records: tuple[Path, ...],
     output: Path | None,
     overwrite: bool,
-    **settings: Any,
+    settings: EvaluationSettings,
 ) -> None:
     """Score a trained classifier, or an ensemble: predictions.csv, metrics.json and report.html.
 
@@ -103,45 +48,33 @@ def evaluate(
           --purify classical --output runs/first/purified
       melanoma-tf compare runs/first/predictions.csv runs/first/purified/predictions.csv
     """
-    from melanoma_tf.classification.evaluate import EvaluationSettings, evaluate_classifier
+    from melanoma_tf.classification.evaluate import evaluate_classifier
     from melanoma_tf.cli.score import rounds_bar
 
-    resolved = EvaluationSettings(**settings)
     metrics = evaluate_classifier(
         run_dirs,
         records,
-        resolved,
+        settings,
         output=output,
         overwrite=overwrite,
-        progress=rounds_bar(resolved.rounds),
+        progress=rounds_bar(settings.rounds),
     )
     show_metrics(metrics)
     click.echo(f"wrote predictions.csv, metrics.json and report.html in {output or run_dirs[0]}")
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @options.run_dir()
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    multiple=True,
-    required=True,
-    help="A folder that build-records made; repeat to fit on several.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test", "train"]),
-    default="validation",
-    show_default=True,
-    help="Whose images to fit on. Scores of the same images are then no honest ones.",
-)
-@_how_images_are_seen
+@options.record_folders()
 @options.overwrite
-def calibrate(run_dir: Path, records: tuple[Path, ...], **settings: Any) -> None:
+@settings_options(CalibrationSettings)
+def calibrate(
+    run_dir: Path, records: tuple[Path, ...], overwrite: bool, settings: CalibrationSettings
+) -> None:
     """Fit a trained classifier's temperature and thresholds: writes calibration.json.
 
-    Training does this at its end on the validation split; here it is done on other images, or
-    for purified ones or several views.
+    Training does this at its end on the validation split; this command fits other images, purified
+    images or several views.
 
     \b
     Example:
@@ -150,7 +83,7 @@ def calibrate(run_dir: Path, records: tuple[Path, ...], **settings: Any) -> None
     from melanoma_tf.classification.calibrate import summary
     from melanoma_tf.classification.evaluate import calibrate_classifier
 
-    fitted = calibrate_classifier(run_dir, records, **settings)
+    fitted = calibrate_classifier(run_dir, records, settings, overwrite=overwrite)
     click.echo(summary(fitted))
     click.echo(f"wrote {run_dir / 'calibration.json'}")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from melanoma_tf.classification.evaluation_settings import ExplanationSettings
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 _PICTURES_OF_RECORDS = 50
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("images", nargs=-1, type=options.ANY_PATH, metavar="[IMAGE|DIR]...")
 @options.run_dir(required=False)
 @click.option("--model", type=options.FOLDER, help="Instead of a run: saved_models/NAME.")
@@ -36,29 +39,17 @@ _PICTURES_OF_RECORDS = 50
     multiple=True,
     help="Explain these, without image files; repeatable.  [default: those of the training]",
 )
-@options.split
-@click.option("--errors", type=click.IntRange(min=1), metavar="N", help="Sheets of N mistakes.")
-@click.option("--class", "class_name", help="The class of --errors.  [default: melanoma]")
-@click.option(
-    "--pictures",
-    type=click.IntRange(min=0),
-    help="How many images get a picture; the table has all.  [default: 50 of records]",
-)
-@click.option("--picture-size", type=click.IntRange(32, 1024), default=256, show_default=True)
-@click.option(
-    "--even", is_flag=True, help="Without the mesh that the published method lays over its maps."
-)
-@click.option(
-    "--baseline", is_flag=True, help="Figures also of the same network with random weights."
-)
-@options.seed
 @options.overwrite
+@settings_options(ExplanationSettings)
 def explain(
     images: tuple[Path, ...],
     run_dir: Path | None,
     model: Path | None,
     output: Path,
-    **settings: Any,
+    masks: Path | None,
+    records: tuple[Path, ...],
+    overwrite: bool,
+    settings: ExplanationSettings,
 ) -> None:
     """Show where a classifier looks (VisualBackProp), and how much of that is lesion, hair or ink.
 
@@ -78,101 +69,108 @@ def explain(
     """
     from melanoma_tf.core.outputs import refuse_existing
 
-    _check(images, run_dir, model, settings)
-    inputs = [*images, run_dir, model, settings["masks"], *settings["records"]]
-    refuse_existing(output, settings["overwrite"], [path for path in inputs if path])
+    _check(images, run_dir, model, masks, records, settings)
+    inputs = [*images, run_dir, model, masks, *records]
+    refuse_existing(output, overwrite, [path for path in inputs if path])
     explainer = _load(run_dir, model, settings)
-    if settings["errors"]:
-        _explain_errors(explainer, output, settings)
-    elif images:
-        _explain_files(images, explainer, output, settings)
+    job = _Job(explainer, output, overwrite, settings)
+    if images:
+        _explain_files(job, images, masks)
+        return
+    chosen = records or explainer.record.record_paths()
+    if settings.errors:
+        _explain_errors(job, chosen)
     else:
-        _explain_records(explainer, output, settings)
+        _explain_records(job, chosen)
+
+
+@dataclass(frozen=True)
+class _Job:
+    explainer: Explainer
+    output: Path
+    overwrite: bool
+    settings: ExplanationSettings
 
 
 def _check(
-    images: tuple[Path, ...], run_dir: Path | None, model: Path | None, settings: dict[str, Any]
+    images: tuple[Path, ...],
+    run_dir: Path | None,
+    model: Path | None,
+    masks: Path | None,
+    records: tuple[Path, ...],
+    settings: ExplanationSettings,
 ) -> None:
     if (run_dir is None) == (model is None):
         found = "both" if model else "neither"
         raise MelanomaError(f"expected either --run-dir or --model; found {found}")
-    if settings["baseline"] and (model or settings["errors"]):
+    if settings.baseline and model:
         raise MelanomaError("expected --baseline with --run-dir and without --errors")
-    if settings["even"] and model:
+    if settings.even and model:
         raise MelanomaError("expected --even with --run-dir; an exported model has one kind of map")
-    if settings["class_name"] and not settings["errors"]:
-        raise MelanomaError("expected --class with --errors only")
-    if images and (settings["records"] or settings["errors"]):
+    if images and (records or settings.errors):
         raise MelanomaError("expected either image files, or --records or --errors; found both")
-    if settings["masks"] and not images:
+    if masks and not images:
         raise MelanomaError("expected --masks with image files only; records bring their own")
 
 
-def _load(run_dir: Path | None, model: Path | None, settings: dict[str, Any]) -> Explainer:
+def _load(run_dir: Path | None, model: Path | None, settings: ExplanationSettings) -> Explainer:
     from melanoma_tf.classification.explain import load_run
     from melanoma_tf.serving.explainer import load_exported
 
-    shown_px = settings["picture_size"]
     if run_dir is None:
         assert model is not None  # `_check` saw to it.
-        return load_exported(model, shown_px=shown_px)
+        return load_exported(model, shown_px=settings.picture_size_px)
     return load_run(
         run_dir,
-        shown_px=shown_px,
-        even=settings["even"],
-        untrained=settings["baseline"],
-        seed=settings["seed"],
+        shown_px=settings.picture_size_px,
+        even=settings.even,
+        untrained=settings.baseline,
+        seed=settings.seed,
     )
 
 
-def _explain_files(
-    images: tuple[Path, ...], explainer: Explainer, output: Path, settings: dict[str, Any]
-) -> None:
+def _explain_files(job: _Job, images: tuple[Path, ...], masks: Path | None) -> None:
     from melanoma_tf.classification.explain_files import explained_files, files_and_masks
 
-    paths, without = files_and_masks(images, settings["masks"])
+    paths, without = files_and_masks(images, masks)
     if without:
         warn(f"{len(without):,} of {len(paths):,} images have no mask, the first: {without[0]}")
-    results = explained_files(explainer, paths, settings["masks"])
-    outcome = _write(results, len(paths), explainer, output, settings, {})
+    results = explained_files(job.explainer, paths, masks)
+    outcome = _write(job, results, len(paths), job.settings.pictures, {})
     for failure in outcome.failures:
         click.echo(f"{failure.path}: {failure.reason}", err=True)
     if outcome.failures:
         raise MelanomaError(f"{len(outcome.failures)} of {len(paths)} files were not explained")
 
 
-def _explain_records(explainer: Explainer, output: Path, settings: dict[str, Any]) -> None:
+def _explain_records(job: _Job, folders: tuple[Path, ...]) -> None:
     from melanoma_tf.classification.explain import explained_records
     from melanoma_tf.records.record_set import RecordSet
 
-    records, split = settings["records"] or explainer.records, settings["split"]
-    if settings["pictures"] is None:
-        settings["pictures"] = _PICTURES_OF_RECORDS
-    records = RecordSet.read(records)
-    results = explained_records(explainer, records, split)
+    records, split = RecordSet.read(folders), job.settings.split
+    results = explained_records(job.explainer, records, split)
     about = {"records": [str(folder) for folder in records.folders], "split": split}
-    _write(results, records.count(split=split), explainer, output, settings, about)
+    pictures = job.settings.pictures
+    pictures = _PICTURES_OF_RECORDS if pictures is None else pictures
+    _write(job, results, records.count(split=split), pictures, about)
 
 
 def _write(
-    results: Iterable[Any],
-    total: int,
-    explainer: Explainer,
-    output: Path,
-    settings: dict[str, Any],
-    about: dict[str, Any],
+    job: _Job, results: Iterable[Any], total: int, pictures: int | None, about: dict[str, Any]
 ) -> Outcome:
     from melanoma_tf.classification.explain_output import write_explanations
 
     outcome = write_explanations(
         progress(results, label="explain", total=total),
-        explainer,
-        output,
+        job.explainer,
+        job.output,
+        pictures=pictures,
         about=about,
-        **{name: settings[name] for name in ("pictures", "seed", "overwrite")},
+        seed=job.settings.seed,
+        overwrite=job.overwrite,
     )
     _show(outcome.summary)
-    click.echo(f"wrote {output}: {len(outcome.rows):,} images")
+    click.echo(f"wrote {job.output}: {len(outcome.rows):,} images")
     return outcome
 
 
@@ -192,24 +190,25 @@ def _show(summary: dict[str, Any]) -> None:
         table("Where the network looks", columns, rows)
 
 
-def _explain_errors(explainer: Explainer, output: Path, settings: dict[str, Any]) -> None:
+def _explain_errors(job: _Job, records: tuple[Path, ...]) -> None:
     from melanoma_tf.classification.explain_output import write_errors
 
-    name = settings["class_name"] or "melanoma"
+    name = job.settings.class_name or "melanoma"
     found = write_errors(
-        explainer,
-        settings["records"] or explainer.records,
-        output,
+        job.explainer,
+        records,
+        job.output,
         class_name=name,
-        count=settings["errors"],
-        **{key: settings[key] for key in ("split", "overwrite")},
+        count=job.settings.errors,
+        split=job.settings.split,
+        overwrite=job.overwrite,
     )
     for kind, (shown, count) in found.items():
         click.echo(f"{kind.replace('_', ' ')} of {name}: {count:,}, {shown:,} of them shown")
     if any(shown for shown, _ in found.values()):
-        click.echo(f"wrote {output}")
+        click.echo(f"wrote {job.output}")
     else:
-        click.echo(f"no mistakes to show; {output} was not written")
+        click.echo(f"no mistakes to show; {job.output} was not written")
 
 
 COMMANDS = (explain,)

@@ -8,9 +8,10 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table
+from melanoma_tf.cli.derived import GroupedCommand, GroupedOption
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @options.run_dir()
 @click.option("--output", type=options.FOLDER, required=True, help="saved_models/NAME.")
 @options.overwrite
@@ -30,11 +31,19 @@ def export(run_dir: Path, output: Path, overwrite: bool) -> None:
     click.echo(f"wrote {output}")
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("images", nargs=-1, required=True, type=options.ANY_PATH)
 @click.option("--model", type=options.FOLDER, required=True, help="saved_models/NAME.")
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option(
+    "--batch-size",
+    cls=GroupedOption,
+    group="Inference",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Images in a batch.",
+)
 @options.overwrite
 def predict(
     images: tuple[Path, ...], model: Path, output: Path | None, batch_size: int, overwrite: bool

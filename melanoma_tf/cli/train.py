@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
+from melanoma_tf.classification.settings import RECIPES, ClassifierSettings
 from melanoma_tf.cli import options
-from melanoma_tf.cli.batches import batches_options
 from melanoma_tf.cli.derived import Command, GroupedCommand, recipe_option, settings_options
-from melanoma_tf.cli.fitting import fitting_options, recipe
-from melanoma_tf.cli.folds import fold_options
 from melanoma_tf.core.settings import Settings
 from melanoma_tf.generation.settings import (
     COUPLED_GAN_RECIPES,
@@ -159,87 +156,23 @@ def coupled_gan(
     say_where(run_dir)
 
 
-@train.command()
-@recipe
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    multiple=True,
-    required=True,
-    help="A folder that build-records, purify or generate made; repeat to train on several.",
+@training_command(
+    "classifier",
+    ClassifierSettings,
+    recipe_option(
+        RECIPES,
+        "bisla2019: ResNet-50 from ImageNet weights, 224 px cut out of 400, SGD at 1e-3 divided by "
+        "10 every 30 of 90 epochs, batches of 50.",
+    ),
 )
-@options.run_dir()
-@click.option(
-    "--backbone",
-    type=click.Choice(["resnet50", "efficientnetv2-b0", "mobilenetv3-small", "small"]),
-    default="resnet50",
-    show_default=True,
-    help="small trains from scratch on a CPU.",
-)
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    help="imagenet, none, or a FILE: another run's model.keras, or the backbone's .weights.h5.",
-)
-@click.option(
-    "--image-size",
-    "image_size_px",
-    type=click.IntRange(min=32),
-    help="Side of the network's input in pixels.  [default: 7/8 of the records', at most 224]",
-)
-@click.option(
-    "--resize",
-    "resize_px",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Short side to which images are scaled before the square is cut.  [default: 8/7 of it]",
-)
-@options.epochs(30)
-@options.batch_size(32)
-@fitting_options
-@options.average_momentum
-@click.option(
-    "--patience",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Stop after so many epochs without a better one; 0: never.",
-)
-@click.option(
-    "--purify",
-    type=click.Choice(["none", "test", "train", "both"]),
-    default="none",
-    show_default=True,
-    help="Take hairs, rulers, ink and bubbles out of images: in training, at test time "
-    "(validation, evaluate, and inside the exported model), or both.",
-)
-@click.option(
-    "--purify-method",
-    type=click.Choice(["classical", "network"]),
-    default="classical",
-    show_default=True,
-    help="How.",
-)
-@click.option(
-    "--purify-network",
-    default="shipped",
-    show_default=True,
-    metavar="shipped|RUN",
-    help="The network of --purify-method network; RUN: a finished inpainter run.",
-)
-@batches_options
-@fold_options
-@options.training_machine
 def classifier(
     records: tuple[Path, ...],
     run_dir: Path,
-    image_size_px: int | None,
     resume: bool,
     overwrite: bool,
-    **settings: Any,
+    settings: ClassifierSettings,
 ) -> None:
-    """Train a lesion classifier on the training split of a record folder.
+    """Train a lesion classifier on the training split of records.
 
     \b
     Example:
@@ -249,14 +182,13 @@ def classifier(
           --recipe bisla2019
       tensorboard --logdir runs
 
-    The best epoch is the one with the highest mean AUC on the validation split, or on the fold that
-    is held out. At the end probabilities are calibrated on the same images.
+    The best epoch has the highest mean AUC on the validation split, or on the fold that is held
+    out. At the end, probabilities are calibrated on the same images.
     """
-    from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+    from melanoma_tf.classification.train import train_classifier
 
-    resolved = ClassifierSettings(image_size_px=image_size_px or 0, **settings)
-    train_classifier(records, run_dir, resolved, resume=resume, overwrite=overwrite, log=click.echo)
-    click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
+    train_classifier(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
 
 
 COMMANDS = (train,)

@@ -61,11 +61,13 @@ class Declaration:
         return f"{opening}{low}, {high}{closing}"
 
     def _check_one(self, name: str, value: Any) -> None:
+        if value is None:  # Allowed where the type is `Optional`.
+            return
         if self.choices is not None and value not in self.choices:
             raise MelanomaError(
                 f"expected {name} out of {', '.join(map(str, self.choices))}; found {value}"
             )
-        if value is None or isinstance(value, (str, bool)):
+        if isinstance(value, (str, bool)):
             return
         low, high = self.minimum, self.maximum
         if low is None and high is None:

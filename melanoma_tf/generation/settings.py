@@ -107,8 +107,8 @@ class GanSettings(TrainingSettings):
         group="Network",
     )
     latent_size: int = setting(10, "Length of the latent vectors.", minimum=1, group="Network")
-    discriminator: DiscriminatorSettings = group(DiscriminatorSettings)  # noqa: RUF009
-    stabilisers: StabiliserSettings = group(StabiliserSettings)  # noqa: RUF009
+    discriminator: DiscriminatorSettings = group(DiscriminatorSettings)
+    stabilisers: StabiliserSettings = group(StabiliserSettings)
     epochs: int = redeclared(
         TrainingSettings,
         "epochs",

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf import __version__
+from melanoma_tf.classification.cross_validation import ClassifierRecord
 from melanoma_tf.classification.module import (
     CLASSES,
     INPUT,
@@ -31,7 +32,7 @@ def export_classifier(
     model: keras.Model,
     output: Path,
     *,
-    config: dict[str, Any],
+    record: ClassifierRecord,
     prepare: Prepare,
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
@@ -48,7 +49,7 @@ def export_classifier(
     Args:
         model: from RGB in [0, 255] to logits.
         output: `saved_models/NAME`; the model lands in its sub-folder `1`.
-        config: the run's `config.json`.
+        record: of the run.
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`; traced into the model.
         preprocessing: what `prepare` does, for `metadata.json`.
         metrics: the run's `metrics.json`, where it was evaluated.
@@ -61,17 +62,16 @@ def export_classifier(
         MelanomaError: `output` exists.
     """
     temperature = float(calibration["temperature"]) if calibration else 1.0
-    served = ClassifierModule(
-        model, config["class_names"], config["image_size_px"], prepare, temperature
-    )
+    size_px = record.settings.network.image_size_px
+    served = ClassifierModule(model, record.class_names, size_px, prepare, temperature)
     with published_folder(output, overwrite=overwrite) as folder:
         version_dir = folder / VERSION
         signatures = {DEFAULT: served.serve, SALIENCY: served.explain}
         tf.saved_model.save(served, str(version_dir), signatures=signatures)
-        write_warmup(version_dir, output.name, INPUT, [grey_image(config["image_size_px"])])
-        metadata = _metadata(output.name, config, preprocessing, metrics)
+        write_warmup(version_dir, output.name, INPUT, [grey_image(size_px)])
+        metadata = _metadata(output.name, record, preprocessing, metrics)
         write_json(folder / "metadata.json", {**metadata, "calibration": calibration})
-        card = _model_card(output.name, config, metrics, calibration)
+        card = _model_card(output.name, record, metrics, calibration)
         write_atomically(folder / "model_card.md", card)
 
 
@@ -82,11 +82,11 @@ def grey_image(size_px: int) -> bytes:
 
 def _metadata(
     name: str,
-    config: dict[str, Any],
+    record: ClassifierRecord,
     preprocessing: dict[str, Any],
     metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    size = config["image_size_px"]
+    size, classes = record.settings.network.image_size_px, len(record.class_names)
     return {
         "name": name,
         "version": VERSION,
@@ -94,15 +94,15 @@ def _metadata(
         "tool": f"melanoma_tf {__version__}",
         "inputs": {INPUT: "string (n,): JPEG or PNG bytes"},
         "outputs": {
-            PROBABILITIES: f"float32 (n, {len(config['class_names'])})",
-            CLASSES: f"string (n, {len(config['class_names'])})",
+            PROBABILITIES: f"float32 (n, {classes})",
+            CLASSES: f"string (n, {classes})",
         },
         "further_signatures": {
             SALIENCY: f"as above, and {SALIENCY}: float32 (n, {size}, {size}), VisualBackProp",
         },
-        "class_names": config["class_names"],
+        "class_names": list(record.class_names),
         "preprocessing": preprocessing,
-        "training": config,
+        "training": record.to_json(),
         "metrics": metrics,
         "intended_use": DISCLAIMER,
     }
@@ -110,14 +110,15 @@ def _metadata(
 
 def _model_card(
     name: str,
-    config: dict[str, Any],
+    record: ClassifierRecord,
     metrics: dict[str, Any] | None,
     calibration: dict[str, Any] | None,
 ) -> str:
     sources = "\n".join(
         f"- {source}: {entry['licence']}. {entry['attribution']}"
-        for source, entry in config["sources"].items()
+        for source, entry in record.sources.items()
     )
+    chosen, network = record.settings, record.settings.network
     return f"""# {name}
 
 {DISCLAIMER}
@@ -128,13 +129,13 @@ validated on patients.
 
 ## Input and output
 Encoded dermoscopic images (JPEG or PNG, one lesion in the middle). One probability for each of:
-{", ".join(config["class_names"])}. The signature `{SALIENCY}` also returns where the network looks
+{", ".join(record.class_names)}. The signature `{SALIENCY}` also returns where the network looks
 (VisualBackProp, one value for each pixel of the square that it sees).
 
 ## Network
-{config["backbone"]} at {config["image_size_px"]} px, initial weights: {config["weights"]};
-{config["epochs"]} epochs, batch {config["batch_size"]}, {config["fitting"]["optimizer"]} at
-{config["fitting"]["learning_rate"]}, seed {config["seed"]}. `metadata.json` has every setting.
+{network.backbone} at {network.image_size_px} px, initial weights: {network.weights};
+{chosen.epochs} epochs, batch {chosen.batch_size}, {chosen.optimization.optimizer} at
+{chosen.optimization.learning_rate}, seed {chosen.seed}. `metadata.json` has every setting.
 
 ## Training data
 {sources}

@@ -7,8 +7,11 @@ from pathlib import Path
 from melanoma_tf.classification.explain import Explainer
 from melanoma_tf.classification.explanation_data import View
 from melanoma_tf.classification.module import INPUT, SALIENCY
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.serving.exported import METADATA
 from melanoma_tf.serving.loader import load_classifier
+from melanoma_tf.training.run_record import run_from_json
 
 
 def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
@@ -37,5 +40,7 @@ def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
             shown_px,
         ),
         lambda images: exported.signatures[SALIENCY](**{INPUT: images}),
-        exported.described("training"),
+        run_from_json(
+            exported.described("training"), CLASSIFIER, f"{exported.folder / METADATA}: training"
+        ),
     )

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf import training
-from melanoma_tf.backbones.classifier import KIND as CLASSIFIER
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import refuse_existing
@@ -19,7 +18,8 @@ from melanoma_tf.segmentation.predict import load_lesion_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.classifier_export import export_classifier
 from melanoma_tf.serving.segmenter_export import export_segmenter
-from melanoma_tf.training.run_record import read_run
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run, run_kind
 
 
 class _Prepare(tf.Module):
@@ -40,18 +40,18 @@ def _export_classifier(run_dir: Path, output: Path, *, overwrite: bool = False) 
     Raises:
         MelanomaError: the run has not finished, or `output` exists.
     """
-    config = training.read_config(run_dir, CLASSIFIER)
+    record = read_run(run_dir, CLASSIFIER)
     refuse_existing(output, overwrite, [run_dir])
     evaluated = run_dir / "metrics.json"
-    inputs = classifier_inputs(config, batch_size=1)
+    inputs = classifier_inputs(record.settings, batch_size=1)
     export_classifier(
-        training.load_model(run_dir),
+        load_model(run_dir),
         output,
-        config=config,
+        record=record,
         prepare=_Prepare(inputs),
         preprocessing={
             "short_side_px": inputs.short_side_px,
-            "purified": inputs.purify_test and inputs.purify_method,
+            "purified": inputs.test_purification != "none" and inputs.test_purification,
             "centre_crop_px": inputs.image_size_px,
         },
         metrics=read_json(evaluated) if evaluated.is_file() else None,
@@ -72,7 +72,7 @@ def _export_segmenter(run_dir: Path, output: Path, *, overwrite: bool = False) -
 
 
 _EXPORTS: dict[str, Callable[..., None]] = {
-    CLASSIFIER: _export_classifier,
+    CLASSIFIER.name: _export_classifier,
     SEGMENTER.name: _export_segmenter,
 }
 
@@ -84,7 +84,7 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
         MelanomaError: no run, one that has not finished or of which no export is known, or
             `output` exists.
     """
-    kind = training.run_kind(run_dir)
+    kind = run_kind(run_dir)
     if kind not in _EXPORTS:
         raise MelanomaError(f"{run_dir}: expected a {' or '.join(_EXPORTS)} run; found {kind}")
     _EXPORTS[kind](run_dir, output, overwrite=overwrite)

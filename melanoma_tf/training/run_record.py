@@ -148,27 +148,66 @@ def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRec
             it has not finished, or `config.json` is damaged.
     """
     run_dir = Path(run_dir)
+    payload = check_run(run_dir, *(each.name for each in kinds), finished=finished)
+    kind = next(each for each in kinds if each.name == payload["kind"])
+    return _parsed(payload, kind, str(run_dir / CONFIG))
+
+
+def check_run(run_dir: Path, *kinds: str, finished: bool = True) -> dict[str, Any]:
+    """Check what a run is, where the settings of its kind are not known.
+
+    Args:
+        run_dir: the run folder.
+        kinds: names of what the run may be.
+        finished: refuse a run whose training has not finished.
+
+    Returns:
+        The JSON values of `config.json`.
+
+    Raises:
+        MelanomaError: as `read_run`, but for what the settings hold.
+    """
+    run_dir = Path(run_dir)
     payload = _payload(run_dir)
-    kind = next((each for each in kinds if each.name == payload.get("kind")), None)
-    if kind is None:
-        expected = " or ".join(each.name for each in kinds)
-        raise MelanomaError(f"{run_dir}: expected a {expected} run; found {payload.get('kind')}")
+    found = payload.get("kind")
+    if found not in kinds:
+        raise MelanomaError(f"{run_dir}: expected a {' or '.join(kinds)} run; found {found}")
     if finished and not (run_dir / MODEL).is_file():
         raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
-    return _parsed(payload, kind, str(run_dir / CONFIG))
+    return payload
+
+
+def run_from_json(payload: Any, kind: RunKind[S], where: str) -> RunRecord[S]:
+    """Return the record of a run from what `RunRecord.to_json` returned.
+
+    Args:
+        payload: the JSON values.
+        kind: what the run trains.
+        where: how errors name it.
+
+    Raises:
+        MelanomaError: another format or kind, or a value is missing or of another type.
+    """
+    payload = _checked_format(payload, where)
+    if payload.get("kind") != kind.name:
+        raise MelanomaError(f"{where}: expected a {kind.name} run; found {payload.get('kind')}")
+    return _parsed(payload, kind, where)
 
 
 def _payload(run_dir: Path) -> dict[str, Any]:
     path = run_dir / CONFIG
     if not path.is_file():
         raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
-    payload = read_json(path)
+    return _checked_format(read_json(path), str(path))
+
+
+def _checked_format(payload: Any, where: str) -> dict[str, Any]:
     if not isinstance(payload, dict):
-        raise MelanomaError(f"{path}: expected a JSON object; found {type(payload).__name__}")
+        raise MelanomaError(f"{where}: expected a JSON object; found {type(payload).__name__}")
     found = payload.get("format", "none")
     if found != FORMAT:
         raise MelanomaError(
-            f"{path}: expected run format {FORMAT}; found {found}. The run was made by another "
+            f"{where}: expected run format {FORMAT}; found {found}. The run was made by another "
             "version of melanoma_tf: use that version, or train again"
         )
     return payload

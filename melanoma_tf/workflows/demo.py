@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.classification.evaluate import evaluate_classifier
-from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
+from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.files import write_json
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.datasets.catalogue import list_source
@@ -121,8 +122,7 @@ def run_demo(
 
 def _training(settings: DemoSettings) -> ClassifierSettings:
     return ClassifierSettings(
-        backbone="small",
-        weights="none",
+        network=NetworkSettings("small", "none"),
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         seed=settings.seed,

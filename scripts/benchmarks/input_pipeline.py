@@ -6,6 +6,7 @@ Several folders are mixed, as in training.
 """
 
 import argparse
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -15,25 +16,31 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from melanoma_tf.classification.batches import BatchSettings, augmentation_of
-from melanoma_tf.classification.data import ClassifierInputs, training_batches
+from melanoma_tf.classification.batches import examples_by_class
+from melanoma_tf.classification.data import training_batches
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.settings import (
+    AugmentationSettings,
+    BatchSettings,
+    ClassifierSettings,
+    NetworkSettings,
+)
 from melanoma_tf.records import schema, stream
 from melanoma_tf.records.record_set import RecordSet
 
-# What training may ask of the pipeline, beside bare decoding.
-NONE, STANDARD = augmentation_of("none"), augmentation_of("standard")
-WAYS: dict[str, BatchSettings] = {
-    "pipeline": BatchSettings(augmentation=NONE),
-    "standard augmentation": BatchSettings(augmentation=STANDARD),
-    "standard, balanced": BatchSettings(balance="batch", augmentation=STANDARD),
-    "strong augmentation": BatchSettings(augmentation=augmentation_of("strong")),
-    "strong, no elastic warp": BatchSettings(augmentation=augmentation_of("strong", elastic=0.0)),
-    "standard, mixup and cutmix": BatchSettings(
-        augmentation=augmentation_of("standard", mixup=0.2, cutmix=1.0)
+NO_WARP = "strong, no elastic warp"
+# Settings of the pipeline that are measured, next to bare decoding.
+WAYS: dict[str, tuple[str, AugmentationSettings]] = {
+    "pipeline": ("none", AugmentationSettings("none")),
+    "standard augmentation": ("none", AugmentationSettings("standard")),
+    "standard, balanced": ("batch", AugmentationSettings("standard")),
+    "strong augmentation": ("none", AugmentationSettings("strong")),
+    NO_WARP: ("none", AugmentationSettings("strong")),
+    "standard, mixup and cutmix": (
+        "none",
+        AugmentationSettings("standard", mixup=0.2, cutmix=1.0),
     ),
-    "strong, balanced, mixed": BatchSettings(
-        balance="batch", augmentation=augmentation_of("strong", mixup=0.2, cutmix=1.0)
-    ),
+    "strong, balanced, mixed": ("batch", AugmentationSettings("strong", mixup=0.2, cutmix=1.0)),
 }
 
 
@@ -64,20 +71,27 @@ def contenders(
 ) -> dict[str, Callable[[], tf.data.Dataset]]:
     """By name, what makes the batches; a way that these records do not allow is left out."""
 
-    def batches(settings: BatchSettings) -> Callable[[], tf.data.Dataset]:
-        inputs = ClassifierInputs(image_size_px, batch_size, settings)
+    def batches(name: str) -> Callable[[], tf.data.Dataset]:
+        balance, augmentation = WAYS[name]
+        settings = ClassifierSettings(
+            batch_size=batch_size,
+            network=NetworkSettings(image_size_px=image_size_px),
+            batches=BatchSettings(balance=balance),
+            augmentation=augmentation,
+        )
+        inputs = classifier_inputs(settings)
+        if name == NO_WARP:
+            still = dataclasses.replace(inputs.augmentation, elastic=0.0)
+            inputs = dataclasses.replace(inputs, augmentation=still)
         return lambda: training_batches(records.folders, inputs)
 
-    allowed = {
-        name: settings
-        for name, settings in WAYS.items()
-        if settings.balance == "none" or all(settings.examples_by_class(records))
-    }
+    every_class = all(examples_by_class(records, BatchSettings()))
+    allowed = [name for name, (balance, _) in WAYS.items() if balance == "none" or every_class]
     for name in sorted(set(WAYS) - set(allowed)):
         print(f"left out, since a class has no training image: {name}")
     return {
         "decode_jpeg alone": lambda: decode_alone(records, batch_size),
-        **{name: batches(settings) for name, settings in allowed.items()},
+        **{name: batches(name) for name in allowed},
     }
 
 

@@ -6,14 +6,15 @@ import shutil
 
 import pytest
 
-from melanoma_tf import training
 from melanoma_tf.classification import evaluate as evaluation
 from melanoma_tf.classification.calibrate import read_calibration
-from melanoma_tf.classification.evaluate import EvaluationSettings, evaluate_classifier
-from melanoma_tf.classification.folds import FoldSettings
-from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+from melanoma_tf.classification.evaluate import evaluate_classifier
+from melanoma_tf.classification.evaluation_settings import EvaluationSettings
+from melanoma_tf.classification.settings import ClassifierSettings, FoldSettings, NetworkSettings
+from melanoma_tf.classification.train import CLASSIFIER, train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.training.run_record import read_run
 from tests.conftest import one_convolution_for_small
 
 HELD_OUT = EvaluationSettings("validation", rounds=0)
@@ -30,9 +31,11 @@ def _no_report():
 
 def settings(fold):
     return ClassifierSettings(
-        "small", "none", image_size_px=32, epochs=1, batch_size=8,
+        epochs=1,
+        batch_size=8,
+        network=NetworkSettings("small", "none", image_size_px=32),
         cross_validation=FoldSettings(3, fold),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def runs(phantom_records, tmp_path_factory):
         shutil.copytree(base / "0", base / str(fold))
         path = base / str(fold) / "config.json"
         config = json.loads(path.read_text())
-        config["cross_validation"]["fold"] = fold
+        config["settings"]["cross_validation"]["fold"] = fold
         path.write_text(json.dumps(config))
     return [base / str(fold) for fold in range(3)]
 
@@ -121,4 +124,4 @@ def test_leaking_and_incomplete_combinations_are_refused(
 def test_another_division_is_not_resumed(runs, phantom_records):
     with pytest.raises(MelanomaError, match=r"cross_validation.fold was 0, is 1 now"):
         train_classifier(phantom_records, runs[0], settings(1), resume=True, log=lambda _: None)
-    assert training.read_config(runs[0], "classifier")["fold_assignment"]
+    assert read_run(runs[0], CLASSIFIER).details["fold_assignment"]

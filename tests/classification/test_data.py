@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melanoma_tf.classification.batches import BatchSettings, augmentation_of
-from melanoma_tf.classification.data import ClassifierInputs, evaluation_batches, training_batches
+from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
+from melanoma_tf.classification.data import augmentation_of, evaluation_batches, training_batches
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.settings import (
+    AugmentationSettings,
+    ClassifierSettings,
+    NetworkSettings,
+)
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.images import loading
@@ -20,8 +26,9 @@ from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.read import read_examples
 
-PLAIN = BatchSettings(augmentation=augmentation_of("none"))
-INPUTS = ClassifierInputs(image_size_px=32, batch_size=8, shuffle_window=16, seed=3)
+SMALL = ClassifierSettings(batch_size=8, seed=3, network=NetworkSettings(image_size_px=32))
+PLAIN = dataclasses.replace(SMALL, augmentation=AugmentationSettings("none"))
+INPUTS = dataclasses.replace(classifier_inputs(SMALL), shuffle_window=16)
 
 
 def record_keys(folder, first_example=0, take=None, seed=0, window=16):
@@ -82,7 +89,7 @@ def test_batches_are_full_and_their_pixels_reproducible(phantom_records):
 
 def test_labels_belong_to_their_images(phantom_records):
     """Without augmentation each training image is one of the evaluation images of its class."""
-    plain = ClassifierInputs(image_size_px=32, batch_size=8, batches=PLAIN)
+    plain = classifier_inputs(PLAIN)
     known = {}
     for batch in evaluation_batches(phantom_records, "train", plain):
         for image, label in zip(batch["image"].numpy(), batch["label"].numpy()):
@@ -121,7 +128,10 @@ def hairy_records(tmp_path_factory):
 @pytest.mark.parametrize("purified", ["none", "test", "train", "both"])
 def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
     """Compared with purifying the loaded image by hand."""
-    inputs = ClassifierInputs(image_size_px=112, batch_size=4, batches=PLAIN, purify=purified)
+    settings = dataclasses.replace(
+        PLAIN, batch_size=4, purify=purified, network=NetworkSettings(image_size_px=112)
+    )
+    inputs = classifier_inputs(settings)
     examples = {e.key: e.image for e in read_examples(hairy_records, "test")}
     at_test, in_training = purified in ("test", "both"), purified in ("train", "both")
 
@@ -136,7 +146,7 @@ def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
         assert np.abs(image - expected(encoded, at_test).astype(int)).mean() < 0.1
         plain = np.abs(image - expected(encoded, False).astype(int)).mean() < 0.1
         assert plain == (not at_test)
-    plain = dataclasses.replace(inputs, purify="none")
+    plain = classifier_inputs(dataclasses.replace(settings, purify="none"))
     (ours, _), (theirs, _) = (
         next(iter(training_batches(hairy_records, i))) for i in (inputs, plain)
     )
@@ -145,7 +155,7 @@ def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
 
 def test_an_unknown_purification_is_refused():
     with pytest.raises(MelanomaError, match="none, test, train, both; found always"):
-        ClassifierInputs(purify="always")
+        ClassifierSettings(purify="always")
 
 
 @pytest.mark.parametrize("replace", [False, True])
@@ -160,7 +170,18 @@ def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, replace):
 
 
 def test_the_square_is_cut_from_the_size_asked_for():
-    assert ClassifierInputs(224).short_side_px == 256
-    assert ClassifierInputs(224, resize_px=400).short_side_px == 400
+    def short_side(**network):
+        settings = NetworkSettings(image_size_px=224, **network)
+        return classifier_inputs(ClassifierSettings(network=settings)).short_side_px
+
+    assert short_side() == 256
+    assert short_side(resize_px=400) == 400
     with pytest.raises(MelanomaError, match="expected to resize to the image size, 224 px, or mo"):
-        ClassifierInputs(224, resize_px=200)
+        short_side(resize_px=200)
+
+
+def test_the_augmentation_is_a_preset_with_the_values_that_are_given():
+    for name, preset in CLASSIFIER_PRESETS.items():
+        assert augmentation_of(AugmentationSettings(name)) == preset
+    changed = augmentation_of(AugmentationSettings("strong", cutout=0.0, mixup=0.2))
+    assert changed == dataclasses.replace(CLASSIFIER_PRESETS["strong"], cutout=0.0, mixup=0.2)

@@ -11,21 +11,20 @@ from click.testing import CliRunner
 from scipy.special import softmax
 from scipy.stats import rankdata
 
-from melanoma_tf import training
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification import evaluate as evaluation
 from melanoma_tf.classification.calibrate import read_calibration
-from melanoma_tf.classification.evaluate import (
-    EvaluationSettings,
-    calibrate_classifier,
-    evaluate_classifier,
-)
+from melanoma_tf.classification.evaluate import calibrate_classifier, evaluate_classifier
+from melanoma_tf.classification.evaluation_settings import EvaluationSettings
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.temperature import fit_temperature
 from melanoma_tf.images import loading
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.writer import Description, write_records
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 SIZE = 32
 SHORT = EvaluationSettings(rounds=0)
@@ -53,14 +52,19 @@ def another_run(trained_run, tmp_path_factory):
     """A function that makes a run like the trained one, of other weights and other settings."""
     base = tmp_path_factory.mktemp("other_runs")
 
-    def make(name, seed=1, **changes):
-        model = training.load_model(trained_run)
+    def make(name, seed=1, class_names=None, **changes):
+        model = load_model(trained_run)
         random = np.random.default_rng(seed)
         model.set_weights([w + random.normal(0, 0.3, w.shape) for w in model.get_weights()])
         (base / name).mkdir()
         model.save(base / name / "model.keras")
-        config = json.loads((trained_run / "config.json").read_text())
-        (base / name / "config.json").write_text(json.dumps({**config, **changes}))
+        record = read_run(trained_run, CLASSIFIER)
+        record = dataclasses.replace(
+            record,
+            class_names=class_names or record.class_names,
+            settings=dataclasses.replace(record.settings, **changes),
+        )
+        (base / name / "config.json").write_text(json.dumps(record.to_json()))
         return base / name
 
     return make
@@ -83,7 +87,7 @@ def images(phantom_records):
 
 
 def expected_probabilities(run, images, temperature, views):
-    model = training.load_model(run)
+    model = load_model(run)
     stacked = np.stack(list(images))
     seen = [model(np.ascontiguousarray(view(stacked))).numpy() for view in views]
     return np.mean([softmax(logits / temperature, axis=1) for logits in seen], axis=0)
@@ -151,7 +155,7 @@ def test_ranks_are_averaged_and_called_no_probabilities(
     assert metrics["expected_calibration_error"] is None
     assert "no probabilities" in metrics["undefined"]["brier_score"]
     with pytest.raises(MelanomaError, match="no threshold carries over"):
-        EvaluationSettings(combine="ranks", operating_points=tmp_path / "ranks" / "metrics.json")
+        EvaluationSettings(combine="ranks", operating_points="metrics.json")
 
 
 def test_purification_is_switched_on_and_off_whatever_the_run_was_trained_with(
@@ -181,7 +185,7 @@ def test_calibration_is_fitted_on_validation_and_carried_over(second, phantom_re
     assert fitted_on["n"] == len(examples)
     assert sum(fitted_on["n_per_class"].values()) == len(examples)
     cut = [loading.centre_crop(loading.load_image(one.image, 37), SIZE) for one in examples]
-    logits = training.load_model(second)(np.stack(cut)).numpy()
+    logits = load_model(second)(np.stack(cut)).numpy()
     labels = np.array([one.label for one in examples])
     expected = fit_temperature(logits, labels).value
     assert calibration["temperature"] == pytest.approx(expected, rel=1e-3)
@@ -207,7 +211,7 @@ def test_thresholds_come_from_a_file_and_differences_are_named(
     ensemble, trained_run, second, phantom_records, tmp_path
 ):
     settings = dataclasses.replace(
-        SHORT, split="validation", operating_points=ensemble[1] / "metrics.json"
+        SHORT, split="validation", operating_points=str(ensemble[1] / "metrics.json")
     )
     metrics = evaluate_classifier([trained_run, second], phantom_records, settings, output=tmp_path)
     points = metrics["operating_points"]
@@ -216,7 +220,7 @@ def test_thresholds_come_from_a_file_and_differences_are_named(
     assert points["carried_over_from"]["differences"] == ["tta 4, here 1"]
     assert points["carried_over_from"]["chosen_on"]["split"] == "test"
     (tmp_path / "other.json").write_text("{}")
-    settings = dataclasses.replace(settings, operating_points=tmp_path / "other.json")
+    settings = dataclasses.replace(settings, operating_points=str(tmp_path / "other.json"))
     with pytest.raises(MelanomaError, match=r"other.json: expected a calibration.json, or"):
         evaluate_classifier(second, phantom_records, settings, output=tmp_path / "out")
 
@@ -248,7 +252,7 @@ def test_what_does_not_belong_together_is_one_line(
 
     refused("expected --output with 2 runs", [trained_run, second], phantom_records, output=None)
     refused("is given twice", [second, second], phantom_records)
-    names = json.loads((trained_run / "config.json").read_text())["class_names"]
+    names = read_run(trained_run, CLASSIFIER).class_names
     turned = another_run("turned", class_names=names[::-1])
     refused("same classes in the same order", [trained_run, turned], phantom_records)
     refused("was trained on the classes seborrheic_keratosis, nevus, mel", turned, phantom_records)
@@ -260,7 +264,9 @@ def test_what_does_not_belong_together_is_one_line(
     manifest["shards"] = [one for one in manifest["shards"] if one["split"] != "test"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     refused("copy has no examples in split 'test'", second, [phantom_records, copy])
-    with pytest.raises(MelanomaError, match="expected purification by none or classical"):
+    with pytest.raises(
+        MelanomaError, match="expected purify out of none, classical, network; found magic"
+    ):
         EvaluationSettings(purify="magic")
 
 
@@ -269,9 +275,9 @@ def test_patients_of_two_sources_who_share_a_number_are_two(trained_run, phantom
     first, other = list(read_examples(phantom_records, "test"))[:2]
     for source, one in (("ph2", first), ("dermofit", other)):
         made = dataclasses.replace(one, source=source, patient_id="7")
-        class_names = training.read_config(trained_run, "classifier")["class_names"]
+        class_names = read_run(trained_run, CLASSIFIER).class_names
         sources = {source: {"licence": "none", "attribution": "made"}}
-        description = Description("isic2017", tuple(class_names), {}, sources)
+        description = Description("isic2017", class_names, {}, sources)
         write_records([made], tmp_path / source, description)
         folders.append(tmp_path / source)
     evaluate_classifier(trained_run, folders, SHORT, output=tmp_path / "both")

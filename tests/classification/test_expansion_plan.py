@@ -1,6 +1,7 @@
-"""The growth plan: the paper's printed numbers, and small counts worked out by hand."""
+"""Expansion plans: the paper's printed numbers, and small counts worked out by hand."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -8,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma_tf.classification.expansion_plan import (
+    EXPANSION_PLANS,
     PAPER_COUNTS,
-    RECIPES,
     generated_fraction,
     grow,
 )
 from melanoma_tf.cli import main
 from melanoma_tf.records.manifest import read_manifest
 
-ISIC2017 = RECIPES["isic2017"]
+ISIC2017 = EXPANSION_PLANS["isic2017"]
 CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
 
 
@@ -51,10 +52,10 @@ def test_small_counts_by_hand(tmp_path):
 
 
 def test_seven_classes_by_hand(tmp_path):
-    counts = {name: {"real": 2} for name in RECIPES["isic2018"].mirrored}
+    counts = {name: {"real": 2} for name in EXPANSION_PLANS["isic2018"].mirrored}
     path = tmp_path / "counts.json"
     path.write_text(json.dumps(counts))
-    done = plan("--counts", path, "--recipe", "isic2018")
+    done = plan("--counts", path, "--expansion", "isic2018")
     assert done.exit_code == 0, done.output
     assert str(6 * (6 * 2 * 2 + 2)) in done.output
 
@@ -78,9 +79,10 @@ def test_every_image_is_seen_and_shares_stay_shares(counts):
     assert 0 <= generated_fraction(rows) <= 1
 
 
-def test_records_are_counted(phantom_records):
+def test_records_are_counted(phantom_records, tmp_path):
     manifest = read_manifest(phantom_records)
-    done = plan("--records", phantom_records, "--records", phantom_records)
+    copy = shutil.copytree(phantom_records, tmp_path / "copy")
+    done = plan("--records", phantom_records, "--records", copy)
     assert done.exit_code == 0, done.output
     for name in CLASSES:
         count = 2 * manifest.count(split="train", class_name=name)
@@ -110,11 +112,11 @@ def test_wrong_counts_are_one_line(tmp_path, content, message):
     assert len(done.output.strip().splitlines()) == 1
 
 
-def test_an_unknown_recipe_or_both_sources_are_refused(tmp_path, phantom_records):
-    assert "melanoma; found isic1999" in plan("--recipe", "isic1999").output
-    no_counts = plan("--recipe", "isic2018")
+def test_an_unknown_expansion_or_both_sources_are_refused(tmp_path, phantom_records):
+    assert "'isic1999' is not one of 'isic2017'" in plan("--expansion", "isic1999").output
+    no_counts = plan("--expansion", "isic2018")
     assert no_counts.exit_code != 0
-    assert "expected --records or --counts for the recipe isic2018" in no_counts.output
+    assert "expected --records or --counts for the expansion isic2018" in no_counts.output
     both = plan("--records", phantom_records, "--counts", tmp_path / "counts.json")
     assert both.exit_code != 0
     assert "found both" in both.output

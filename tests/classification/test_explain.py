@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
-from melanoma_tf import training
 from melanoma_tf.classification import explanation_data as pipeline
 from melanoma_tf.classification.data import evaluation_batches
 from melanoma_tf.classification.evaluate import evaluate_classifier
@@ -25,9 +24,11 @@ from melanoma_tf.classification.explain import (
 )
 from melanoma_tf.classification.explain_files import Failure, explained_files
 from melanoma_tf.classification.explain_output import summarise, write_errors, write_explanations
-from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
+from melanoma_tf.classification.folds import divide_by_folds
+from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.saliency import visual_backprop
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.settings import FoldSettings
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.loading import load_image
@@ -35,7 +36,8 @@ from melanoma_tf.purification.purify import purify
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.explainer import load_exported
-from melanoma_tf.serving.export import export_run
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 SIZE_PX, SHOWN_PX = 32, 40
 
@@ -64,13 +66,6 @@ def looks(explainer, phantom_records):
 
 
 @pytest.fixture(scope="module")
-def exported(trained_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved_models") / "small"
-    export_run(trained_run, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def photos(phantom_folder):
     return sorted((phantom_folder / "ISIC-2017_Training_Data").glob("*.jpg"))[:3]
 
@@ -94,9 +89,9 @@ def explain(*arguments):
 
 
 def test_records_are_explained_as_the_network_sees_them(looks, trained_run, phantom_records):
-    config = training.read_config(trained_run, "classifier")
-    batch = next(iter(evaluation_batches(phantom_records, "test", classifier_inputs(config, 64))))
-    saliency, logits = visual_backprop(training.load_model(trained_run))(batch["image"])
+    inputs = classifier_inputs(read_run(trained_run, CLASSIFIER).settings, batch_size=64)
+    batch = next(iter(evaluation_batches(phantom_records, "test", inputs)))
+    saliency, logits = visual_backprop(load_model(trained_run))(batch["image"])
     assert [one.image_id.encode() for one in looks] == list(batch["image/key"].numpy())
     assert [one.label for one in looks] == list(batch["label"].numpy())
     probabilities = [one.probabilities for one in looks]
@@ -156,17 +151,17 @@ def test_a_run_on_a_fold_is_explained_on_what_it_held_out(explainer, phantom_rec
     records = RecordSet.read(phantom_records)
     settings = FoldSettings(folds=3, fold=1)
     divided = divide_by_folds(records, settings)
-    config = {
-        **explainer.config,
-        "cross_validation": dataclasses.asdict(settings),
-        "fold_assignment": divided.fingerprint,
-    }
-    on_a_fold = dataclasses.replace(explainer, config=config)
+    record = dataclasses.replace(
+        explainer.record,
+        settings=dataclasses.replace(explainer.record.settings, cross_validation=settings),
+        details={"fold_assignment": divided.fingerprint},
+    )
+    on_a_fold = dataclasses.replace(explainer, record=record)
     seen = pipeline.encoded_records(
         split_of(on_a_fold, phantom_records, "validation"), "validation"
     )
     keys = [key for batch in seen for key in batch["image/key"].numpy()]
-    inputs = classifier_inputs(config, 64)
+    inputs = classifier_inputs(record.settings, batch_size=64)
     expected = next(iter(evaluation_batches(divided, "validation", inputs)))["image/key"]
     assert keys == list(expected.numpy())
     assert len(keys) == divided.count(split="validation") > 0

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melanoma_tf.classification.batches import BatchSettings, augmentation_of
-from melanoma_tf.classification.data import ClassifierInputs, evaluation_batches, training_batches
-from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
+from melanoma_tf.classification.data import evaluation_batches, training_batches
+from melanoma_tf.classification.folds import divide_by_folds
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.settings import (
+    AugmentationSettings,
+    BatchSettings,
+    ClassifierSettings,
+    FoldSettings,
+    NetworkSettings,
+)
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
@@ -18,7 +25,11 @@ from melanoma_tf.records.writer import Description, write_records
 
 CLASSES = ("melanoma", "nevus")
 FOLDS = 3
-PLAIN = BatchSettings(augmentation=augmentation_of("none"))
+PLAIN = ClassifierSettings(
+    batch_size=1,
+    network=NetworkSettings(image_size_px=32),
+    augmentation=AugmentationSettings("none"),
+)
 # Keys of images that the build found to be one picture, a year apart and of no common lesion.
 TWINS = ("real_03", "real_20")
 
@@ -74,13 +85,12 @@ def divided(folders, fold, **settings):
 
 def seen_in_training(records):
     count = records.count(split="train")
-    inputs = ClassifierInputs(32, 1, PLAIN)
-    batches = training_batches(records, inputs).take(count)
+    batches = training_batches(records, classifier_inputs(PLAIN)).take(count)
     return sorted(int(images[0, 0, 0, 0]) for images, _ in batches.as_numpy_iterator())
 
 
 def held_out(records, split="validation"):
-    batches = evaluation_batches(records, split, ClassifierInputs(32, 8))
+    batches = evaluation_batches(records, split, classifier_inputs(PLAIN, batch_size=8))
     return sorted(key.decode() for batch in batches for key in batch["image/key"].numpy())
 
 
@@ -124,7 +134,8 @@ def test_patients_lesions_and_pictures_stay_together_and_classes_are_spread(part
 
 def test_balanced_batches_see_the_same_examples(parts):
     records, keys = parts[1]
-    inputs = ClassifierInputs(32, 2, dataclasses.replace(PLAIN, balance="batch"))
+    balanced = dataclasses.replace(PLAIN, batches=BatchSettings(balance="batch"))
+    inputs = classifier_inputs(balanced, batch_size=2)
     most = max(records.count(split="train", class_name=name) for name in CLASSES)
     seen = set()
     for images, labels in training_batches(records, inputs).take(most).as_numpy_iterator():
@@ -140,7 +151,7 @@ def test_the_test_split_is_untouched_and_folders_may_come_in_any_order(folders):
     assert records.count(split="test") == 6
     again = divided(folders[::-1], 2)
     assert again.fingerprint == records.fingerprint
-    assert divided(folders, 0, seed=1).fingerprint != records.fingerprint
+    assert divided(folders, 0, fold_seed=1).fingerprint != records.fingerprint
 
 
 @pytest.mark.parametrize(

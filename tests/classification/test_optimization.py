@@ -5,7 +5,8 @@ import pytest
 from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import build_classifier
-from melanoma_tf.classification.optimization import OptimizationSettings, compile_classifier
+from melanoma_tf.classification.optimization import compile_classifier
+from melanoma_tf.classification.settings import OptimizationSettings
 from melanoma_tf.core.errors import MelanomaError
 
 STEPS = 4
@@ -21,10 +22,10 @@ def network(seed=0):
     return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
 
 
-def compiled(model=None, epochs=6, **fitting):
-    fitting = OptimizationSettings(**fitting)
+def compiled(model=None, epochs=6, **changes):
+    settings = OptimizationSettings(**changes)
     return compile_classifier(
-        model or network(), fitting, counts=[5, 5, 5], steps_per_epoch=STEPS, epochs=epochs
+        model or network(), settings, counts=[5, 5, 5], steps_per_epoch=STEPS, epochs=epochs
     )
 
 
@@ -108,7 +109,7 @@ def test_a_train_step_lowers_the_loss_and_a_saved_model_answers_alike(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fitting", "message"),
+    ("settings", "message"),
     [
         ({"optimizer": "lion"}, "expected optimizer out of adam, adamw, sgd; found lion"),
         ({"schedule": "linear"}, "expected schedule out of"),
@@ -116,12 +117,12 @@ def test_a_train_step_lowers_the_loss_and_a_saved_model_answers_alike(tmp_path):
         ({"class_weights": "mine"}, "expected class_weights out of"),
         ({"weight_decay": 0.1}, "adamw or sgd with weight_decay; found adam"),
         ({"warm_up_epochs": 2}, "expected schedule cosine with warm_up_epochs; found constant"),
-        ({"warm_up_epochs": -1}, "expected warm_up_epochs of 0 or more; found -1"),
-        ({"learning_rate": 0.0}, "a learning_rate above 0"),
+        ({"warm_up_epochs": -1}, r"expected warm_up_epochs within \[0, inf\); found -1"),
+        ({"learning_rate": 0.0}, r"expected learning_rate within \(0, inf\); found 0.0"),
         ({"frozen_epochs": 6}, "expected fewer frozen_epochs than epochs, 6; found 6"),
         ({"schedule": "cosine", "warm_up_epochs": 9}, "expected fewer warm_up_epochs than epochs"),
     ],
 )
-def test_what_does_not_go_together_is_said(fitting, message):
+def test_what_does_not_go_together_is_said(settings, message):
     with pytest.raises(MelanomaError, match=message):
-        compiled(**fitting)
+        compiled(**settings)

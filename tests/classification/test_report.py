@@ -14,12 +14,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
 
-from melanoma_tf.classification.evaluate import EvaluationSettings, evaluate_classifier
-from melanoma_tf.classification.folds import FoldSettings, divide_by_folds
+from melanoma_tf.classification.evaluate import evaluate_classifier
+from melanoma_tf.classification.evaluation_settings import EvaluationSettings
+from melanoma_tf.classification.folds import divide_by_folds
+from melanoma_tf.classification.settings import FoldSettings
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.evaluation.predictions import read_predictions
 from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.training.run_record import RecordFolder, read_run
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,11 @@ def plain(page):
 
 def replace_in(path, **changes):
     write_json(path, {**read_json(path), **changes})
+
+
+def change_record(run_dir, **changes):
+    record = dataclasses.replace(read_run(run_dir, CLASSIFIER), **changes)
+    write_json(run_dir / "config.json", record.to_json())
 
 
 def test_the_same_report_is_made_again_where_it_may(evaluated, copied):
@@ -120,7 +129,7 @@ def test_tensorboard_gets_scalars_figures_curves_and_settings(evaluated):
 
     content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     started = HParamsPluginData.FromString(content).session_start_info.hparams
-    assert started["backbone"].string_value == "small"
+    assert started["network.backbone"].string_value == "small"
     assert started["batch_size"].number_value == 8
     assert "records" not in started
     assert not [tag for tag in tags if "shards" in tag]
@@ -157,7 +166,8 @@ def test_moved_records_are_found_by_their_checksums(
     without_charts, copied, phantom_records, tmp_path
 ):
     gone = str(tmp_path / "gone")
-    replace_in(copied / "config.json", records=gone)
+    (trained_on,) = read_run(copied, CLASSIFIER).records
+    change_record(copied, records=(RecordFolder(gone, trained_on.shards),))
     replace_in(copied / "metrics.json", records=[gone])
     assert report("--run-dir", copied, "--overwrite").exit_code == 0
     text = plain((copied / "report.html").read_text())
@@ -175,8 +185,8 @@ def test_moved_records_are_found_by_their_checksums(
     assert "no longer" not in text
     assert "taken for" in text
 
-    shards = dict.fromkeys(read_json(copied / "config.json")["shards"], "other")
-    replace_in(copied / "config.json", records=str(phantom_records), shards=shards)
+    shards = dict.fromkeys(trained_on.shards, "other")
+    change_record(copied, records=(RecordFolder(str(phantom_records), shards),))
     assert report("--run-dir", copied, "--overwrite", "--examples", 0).exit_code == 0
     text = plain((copied / "report.html").read_text())
     assert "has changed since" in text
@@ -202,10 +212,11 @@ def test_of_a_fold_the_images_that_it_held_out_are_shown(
 ):
     folds = FoldSettings(folds=3, fold=1)
     divided = divide_by_folds(RecordSet.read(phantom_records), folds)
-    replace_in(
-        copied / "config.json",
-        cross_validation=dataclasses.asdict(folds),
-        fold_assignment=divided.fingerprint,
+    record = read_run(copied, CLASSIFIER)
+    change_record(
+        copied,
+        settings=dataclasses.replace(record.settings, cross_validation=folds),
+        details={"fold_assignment": divided.fingerprint},
     )
     output = tmp_path / "held-out"
     settings = EvaluationSettings(split="validation", rounds=20)

@@ -6,8 +6,10 @@ import pytest
 
 from melanoma_tf.classification.expansion_plan import PAPER_COUNTS
 from melanoma_tf.classification.report_stages import growth_stages
+from melanoma_tf.classification.settings import BatchSettings, ClassifierSettings
 from melanoma_tf.evaluation.report.content import DataFolder
 from melanoma_tf.records.manifest import Count, Manifest
+from melanoma_tf.training.run_record import RunRecord
 
 NAMES = ("melanoma", "nevus", "seborrheic_keratosis")
 
@@ -22,6 +24,11 @@ def folder(counts, name="records"):
     return DataFolder(name, Path(name), "training", manifest)
 
 
+def run(batch_size=32, **batches):
+    settings = ClassifierSettings(batch_size=batch_size, batches=BatchSettings(**batches))
+    return RunRecord("classifier", settings, (), "isic2017", NAMES, {})
+
+
 def totals(stage):
     return [sum(stage.counts[name].values()) for name in NAMES]
 
@@ -32,11 +39,10 @@ def test_the_paper_s_plan_gives_the_paper_s_figure_7():
         name: {origin: count for origin, count in row.items() if origin != "real"}
         for name, row in PAPER_COUNTS["isic2017"].items()
     }
-    config = {"class_names": NAMES, "batch_size": 50, "batches": {"plan": "isic2017"}}
-    stages = growth_stages(config, [folder(real), folder(rest, "more")])
+    stages = growth_stages(run(expansion="isic2017"), [folder(real), folder(rest, "more")])
     assert [stage.name for stage in stages] == [
         "real images", "+ purified", "+ generated", "+ mirror images",
-        "an epoch by the plan isic2017",
+        "an epoch by the expansion isic2017",
     ]  # fmt: skip
     assert totals(stages[0]) == [919, 2518, 545]
     assert totals(stages[2]) == [919 + 147 + 350, 2518 + 470, 545 + 182 + 750]
@@ -46,17 +52,16 @@ def test_the_paper_s_plan_gives_the_paper_s_figure_7():
     assert generated / sum(totals(stages[4])) == pytest.approx(0.26, abs=0.005)
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_balanced_batches_hold_equally_many_of_each_class(nested):
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(0.25, (40, 90, 30)), (None, (96, 48, 16))], ids=["limit", "no limit"]
+)
+def test_balanced_batches_hold_equally_many_of_each_class(limit, expected):
     counts = {"melanoma": {"real": 30, "purified": 10, "generated": 60},
               "nevus": {"real": 190, "purified": 10}, "seborrheic_keratosis": {}}  # fmt: skip
-    batches = {"balance": "batch", "generated_fraction": 0.25} if nested else {}
-    config = {"class_names": NAMES, "batch_size": 32, "balance": "batch"}
-    config.update({"batches": batches} if nested else {})
-    stage = growth_stages(config, [folder(counts)])[-1]
+    balanced = run(balance="batch", generated_fraction=limit)
+    stage = growth_stages(balanced, [folder(counts)])[-1]
     # 300 images make 10 batches of 32, shared by two classes.
     assert totals(stage) == [160, 160, 0]
-    expected = (40, 90, 30) if nested else (96, 48, 16)
     melanoma = stage.counts["melanoma"]
     assert (melanoma["generated"], melanoma["real"], melanoma["purified"]) == expected
     assert stage.counts["nevus"] == {"real": 152, "purified": 8, "generated": 0}
@@ -64,12 +69,12 @@ def test_balanced_batches_hold_equally_many_of_each_class(nested):
 
 def test_origins_that_were_not_trained_on_do_not_count():
     counts = {"melanoma": {"real": 3, "purified": 2}, "nevus": {"real": 5}}
-    config = {"class_names": NAMES[:2], "batch_size": 2, "batches": {"origins": ["real"]}}
-    stages = growth_stages(config, [folder(counts)])
+    stages = growth_stages(run(2, origins=("real",)), [folder(counts)])
     assert [stage.name for stage in stages] == ["real images"]
-    assert stages[0].counts == {"melanoma": {"real": 3}, "nevus": {"real": 5}}
+    expected = dict(zip(NAMES, ({"real": 3}, {"real": 5}, {"real": 0})))
+    assert stages[0].counts == expected
 
 
 def test_a_folder_that_cannot_be_read_leaves_nothing_to_say():
     gone = DataFolder("gone", Path("gone"), "training", None, "gone is missing")
-    assert growth_stages({"class_names": NAMES}, [gone]) == ()
+    assert growth_stages(run(), [gone]) == ()

@@ -9,10 +9,17 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melanoma_tf.classification.batches import BatchSettings, augmentation_of
-from melanoma_tf.classification.data import ClassifierInputs, training_batches, training_examples
-from melanoma_tf.classification.expansion_plan import RECIPES, grow
-from melanoma_tf.classification.sampling import draw_examples, generated_before
+from melanoma_tf.classification.batches import check_batches, examples_by_class
+from melanoma_tf.classification.data import training_batches, training_examples
+from melanoma_tf.classification.expansion_plan import EXPANSION_PLANS, grow
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.sampling import generated_before, sample_examples
+from melanoma_tf.classification.settings import (
+    AugmentationSettings,
+    BatchSettings,
+    ClassifierSettings,
+    NetworkSettings,
+)
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
@@ -47,6 +54,11 @@ def write(folder, counts, shards=2):
     return RecordSet.read(folder)
 
 
+def inputs_of(size_px, batch_size, **settings):
+    network = NetworkSettings(image_size_px=size_px)
+    return classifier_inputs(ClassifierSettings(batch_size=batch_size, network=network, **settings))
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     return write(tmp_path_factory.mktemp("drawing") / "records", COUNTS)
@@ -54,7 +66,7 @@ def records(tmp_path_factory):
 
 def drawn(records, take, first_example=0, seed=0, window=4096, **settings):
     """`(number, key, view)` of some examples of a stream."""
-    stream = draw_examples(
+    stream = sample_examples(
         records, BatchSettings(**settings), seed=seed, window=window, first_example=first_example
     )
     found = []
@@ -65,24 +77,24 @@ def drawn(records, take, first_example=0, seed=0, window=4096, **settings):
     return found
 
 
-def planned(counts, recipe=RECIPES["isic2017"]):
+def planned(counts, plan=EXPANSION_PLANS["isic2017"]):
     """What an epoch must hold: each image six times, those to be mirrored twelve times."""
     return Counter(
         (f"{origin}/{name}/{number}", view)
         for name, row in counts.items()
         for origin, count in row.items()
         for number in range(count)
-        for view in range(12 if origin in recipe.mirrored[name] else 6)
+        for view in range(12 if origin in plan.mirrored[name] else 6)
     )
 
 
-EPOCH = sum(row.examples for row in grow(COUNTS, RECIPES["isic2017"]))
+EPOCH = sum(row.examples for row in grow(COUNTS, EXPANSION_PLANS["isic2017"]))
 
 
 @pytest.mark.parametrize("window", [5, 4096])
 def test_an_epoch_of_a_plan_holds_exactly_its_examples(records, window):
     assert EPOCH == 6 * (3 * 2 + 2 + 4 * 2 + 7 + 1 + 2 * 2 + 1 * 2)
-    stream = drawn(records, 2 * EPOCH, window=window, plan="isic2017")
+    stream = drawn(records, 2 * EPOCH, window=window, expansion="isic2017")
     assert [number for number, _, _ in stream] == list(range(2 * EPOCH))
     first, second = ([one[1:] for one in stream[start:][:EPOCH]] for start in (0, EPOCH))
     assert Counter(first) == Counter(second) == planned(COUNTS)
@@ -95,13 +107,13 @@ def test_an_epoch_of_a_plan_holds_exactly_its_examples(records, window):
 @pytest.mark.parametrize("window", [5, 4096])
 @pytest.mark.parametrize("first_example", [1, EPOCH + 17])
 def test_a_plan_goes_on_where_it_was_left(records, window, first_example):
-    whole = drawn(records, first_example + 9, window=window, plan="isic2017")
-    rest = drawn(records, 9, first_example, window=window, plan="isic2017")
+    whole = drawn(records, first_example + 9, window=window, expansion="isic2017")
+    rest = drawn(records, 9, first_example, window=window, expansion="isic2017")
     assert rest == whole[first_example:]
 
 
 def test_the_seed_decides_order_and_views(records):
-    first, again, other = (drawn(records, EPOCH, seed=s, plan="isic2017") for s in (1, 1, 2))
+    first, again, other = (drawn(records, EPOCH, seed=s, expansion="isic2017") for s in (1, 1, 2))
     assert first == again
     assert first != other
     views = [Counter(view for _, _, view in one[: EPOCH // 6]) for one in (first, other)]
@@ -119,8 +131,7 @@ def expected_view(view):
 
 
 def test_the_views_of_a_plan_are_those_that_it_names(records):
-    settings = BatchSettings(plan="isic2017", augmentation=augmentation_of("standard"))
-    inputs = ClassifierInputs(SIZE, 4, settings)
+    inputs = inputs_of(SIZE, 4, batches=BatchSettings(expansion="isic2017"))
     seen = Counter()
     for example in training_examples(records, inputs).take(EPOCH):
         view = int(example["view"])
@@ -138,14 +149,14 @@ def test_only_the_wanted_origins_are_seen(records, origins):
     for epoch in (keys[:count], keys[count:]):
         assert len(set(epoch)) == count
         assert {key.split("/")[0] for key in epoch} == set(origins)
-    assert sum(BatchSettings(origins).examples_by_class(records)) == count
+    assert sum(examples_by_class(records, BatchSettings(origins))) == count
 
 
 def test_a_plan_of_some_origins_counts_only_those(records):
-    settings = {"plan": "isic2017", "origins": ("real",)}
+    settings = {"expansion": "isic2017", "origins": ("real",)}
     real = {name: {"real": row["real"]} for name, row in COUNTS.items()}
-    count = sum(row.examples for row in grow(real, RECIPES["isic2017"]))
-    assert sum(BatchSettings(**settings).examples_by_class(records)) == count
+    count = sum(row.examples for row in grow(real, EXPANSION_PLANS["isic2017"]))
+    assert sum(examples_by_class(records, BatchSettings(**settings))) == count
     seen = Counter(one[1:] for one in drawn(records, count, **settings))
     assert seen == planned(real)
 
@@ -238,8 +249,13 @@ def test_a_limited_share_goes_on_where_it_was_left(mostly_generated, first_examp
 
 
 def test_strong_and_mixed_batches_are_reproducible_and_resumable(records):
-    varied = augmentation_of("strong", mixup=0.4, cutmix=1.0)
-    inputs = ClassifierInputs(32, 6, BatchSettings(balance="batch", augmentation=varied), seed=2)
+    inputs = inputs_of(
+        32,
+        6,
+        seed=2,
+        batches=BatchSettings(balance="batch"),
+        augmentation=AugmentationSettings("strong", mixup=0.4, cutmix=1.0),
+    )
     batches = training_batches(records.folders, inputs).take(3)
     first, again = list(batches), list(batches)
     resumed = next(iter(training_batches(records.folders, inputs, first_example=12)))
@@ -257,8 +273,8 @@ def test_strong_and_mixed_batches_are_reproducible_and_resumable(records):
 
 def test_augmentation_leaves_labels_alone(records):
     def labels(preset):
-        settings = BatchSettings(augmentation=augmentation_of(preset))
-        batches = training_batches(records.folders, ClassifierInputs(32, 5, settings))
+        inputs = inputs_of(32, 5, augmentation=AugmentationSettings(preset))
+        batches = training_batches(records.folders, inputs)
         return [batch[1].numpy().tolist() for batch in batches.take(4)]
 
     assert labels("strong") == labels("none")
@@ -269,12 +285,15 @@ def test_augmentation_leaves_labels_alone(records):
     [
         ({"origins": ("fake",)}, "origins out of real, purified, generated; found fake"),
         ({"balance": "epoch"}, "balance out of none, batch; found epoch"),
-        ({"plan": "isic1999"}, "a recipe out of isic2017, .*; found isic1999"),
-        ({"plan": "isic2017", "balance": "batch"}, "a plan or balanced batches; found both"),
-        ({"balance": "batch", "generated_fraction": 1.0}, r"share within \[0, 1\); found 1.0"),
-        ({"balance": "batch", "generated_fraction": -0.1}, r"share within \[0, 1\); found -0.1"),
+        ({"expansion": "isic1999"}, "expansion out of none, isic2017, .*; found isic1999"),
+        (
+            {"expansion": "isic2017", "balance": "batch"},
+            "expansion or balanced batches; found both",
+        ),
+        ({"balance": "batch", "generated_fraction": 1.0}, r"fraction within \[0, 1\); found 1.0"),
+        ({"balance": "batch", "generated_fraction": -0.1}, r"fraction within \[0, 1\); found -0.1"),
         ({"balance": "batch", "generated_fraction": float("nan")}, "found nan"),
-        ({"generated_fraction": 0.2}, "with a generated share; found balance none"),
+        ({"generated_fraction": 0.2}, "with a generated fraction; found balance none"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -286,18 +305,18 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
     ("counts", "settings", "message"),
     [
         ({"melanoma": {"real": 2}, "nevus": {"real": 2}}, {"balance": "batch"},
-         "images of every class for balanced batches; there are none of seborrheic_keratosis"),
+         "images of every class for balanced batches; found none of seborrheic_keratosis"),
         ({name: {"real": 1} for name in CLASSES}, {"balance": "batch", "generated_fraction": 0.2},
-         "expected generated training images with a generated share of 0.2; there are none"),
+         "expected generated training images with a generated fraction of 0.2; found none"),
         ({**{name: {"real": 1} for name in CLASSES}, "melanoma": {"generated": 3}},
          {"balance": "batch", "generated_fraction": 0.2},
          "real or purified training images of every class .* none of melanoma"),
-        ({name: {"real": 1} for name in CLASSES}, {"plan": "isic2018"},
+        ({name: {"real": 1} for name in CLASSES}, {"expansion": "isic2018"},
          "expected the classes .*vascular_lesion; found melanoma, nevus, seborrheic_keratosis"),
         ({name: {"real": 1} for name in CLASSES}, {"origins": ("purified", "generated")},
-         "training images of origin purified or generated; there are none"),
+         "training images of origin purified or generated; found none"),
     ],
 )  # fmt: skip
 def test_records_that_cannot_make_such_batches_are_refused(tmp_path, counts, settings, message):
     with pytest.raises(MelanomaError, match=message):
-        BatchSettings(**settings).check(write(tmp_path / "records", counts))
+        check_batches(write(tmp_path / "records", counts), BatchSettings(**settings))

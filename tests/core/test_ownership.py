@@ -142,7 +142,7 @@ def test_a_run_stays_until_its_successor_has_finished(run_copy, phantom_records,
     assert contents(run_copy) == before
     code, said = melanoma_tf(*train, "--overwrite", "--seed", "5")
     assert code == 0, said
-    assert json.loads((run_copy / "config.json").read_text())["seed"] == 5
+    assert json.loads((run_copy / "config.json").read_text())["settings"]["seed"] == 5
     assert (run_copy / "calibration.json").is_file()
     assert not run_copy.with_name("run.new").exists()
 

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melanoma_tf.classification.batches import BatchSettings, augmentation_of
-from melanoma_tf.classification.data import ClassifierInputs, training_batches
-from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+from melanoma_tf.classification.data import training_batches
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.settings import (
+    AugmentationSettings,
+    BatchSettings,
+    ClassifierSettings,
+    NetworkSettings,
+)
+from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import Example
@@ -60,7 +66,12 @@ def test_counts_and_shards_are_those_of_all(write):
 def test_a_pass_sees_every_image_of_every_folder_once(write):
     real = write("real", *(example(f"r{i}", i % 2) for i in range(4)))
     made = write("made", generated("g0"), generated("g1"))
-    inputs = ClassifierInputs(32, 2, BatchSettings(augmentation=augmentation_of("none")))
+    settings = ClassifierSettings(
+        batch_size=2,
+        network=NetworkSettings(image_size_px=32),
+        augmentation=AugmentationSettings("none"),
+    )
+    inputs = classifier_inputs(settings)
     batches = list(training_batches([real, made], inputs).take(6))
     values = [int(image[0, 0, 0]) for images, _ in batches for image in images]
     keys = ["r0", "r1", "r2", "r3", "g0", "g1"]
@@ -126,11 +137,12 @@ def test_a_classifier_trains_on_several_folders(write, tmp_path, tiny_backbone):
                  *(example(f"v{i}", i % 2, split="validation") for i in range(4)))  # fmt: skip
     made = write("made", generated("g0"), generated("g1"))
     balanced = BatchSettings(balance="batch")
-    settings = ClassifierSettings("small", "none", 32, epochs=1, batch_size=4, batches=balanced)
+    network = NetworkSettings("small", "none", 32)
+    settings = ClassifierSettings(epochs=1, batch_size=4, network=network, batches=balanced)
     history = train_classifier([made, real], tmp_path / "run", settings)
     assert len(history["val_auc"]) == 1
     changed = dataclasses.replace(settings, batches=BatchSettings())
     with pytest.raises(MelanomaError, match=r"batches.balance was 'batch', is 'none' now"):
         train_classifier([made, real], tmp_path / "run", changed, resume=True)
-    with pytest.raises(MelanomaError, match="further_records"):
+    with pytest.raises(MelanomaError, match="records was"):
         train_classifier(real, tmp_path / "run", settings, resume=True)

@@ -285,5 +285,5 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
 
 
 def test_a_classifier_run_is_no_segmenter(trained_run, tmp_path):
-    with pytest.raises(MelanomaError, match="expected a segmenter run, found classifier"):
+    with pytest.raises(MelanomaError, match="expected a segmenter run; found classifier"):
         load_lesion_segmenter(trained_run)

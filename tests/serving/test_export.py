@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from melanoma_tf import training
 from melanoma_tf.classification import evaluate as evaluation
+from melanoma_tf.classification.evaluation_settings import EvaluationSettings
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.image_files import find_images
 from melanoma_tf.images import loading
@@ -21,13 +22,8 @@ from melanoma_tf.serving.client import predictions_csv
 from melanoma_tf.serving.export import export_run
 from melanoma_tf.serving.loader import load_classifier
 from melanoma_tf.serving.warmup import FILE
-
-
-@pytest.fixture(scope="module")
-def exported(trained_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved_models") / "small"
-    export_run(trained_run, folder)
-    return folder
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import read_run
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +63,7 @@ def test_answers_are_those_of_evaluate_temperature_included(
 ):
     monkeypatch.setattr(evaluation, "write_report", lambda *_, **options: None)
     metrics = evaluation.evaluate_classifier(
-        trained_run, phantom_records, evaluation.EvaluationSettings(rounds=0), output=tmp_path
+        trained_run, phantom_records, EvaluationSettings(rounds=0), output=tmp_path
     )
     assert metrics["runs"][0]["temperature"] != 1
     with (tmp_path / "predictions.csv").open() as stream:
@@ -87,8 +83,8 @@ def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_
     shutil.copytree(trained_run, bare)
     (bare / "calibration.json").unlink()
     export_run(bare, tmp_path / "model")
-    size = training.read_config(bare, "classifier")["image_size_px"]
-    model = training.load_model(bare)
+    size = read_run(bare, CLASSIFIER).settings.network.image_size_px
+    model = load_model(bare)
     for answer in load_classifier(tmp_path / "model").predict(image_files):
         image = loading.load_image(answer.path.read_bytes(), round(size * 8 / 7))
         logits = model(loading.centre_crop(image, size)[tf.newaxis])
@@ -128,7 +124,7 @@ def test_warmup_requests_are_what_tensorflow_serving_reads(exported):
 def test_card_and_metadata_travel_with_the_model(exported, trained_run):
     metadata = json.loads((exported / "metadata.json").read_text())
     assert metadata["class_names"] == ["melanoma", "nevus", "seborrheic_keratosis"]
-    assert metadata["training"]["backbone"] == "small"
+    assert metadata["training"]["settings"]["network"]["backbone"] == "small"
     assert metadata["calibration"] == json.loads((trained_run / "calibration.json").read_text())
     card = (exported / "model_card.md").read_text()
     assert "Not a medical device" in card

@@ -9,14 +9,23 @@ import pytest
 from tensorflow import keras
 
 from melanoma_tf import training
-from melanoma_tf.classification.data import ClassifierInputs, evaluation_batches, training_batches
-from melanoma_tf.classification.optimization import OptimizationSettings, compile_classifier
-from melanoma_tf.classification.train import ClassifierSettings, train_classifier
+from melanoma_tf.classification.data import evaluation_batches, training_batches
+from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.optimization import compile_classifier
+from melanoma_tf.classification.settings import (
+    ClassifierSettings,
+    NetworkSettings,
+    OptimizationSettings,
+)
+from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.training.fit import fit
 from tests.conftest import one_convolution_for_small
 
 BATCH, STEPS = 12, 3
-INPUTS = ClassifierInputs(image_size_px=32, batch_size=BATCH, seed=3)
+INPUTS = classifier_inputs(
+    ClassifierSettings(batch_size=BATCH, seed=3, network=NetworkSettings(image_size_px=32))
+)
 
 
 def build(dropout=0.0):
@@ -48,7 +57,7 @@ def train(
 ):
     validation = evaluation_batches(records, "validation", INPUTS)
     config = {"kind": "classifier", "epochs": epochs, "learning_rate": learning_rate}
-    return training.fit(
+    return fit(
         lambda: build(dropout),
         lambda model: compile_classifier(
             model,
@@ -173,7 +182,7 @@ def test_an_existing_run_is_kept(straight, phantom_records):
 
 def test_a_network_that_cannot_be_built_costs_no_earlier_run(straight, phantom_records):
     before = (straight[0] / "model.keras").read_bytes()
-    settings = ClassifierSettings("small", "imagenet", image_size_px=32)
+    settings = ClassifierSettings(network=NetworkSettings("small", "imagenet", 32))
     with pytest.raises(MelanomaError, match="no ImageNet weights"):
         train_classifier(phantom_records, straight[0], settings, overwrite=True)
     assert (straight[0] / "model.keras").read_bytes() == before
@@ -185,7 +194,8 @@ def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
     calibration = {**json.loads((run_dir / "calibration.json").read_text()), "temperature": 7.0}
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
-    settings = ClassifierSettings("small", "none", image_size_px=32, epochs=1, batch_size=8)
+    network = NetworkSettings("small", "none", image_size_px=32)
+    settings = ClassifierSettings(epochs=1, batch_size=8, network=network)
     lines = []
     with one_convolution_for_small():
         train_classifier(phantom_records, run_dir, settings, resume=True, log=lines.append)
@@ -228,7 +238,7 @@ def test_replicas_that_cannot_share_a_batch_equally_are_refused(tmp_path):
     """The mean of their means would weigh images unequally."""
     settings = training.FitSettings(epochs=1, steps_per_epoch=1)
     with pytest.raises(MelanomaError, match="that 2 replicas can share equally; found 13"):
-        training.fit(
+        fit(
             build, lambda model: model, training=lambda done: None, validation=None,
             strategy=training.make_strategy("mirrored", 2), settings=settings,
             run=training.Run(tmp_path / "run", {}), examples_per_step=13,
@@ -269,7 +279,7 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
 
     validation = evaluation_batches(phantom_records, "validation", INPUTS)
     with pytest.raises(MelanomaError, match="val_loss is nan in epoch 1; expected a finite numb"):
-        training.fit(
+        fit(
             build,
             lambda model: compile_classifier(
                 model, OptimizationSettings(), counts=[1] * 3, steps_per_epoch=1, epochs=1

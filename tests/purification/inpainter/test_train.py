@@ -11,10 +11,10 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 from melanoma_tf import training
-from melanoma_tf.classification.data import ClassifierInputs, central_view
-from melanoma_tf.classification.predict_views import purification
-from melanoma_tf.classification.purified_inputs import purified_by
-from melanoma_tf.classification.train import classifier_inputs
+from melanoma_tf.classification.data import ClassifierInputs, augmentation_of, central_view
+from melanoma_tf.classification.inputs import classifier_inputs, purified_by
+from melanoma_tf.classification.settings import ClassifierSettings
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import loading
@@ -35,6 +35,7 @@ from melanoma_tf.purification.purify import purify_by
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.serving.export import export_run
+from melanoma_tf.training.run_record import read_run
 
 SMALL = InpainterSettings(
     image_size_px=32,
@@ -262,11 +263,14 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
     """A classifier's run that says so; compared with purifying the image by hand."""
     run = tmp_path / "classifier"
     shutil.copytree(trained_run, run)
-    config = json.loads((run / "config.json").read_text())
-    config |= {"purify": "test", "purify_method": "network", "purify_network": str(run_dir)}
-    (run / "config.json").write_text(json.dumps(config))
-    inputs = classifier_inputs(config, batch_size=1)
-    assert purification(inputs) == "network"
+    record = read_run(run, CLASSIFIER)
+    settings = dataclasses.replace(
+        record.settings, purify="test", purify_method="network", purify_network=str(run_dir)
+    )
+    record = dataclasses.replace(record, settings=settings)
+    (run / "config.json").write_text(json.dumps(record.to_json()))
+    inputs = classifier_inputs(settings, batch_size=1)
+    assert inputs.test_purification == "network"
     encoded = (photos[0] / "hairy.png").read_bytes()
     loaded = loading.load_image(tf.constant(encoded), inputs.short_side_px)
     networks = load_networks(run_dir)
@@ -285,8 +289,10 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["preprocessing"]["purified"] == "network"
     for method, in_evaluation in (("none", "none"), ("classical", "classical")):
-        assert purification(purified_by(inputs, config, method)) == in_evaluation
-    assert purified_by(inputs, config, "network").purify_image.filler is not None
+        changed = classifier_inputs(purified_by(settings, method))
+        assert changed.test_purification == in_evaluation
+    by_network = classifier_inputs(purified_by(settings, "network"))
+    assert by_network.purify_image.filler is not None
 
 
 def test_purifiers_that_make_no_sense_are_refused(run_dir):
@@ -294,5 +300,6 @@ def test_purifiers_that_make_no_sense_are_refused(run_dir):
         GraphPurifier("magic")
     with pytest.raises(MelanomaError, match="with the method network only"):
         GraphPurifier("classical", run_dir)
-    with pytest.raises(MelanomaError, match="a network with every method but classical"):
-        ClassifierInputs(purify_method="network")
+    settings = ClassifierSettings(purify="test", purify_method="network")
+    with pytest.raises(MelanomaError, match="a network to purify with by the method network"):
+        ClassifierInputs(settings, augmentation_of(settings.augmentation))

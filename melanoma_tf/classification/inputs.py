@@ -1,0 +1,51 @@
+"""How a classifier sees images: the inputs that its settings describe."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import tensorflow as tf
+
+from melanoma_tf.classification.data import ClassifierInputs, augmentation_of
+from melanoma_tf.classification.settings import ClassifierSettings
+from melanoma_tf.purification.networks import SHIPPED, GraphPurifier
+
+
+def classifier_inputs(
+    settings: ClassifierSettings, *, batch_size: int | None = None
+) -> ClassifierInputs:
+    """Return the inputs of a classifier, with the network that purifies them where one does.
+
+    Args:
+        settings: resolved.
+        batch_size: images in a batch; None takes that of the settings.
+
+    Raises:
+        MelanomaError: as `GraphPurifier`.
+    """
+    if batch_size is not None:
+        settings = dataclasses.replace(settings, batch_size=batch_size)
+    purifier = None
+    if settings.purify != "none" and settings.purify_method != "classical":
+        network = settings.purify_network
+        # In main memory: the input pipeline runs on the CPU, also where a GPU trains.
+        with tf.device("CPU:0"):
+            purifier = GraphPurifier(
+                settings.purify_method, None if network == SHIPPED else Path(network)
+            )
+    return ClassifierInputs(settings, augmentation_of(settings.augmentation), purifier)
+
+
+def purified_by(settings: ClassifierSettings, method: str) -> ClassifierSettings:
+    """Return settings of a run with another purification outside training.
+
+    The network is the one that the run was trained with, if any, else the one that ships.
+
+    Args:
+        settings: of the run.
+        method: one of `classification.evaluation_settings.PURIFICATIONS`.
+    """
+    if method == "none":
+        return dataclasses.replace(settings, purify="none")
+    return dataclasses.replace(settings, purify="test", purify_method=method)
