@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -29,6 +28,6 @@ def purified_inputs(
     if method != "classical" and purify != "none":
         # Held in the main memory: the input pipeline runs on the CPU, whatever trains.
         with tf.device("CPU:0"):
-            purifier = GraphPurifier(method, None if network == SHIPPED else Path(network))
+            purifier = GraphPurifier(method, network)
     used = "classical" if purifier is None else method
     return dataclasses.replace(inputs, purify=purify, purify_method=used, purify_image=purifier)

@@ -24,6 +24,7 @@ from melanoma_tf.classification.purified_inputs import purified_inputs
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.networks import SHIPPED
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
+from melanoma_tf.training.fit import fit
 from melanoma_tf.training.run_config import further_folders, run_config
 from melanoma_tf.training.validation import validation_records
 
@@ -131,7 +132,7 @@ def train_classifier(
             epochs=schedule.epochs,
         )
 
-    return training.fit(
+    return fit(
         lambda: _build(settings, len(records.class_names)),
         compile_model,
         training=lambda done: pipeline.training_batches(records, inputs, first_example=done),

@@ -29,9 +29,7 @@ from melanoma_tf.cli import (
     serve,
     taxonomies,
     train,
-    train_detector,
     train_gan,
-    train_inpainter,
 )
 from melanoma_tf.core.errors import MelanomaError
 
@@ -73,9 +71,7 @@ _MODULES = (
     plan,
     purify,
     train,
-    train_detector,
     train_gan,
-    train_inpainter,
     evaluate,
     report,
     explain,

@@ -123,31 +123,3 @@ def records() -> Callable[[Command], Command]:
     return click.option(
         "--records", type=FOLDER, required=True, help="A folder that build-records made."
     )
-
-
-def record_folders() -> Callable[[Command], Command]:
-    """`--records`, one or several record folders."""
-    return click.option(
-        "--records",
-        type=FOLDER,
-        required=True,
-        multiple=True,
-        help="A folder that build-records made; repeat for several.",
-    )
-
-
-def squares_size() -> Callable[[Command], Command]:
-    """`--image-size`, of squares that occlusions are drawn on."""
-    return click.option(
-        "--image-size",
-        "image_size_px",
-        type=click.IntRange(32, 512),
-        default=256,
-        show_default=True,
-        help="Side of the squares, cut out of images with a long side of 512 pixels.",
-    )
-
-
-start_weights = click.option(
-    "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
-)

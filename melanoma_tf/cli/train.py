@@ -10,10 +10,13 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.batches import batches_options
-from melanoma_tf.cli.derived import Command, GroupedCommand, settings_options
+from melanoma_tf.cli.derived import Command, GroupedCommand, recipe_option, settings_options
 from melanoma_tf.cli.fitting import fitting_options, recipe
 from melanoma_tf.cli.folds import fold_options
 from melanoma_tf.core.settings import Settings
+from melanoma_tf.purification.detector.settings import DetectorSettings
+from melanoma_tf.purification.inpainter.settings import RECIPES as INPAINTER_RECIPES
+from melanoma_tf.purification.inpainter.settings import InpainterSettings
 from melanoma_tf.segmentation.settings import SegmenterSettings
 
 
@@ -94,6 +97,63 @@ def segmenter(
     from melanoma_tf.segmentation.train import train_segmenter
 
     train_segmenter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
+
+
+@training_command(
+    "inpainter",
+    InpainterSettings,
+    recipe_option(
+        INPAINTER_RECIPES, "bisla2019: Bisla et al. 2019, Section 6.1, which are the defaults."
+    ),
+)
+def inpainter(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: InpainterSettings,
+) -> None:
+    """Train the network that fills hairs, rulers and ink in `purify --method network`.
+
+    \b
+    Example:
+      melanoma-tf train inpainter --records tfrecords/isic2017 --run-dir runs/filler \\
+          --base-filters 16 --levels 4 --start filling --full-size --normalization none \\
+          --features none --image-size 128
+      tensorboard --logdir runs
+
+    The best epoch has the highest PSNR inside the holes of the validation split. The defaults are
+    those of Bisla et al. 2019, Section 6.1, and Liu et al. 2018.
+    """
+    from melanoma_tf.purification.inpainter.train import train_inpainter
+
+    train_inpainter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
+
+
+@training_command("occlusion-detector", DetectorSettings)
+def occlusion_detector(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: DetectorSettings,
+) -> None:
+    """Train the network that finds hairs, rulers and ink in `purify --method network`.
+
+    \b
+    Example:
+      melanoma-tf train occlusion-detector --records tfrecords/isic2017 --run-dir runs/detector
+      tensorboard --logdir runs
+
+    It learns from occlusions drawn at random on the images, which need no masks; what the classical
+    detector finds on the images themselves does not count. The best epoch has the highest Dice
+    coefficient on the validation split.
+    """
+    from melanoma_tf.purification.detector.train import train_detector
+
+    train_detector(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
     say_where(run_dir)
 
 
