@@ -178,3 +178,16 @@ class PlanSettings(Settings):
         choices=tuple(EXPANSION_PLANS),
         group="Balance",
     )
+
+
+@dataclass(frozen=True)
+class ReportSettings(Settings):
+    """What `report.html` shows.
+
+    Attributes:
+        examples: pictures of errors of each kind.
+    """
+
+    examples: int = setting(
+        6, "Pictures of errors of each kind; 0 leaves pictures out.", minimum=0, group="Report"
+    )

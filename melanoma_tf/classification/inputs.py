@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import tensorflow as tf
 
 from melanoma_tf.classification.data import ClassifierInputs, augmentation_of
 from melanoma_tf.classification.settings import ClassifierSettings
-from melanoma_tf.purification.networks import SHIPPED, GraphPurifier
+from melanoma_tf.purification.networks import GraphPurifier
 
 
 def classifier_inputs(
@@ -28,12 +27,9 @@ def classifier_inputs(
         settings = dataclasses.replace(settings, batch_size=batch_size)
     purifier = None
     if settings.purify != "none" and settings.purify_method != "classical":
-        network = settings.purify_network
         # In main memory: the input pipeline runs on the CPU, also where a GPU trains.
         with tf.device("CPU:0"):
-            purifier = GraphPurifier(
-                settings.purify_method, None if network == SHIPPED else Path(network)
-            )
+            purifier = GraphPurifier(settings.purify_method, settings.purify_network)
     return ClassifierInputs(settings, augmentation_of(settings.augmentation), purifier)
 
 

@@ -29,8 +29,6 @@ from melanoma_tf.cli import (
     serve,
     taxonomies,
     train,
-    train_detector,
-    train_inpainter,
 )
 from melanoma_tf.core.errors import MelanomaError
 
@@ -72,8 +70,6 @@ _MODULES = (
     plan,
     purify,
     train,
-    train_detector,
-    train_inpainter,
     evaluate,
     report,
     explain,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.score import FILE, read_inputs, rounds_bar
+from melanoma_tf.evaluation.settings import CompareSettings
 
 # The metrics shown on the screen; the JSON file has all.
 SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_auc_isic2024",
@@ -16,28 +17,19 @@ SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_a
          "expected_calibration_error", "brier_score")  # fmt: skip
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
-@options.classifier_predictions
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=2),
-    default=1000,
-    show_default=True,
-    help="Rounds of the paired bootstrap.",
-)
-@options.bootstrap_seed
+@options.truth
 @options.json_output("all differences")
+@settings_options(CompareSettings)
 def compare(
     first: Path,
     second: Path,
     truth: Path | None,
-    taxonomy: str | None,
-    use_softmax: bool,
     json_path: Path | None,
     overwrite: bool,
-    **settings: Any,
+    settings: CompareSettings,
 ) -> None:
     """Compare the predictions FIRST (the baseline) and SECOND of the same images.
 
@@ -55,9 +47,15 @@ def compare(
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])
-    (baseline, candidate), known = read_inputs([first, second], truth, taxonomy, use_softmax)
+    (baseline, candidate), known = read_inputs([first, second], truth, settings)
     result = compare_predictions(
-        baseline, candidate, known, **settings, progress=rounds_bar(settings["rounds"])
+        baseline,
+        candidate,
+        known,
+        rounds=settings.rounds,
+        seed=settings.seed,
+        min_tpr=settings.min_tpr,
+        progress=rounds_bar(settings.rounds),
     )
     rows = [
         (row["metric"], *(_number(row[key]) for key in ("first", "second", "difference")),

@@ -8,30 +8,29 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.workflows.settings import DemoSettings
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option(
     "--work-dir",
     type=options.FOLDER,
     default=Path("demo"),
     show_default=True,
-    help="Everything lands here.",
+    help="Folder of all outputs.",
 )
-@click.option("--images", type=click.IntRange(min=60), default=600, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=12, show_default=True)
-@options.seed
-@options.overwrite
-def demo(work_dir: Path, images: int, epochs: int, seed: int, overwrite: bool) -> None:
+@options.overwrite()
+@settings_options(DemoSettings)
+def demo(work_dir: Path, overwrite: bool, settings: DemoSettings) -> None:
     """Run the whole chain on synthetic images: minutes on two cores, no data needed.
 
     \b
     Example:
       melanoma-tf demo --work-dir demo
     """
-    from melanoma_tf.workflows.demo import DemoSettings, run_demo
+    from melanoma_tf.workflows.demo import run_demo
 
-    settings = DemoSettings(images=images, epochs=epochs, seed=seed)
     result = run_demo(work_dir, settings, overwrite=overwrite, log=click.echo)
     made = [(name, str(path), f"{seconds:.1f}") for name, path, seconds in result.stages]
     table("The demo made", ("stage", "output", "seconds"), made)

@@ -42,7 +42,7 @@ class GroupedCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and not isinstance(parameter, click.Argument):
                 title = getattr(parameter, "group", "") or "Options"
                 groups.setdefault(title, []).append(record)
         titles = [title for title in groups if title not in _LAST]
@@ -157,7 +157,7 @@ def _option(
     }
     flag = option_name(name, declared)
     if value_type is bool:
-        names = f"{flag}/--no-{flag[2:]}" if default else flag
+        names = f"{flag}/--no-{flag[2:]}" if default and "/" not in flag else flag
         return click.option(names, name, is_flag=True, **attributes)
     if typing.get_origin(value_type) is tuple:
         attributes["multiple"] = True

@@ -14,21 +14,12 @@ from melanoma_tf.cli.derived import GroupedCommand, settings_options
 
 
 @click.command(cls=GroupedCommand)
-@click.option(
-    "--run-dir",
-    "run_dirs",
-    type=options.FOLDER,
-    multiple=True,
-    required=True,
-    help="A run folder, runs/NAME; repeat for an ensemble.",
+@options.run_dir("Run folder, runs/NAME; repeat for an ensemble.", multiple=True)
+@options.records()
+@options.output(
+    "Folder of the output files.  [default: the run's; required with several runs]", required=False
 )
-@options.record_folders()
-@click.option(
-    "--output",
-    type=options.FOLDER,
-    help="Folder of the output files.  [default: the run's; required with several runs]",
-)
-@options.overwrite
+@options.overwrite()
 @settings_options(EvaluationSettings)
 def evaluate(
     run_dirs: tuple[Path, ...],
@@ -65,8 +56,8 @@ def evaluate(
 
 @click.command(cls=GroupedCommand)
 @options.run_dir()
-@options.record_folders()
-@options.overwrite
+@options.records()
+@options.overwrite()
 @settings_options(CalibrationSettings)
 def calibrate(
     run_dir: Path, records: tuple[Path, ...], overwrite: bool, settings: CalibrationSettings

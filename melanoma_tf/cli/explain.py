@@ -25,21 +25,20 @@ _PICTURES_OF_RECORDS = 50
 @click.command(cls=GroupedCommand)
 @click.argument("images", nargs=-1, type=options.ANY_PATH, metavar="[IMAGE|DIR]...")
 @options.run_dir(required=False)
-@click.option("--model", type=options.FOLDER, help="Instead of a run: saved_models/NAME.")
-@click.option("--output", type=options.FOLDER, required=True, help="The folder to make.")
+@options.exported_model(required=False)
+@options.output()
 @click.option(
     "--masks",
     "--lesion-masks",
     type=options.FOLDER,
     help="Images: folder with NAME_segmentation.png or NAME.png. Records bring their own.",
 )
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    multiple=True,
-    help="Explain these, without image files; repeatable.  [default: those of the training]",
+@options.records(
+    "Explain these records instead of image files; repeat for several.  [default: those of the "
+    "training]",
+    required=False,
 )
-@options.overwrite
+@options.overwrite()
 @settings_options(ExplanationSettings)
 def explain(
     images: tuple[Path, ...],

@@ -14,15 +14,13 @@ from melanoma_tf.generation.settings import GenerationSettings
 
 @click.command(cls=GroupedCommand)
 @options.run_dir()
-@click.option("--output", type=options.FOLDER, required=True, help="The record folder to make.")
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    multiple=True,
-    show_default="those that the run was trained on",
-    help="Folder with real images to compare with; repeat for several.",
+@options.output("Record folder to create.")
+@options.records(
+    "Record folder of real images to compare with; repeat for several.  [default: those that the "
+    "run was trained on]",
+    required=False,
 )
-@options.overwrite
+@options.overwrite()
 @settings_options(GenerationSettings)
 def generate(
     run_dir: Path,

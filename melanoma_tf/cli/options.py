@@ -1,4 +1,7 @@
-"""Options that several commands share."""
+"""Options that several commands share: where they read and write.
+
+Everything that decides a result is a setting, see `derived.settings_options`.
+"""
 
 from __future__ import annotations
 
@@ -8,160 +11,61 @@ from typing import Any
 
 import click
 
+Command = Callable[..., Any]
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 ANY_PATH = click.Path(path_type=Path)
 
-overwrite = click.option("--overwrite", is_flag=True, help="Replace output that is there.")
-seed = click.option("--seed", default=0, show_default=True, help="Same seed, same result.")
-split = click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="The split of the records.",
-)
+
+def overwrite(what: str = "existing output") -> Callable[[Command], Command]:
+    """`--overwrite`."""
+    return click.option("--overwrite", is_flag=True, help=f"Replace {what}.")
 
 
-Command = Callable[..., Any]
+def resume(what: str) -> Callable[[Command], Command]:
+    """`--resume`."""
+    return click.option("--resume", is_flag=True, help=f"Continue {what}.")
 
 
-bootstrap_seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-bootstrap_rounds = click.option(
-    "--rounds",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
-)
+def output(help: str = "Folder to create.", required: bool = True) -> Callable[[Command], Command]:
+    """`--output`, a folder."""
+    return click.option("--output", type=FOLDER, required=required, help=help)
+
+
+def run_dir(
+    help: str = "Run folder, runs/NAME.", required: bool = True, multiple: bool = False
+) -> Callable[[Command], Command]:
+    """`--run-dir`, a run folder; several arrive as `run_dirs`."""
+    name = "run_dirs" if multiple else "run_dir"
+    return click.option(
+        "--run-dir", name, type=FOLDER, required=required, multiple=multiple, help=help
+    )
+
+
+def records(
+    help: str = "Record folder; repeat for several.", required: bool = True
+) -> Callable[[Command], Command]:
+    """`--records`, one or several record folders."""
+    return click.option("--records", type=FOLDER, required=required, multiple=True, help=help)
+
+
+def exported_model(required: bool = True) -> Callable[[Command], Command]:
+    """`--model`, an exported model."""
+    return click.option(
+        "--model", type=FOLDER, required=required, help="Exported model, saved_models/NAME."
+    )
 
 
 def json_output(content: str) -> Callable[[Command], Command]:
     """`--json`, a file for what the command computes, with `--overwrite`."""
     to_file = click.option("--json", "json_path", type=FILE, help=f"Write {content} to this file.")
-    replace = click.option("--overwrite", is_flag=True, help="Replace the JSON file.")
+    replace = overwrite("the JSON file")
     return lambda command: to_file(replace(command))
 
 
-def classifier_predictions(command: Command) -> Command:
-    """How the predictions of classifiers are read, for whatever is then computed of them."""
-    stack = (
-        click.option(
-            "--truth", type=ANY_PATH, help="Official label file (ISIC 2017-2020) or image_id,label."
-        ),
-        click.option("--taxonomy", help="Expect exactly its classes, as isic2017 or isic2018."),
-        click.option("--softmax", "use_softmax", is_flag=True, help="The columns are logits."),
-        click.option(
-            "--min-tpr",
-            type=click.FloatRange(0, 1, max_open=True),
-            default=0.8,
-            show_default=True,
-            help="Sensitivity above which ISIC 2024's partial AUC is taken.",
-        ),
-    )
-    for option in reversed(stack):
-        command = option(command)
-    return command
-
-
-def epochs(default: int) -> Callable[[Command], Command]:
-    """`--epochs`, of a training."""
+def truth(command: Command) -> Command:
+    """`--truth`, a label file."""
     return click.option(
-        "--epochs",
-        type=click.IntRange(min=1),
-        default=default,
-        show_default=True,
-        help="Passes over the training split.",
-    )
-
-
-def batch_size(default: int) -> Callable[[Command], Command]:
-    """`--batch-size`, of a training."""
-    return click.option(
-        "--batch-size",
-        type=click.IntRange(min=1),
-        default=default,
-        show_default=True,
-        help="Images a step, over all replicas.",
-    )
-
-
-average_momentum = click.option(
-    "--average-momentum",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Of a moving average of the weights, which is then validated and kept; 0: none.",
-)
-
-
-def training_machine(command: Command) -> Command:
-    """What every training has: where it computes, and what becomes of a run that is there."""
-    stack = (
-        click.option(
-            "--strategy",
-            type=click.Choice(["single", "mirrored"]),
-            default="single",
-            show_default=True,
-            help="mirrored: one replica on every visible GPU.",
-        ),
-        click.option(
-            "--replicas",
-            type=click.IntRange(min=0),
-            default=0,
-            help="Devices to mirror on; without GPUs the CPU is split.  [default: all GPUs]",
-        ),
-        click.option(
-            "--mixed-precision",
-            is_flag=True,
-            help="Compute in float16 (bfloat16 on a CPU).",
-        ),
-        click.option("--resume", is_flag=True, help="Go on after the last finished epoch."),
-        seed,
-        overwrite,
-    )
-    for option in reversed(stack):
-        command = option(command)
-    return command
-
-
-def run_dir(required: bool = True) -> Callable[[Command], Command]:
-    """`--run-dir`, the run folder."""
-    return click.option(
-        "--run-dir", type=FOLDER, required=required, help="The run folder, runs/NAME."
-    )
-
-
-def records() -> Callable[[Command], Command]:
-    """`--records`, a record folder."""
-    return click.option(
-        "--records", type=FOLDER, required=True, help="A folder that build-records made."
-    )
-
-
-def record_folders() -> Callable[[Command], Command]:
-    """`--records`, one or several record folders."""
-    return click.option(
-        "--records",
-        type=FOLDER,
-        required=True,
-        multiple=True,
-        help="A folder that build-records made; repeat for several.",
-    )
-
-
-def squares_size() -> Callable[[Command], Command]:
-    """`--image-size`, of squares that occlusions are drawn on."""
-    return click.option(
-        "--image-size",
-        "image_size_px",
-        type=click.IntRange(32, 512),
-        default=256,
-        show_default=True,
-        help="Side of the squares, cut out of images with a long side of 512 pixels.",
-    )
-
-
-start_weights = click.option(
-    "--weights", default="none", show_default=True, help="FILE: start from this model.keras."
-)
+        "--truth", type=ANY_PATH, help="Official label file (ISIC 2017-2020) or image_id,label."
+    )(command)

@@ -16,12 +16,10 @@ from melanoma_tf.core.errors import MelanomaError
 
 
 @click.command(cls=GroupedCommand)
-@click.option(
-    "--records",
-    multiple=True,
-    type=options.FOLDER,
-    help="A record folder; repeat for several, whose training images are added up. "
-    "[default: the paper's own counts]",
+@options.records(
+    "Record folder; the training images of several are added up.  [default: the counts of the "
+    "paper]",
+    required=False,
 )
 @click.option("--counts", type=options.FILE, help="JSON: class -> origin -> images.")
 @settings_options(PlanSettings)

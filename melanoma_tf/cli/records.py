@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
@@ -31,10 +32,10 @@ _FOLDER = click.Path(path_type=Path)
     help="Data set and its folder in the official layout; may be repeated. Options of csv and "
     "folder name the columns: csv=DIR,labels=table.csv,image=file,diagnosis=dx.",
 )
-@click.option("--output", type=_FOLDER, required=True, help="Record folder to create.")
+@options.output("Record folder to create.")
 @click.option("--workers", type=int, help="Processes that decode images; one per core by default.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing record folder.")
-@click.option("--resume", is_flag=True, help="Continue an interrupted build after its last shard.")
+@options.overwrite("an existing record folder")
+@options.resume("an interrupted build after its last shard")
 @settings_options(BuildSettings)
 def build_records(
     sources: tuple[str, ...],
@@ -87,7 +88,7 @@ def build_records(
 @click.command()
 @click.argument("folder", type=_FOLDER)
 @click.option("--contact-sheet", type=_FOLDER, help="Also write a PNG with images of every class.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing contact sheet.")
+@options.overwrite("an existing contact sheet")
 def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
     """Print the contents of a record folder: counts, sizes, findings, licences and citations.
 

@@ -6,43 +6,29 @@ from pathlib import Path
 
 import click
 
+from melanoma_tf.classification.evaluation_settings import ReportSettings
 from melanoma_tf.cli import options
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 
 
-@click.command()
-@click.option(
-    "--run-dir",
-    type=options.FOLDER,
-    multiple=True,
-    required=True,
-    help="An evaluated run folder; repeat for the members of an ensemble.",
-)
-@click.option(
-    "--output",
-    type=options.FOLDER,
-    help="Folder with predictions.csv and metrics.json, to which the report is written.  "
+@click.command(cls=GroupedCommand)
+@options.run_dir("Evaluated run folder; repeat for the members of an ensemble.", multiple=True)
+@options.output(
+    "Folder with predictions.csv and metrics.json, to which the report is written.  "
     "[default: the run folder]",
+    required=False,
 )
-@click.option(
-    "--records",
-    type=options.FOLDER,
-    multiple=True,
-    help="Current place of a record folder that was moved; repeat for several.",
+@options.records(
+    "Current place of a record folder that was moved; repeat for several.", required=False
 )
-@click.option(
-    "--examples",
-    type=click.IntRange(min=0),
-    default=6,
-    show_default=True,
-    help="Pictures of errors of each kind; 0 leaves pictures out.",
-)
-@options.overwrite
+@options.overwrite()
+@settings_options(ReportSettings)
 def report(
-    run_dir: tuple[Path, ...],
+    run_dirs: tuple[Path, ...],
     output: Path | None,
     records: tuple[Path, ...],
-    examples: int,
     overwrite: bool,
+    settings: ReportSettings,
 ) -> None:
     """Write the report of an evaluated run again: report.html, and TensorBoard's log.
 
@@ -54,7 +40,9 @@ def report(
     """
     from melanoma_tf.classification.report import report_run
 
-    path = report_run(run_dir, output=output, moved=records, examples=examples, overwrite=overwrite)
+    path = report_run(
+        run_dirs, output=output, moved=records, examples=settings.examples, overwrite=overwrite
+    )
     click.echo(f"wrote {path}")
 
 

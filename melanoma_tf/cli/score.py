@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melanoma_tf.cli import options
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested, remarks, shown
+from melanoma_tf.evaluation.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from melanoma_tf.evaluation.predictions import Predictions
@@ -28,20 +30,17 @@ def score() -> None:
     """
 
 
-@score.command("classifier")
+@score.command("classifier", cls=GroupedCommand)
 @click.argument("predictions", type=FILE)
-@options.classifier_predictions
-@options.bootstrap_rounds
-@options.bootstrap_seed
+@options.truth
 @options.json_output("all scores")
+@settings_options(ScoreSettings)
 def classifier(
     predictions: Path,
     truth: Path | None,
-    taxonomy: str | None,
-    use_softmax: bool,
     json_path: Path | None,
     overwrite: bool,
-    **settings: Any,
+    settings: ScoreSettings,
 ) -> None:
     """Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
 
@@ -59,28 +58,32 @@ def classifier(
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
-    (read,), known = read_inputs([predictions], truth, taxonomy, use_softmax)
+    (read,), known = read_inputs([predictions], truth, settings)
     result = score_predictions(
-        align_with_truth(read, known), **settings, progress=rounds_bar(settings["rounds"])
+        align_with_truth(read, known),
+        rounds=settings.rounds,
+        seed=settings.seed,
+        min_tpr=settings.min_tpr,
+        progress=rounds_bar(settings.rounds),
     )
-    result["softmax"] = use_softmax
+    result["softmax"] = settings.use_softmax
     if json_path is not None:  # first: the reader of a pipe may be gone before the last table
         write_json(json_path, result)
     print_scores(result)
 
 
 def read_inputs(
-    paths: Sequence[Path], truth: Path | None, taxonomy: str | None, use_softmax: bool
+    paths: Sequence[Path], truth: Path | None, settings: ScoreSettings
 ) -> tuple[list[Predictions], Truth | None]:
-    """Read predictions, and the truth where one is given, as `classifier_predictions` says."""
+    """Read predictions, and the truth where one is given."""
     from melanoma_tf.datasets.lesion import taxonomy_named
     from melanoma_tf.evaluation.predictions import read_predictions
     from melanoma_tf.evaluation.score import with_softmax
     from melanoma_tf.evaluation.truth import read_truth
 
-    names = None if taxonomy is None else taxonomy_named(taxonomy).classes
+    names = None if settings.taxonomy is None else taxonomy_named(settings.taxonomy).classes
     predictions = [read_predictions(path, names) for path in paths]
-    if use_softmax:
+    if settings.use_softmax:
         predictions = [with_softmax(each) for each in predictions]
     return predictions, None if truth is None else read_truth(truth)
 

@@ -15,7 +15,7 @@ from melanoma_tf.generation.settings import GeneratorScoreSettings
 
 @score.command(cls=GroupedCommand)
 @options.run_dir()
-@options.record_folders()
+@options.records()
 @settings_options(GeneratorScoreSettings)
 @options.json_output("the scores")
 def generator(

@@ -9,8 +9,10 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.score import score
 from melanoma_tf.evaluation.score_text import shown
+from melanoma_tf.evaluation.settings import BootstrapSettings
 
 FOLDER = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 TITLES = {
@@ -24,14 +26,17 @@ TITLES = {
 }
 
 
-@score.command("segmenter")
+@score.command("segmenter", cls=GroupedCommand)
 @click.argument("predicted", metavar="PREDICTED_DIR", type=FOLDER)
 @click.argument("truth", metavar="TRUTH_DIR", type=FOLDER)
-@options.bootstrap_rounds
-@options.bootstrap_seed
 @options.json_output("the scores, also those of each image,")
+@settings_options(BootstrapSettings)
 def segmenter(
-    predicted: Path, truth: Path, rounds: int, seed: int, json_path: Path | None, overwrite: bool
+    predicted: Path,
+    truth: Path,
+    json_path: Path | None,
+    overwrite: bool,
+    settings: BootstrapSettings,
 ) -> None:
     """Score the masks of PREDICTED_DIR against those of the same names in TRUTH_DIR.
 
@@ -50,7 +55,7 @@ def segmenter(
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)
     scores = list(progress(score_folders(predicted, truth), label="score"))
-    summary = summarize(scores, rounds=rounds, seed=seed)
+    summary = summarize(scores, rounds=settings.rounds, seed=settings.seed)
     rows = [
         (title, shown(summary[name]["mean"], summary[name]["interval"]))
         for name, title in TITLES.items()
@@ -58,7 +63,7 @@ def segmenter(
     table(f"Masks of {summary['n']:,} images", ("mean over images", "value"), rows)
     if json_path is not None:
         each = [dataclasses.asdict(one) for one in scores]
-        write_json(json_path, {**summary, "rounds": rounds, "seed": seed, "images": each})
+        write_json(json_path, {**summary, **settings.to_json(), "images": each})
 
 
 COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `score`.

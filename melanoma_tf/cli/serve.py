@@ -8,13 +8,14 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table
-from melanoma_tf.cli.derived import GroupedCommand, GroupedOption
+from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.serving.settings import PredictionSettings
 
 
 @click.command(cls=GroupedCommand)
 @options.run_dir()
-@click.option("--output", type=options.FOLDER, required=True, help="saved_models/NAME.")
-@options.overwrite
+@options.output("Model folder to create, saved_models/NAME.")
+@options.overwrite()
 def export(run_dir: Path, output: Path, overwrite: bool) -> None:
     """Write a trained network as a SavedModel for TensorFlow Serving.
 
@@ -33,20 +34,16 @@ def export(run_dir: Path, output: Path, overwrite: bool) -> None:
 
 @click.command(cls=GroupedCommand)
 @click.argument("images", nargs=-1, required=True, type=options.ANY_PATH)
-@click.option("--model", type=options.FOLDER, required=True, help="saved_models/NAME.")
+@options.exported_model()
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
-@click.option(
-    "--batch-size",
-    cls=GroupedOption,
-    group="Inference",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Images in a batch.",
-)
-@options.overwrite
+@options.overwrite("the CSV file")
+@settings_options(PredictionSettings)
 def predict(
-    images: tuple[Path, ...], model: Path, output: Path | None, batch_size: int, overwrite: bool
+    images: tuple[Path, ...],
+    model: Path,
+    output: Path | None,
+    overwrite: bool,
+    settings: PredictionSettings,
 ) -> None:
     """Classify images, or folders of images, with an exported model.
 
@@ -66,7 +63,7 @@ def predict(
     if output:
         refuse_existing_file(output, overwrite, images)
     paths = find_images(images)
-    predictions = load_classifier(model).predict(paths, batch_size=batch_size)
+    predictions = load_classifier(model).predict(paths, batch_size=settings.batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
     good = [result for result in results if not result.error]
     if output and write_predictions(output, results):

@@ -17,6 +17,9 @@ from melanoma_tf.generation.settings import (
     CoupledGanSettings,
     GanSettings,
 )
+from melanoma_tf.purification.detector.settings import DetectorSettings
+from melanoma_tf.purification.inpainter.settings import RECIPES as INPAINTER_RECIPES
+from melanoma_tf.purification.inpainter.settings import InpainterSettings
 from melanoma_tf.segmentation.settings import SegmenterSettings
 
 
@@ -54,24 +57,14 @@ def say_where(run_dir: Path) -> None:
 
 
 _FOLDERS = (
-    click.option(
-        "--records",
-        type=options.FOLDER,
-        multiple=True,
-        required=True,
-        help="A folder made by build-records, purify or generate; repeat to train on several.",
+    options.records(
+        "Folder made by build-records, purify or generate; repeat to train on several."
     ),
-    click.option(
-        "--run-dir", type=options.FOLDER, required=True, help="The run folder, runs/NAME."
-    ),
+    options.run_dir(),
 )
 _RUN = (
-    click.option("--resume", is_flag=True, help="Go on after the last finished epoch."),
-    click.option(
-        "--overwrite",
-        is_flag=True,
-        help="Replace a finished run, once the new one has finished.",
-    ),
+    options.resume("a run after its last finished epoch"),
+    options.overwrite("a finished run, once the new one has finished"),
 )
 
 
@@ -97,6 +90,63 @@ def segmenter(
     from melanoma_tf.segmentation.train import train_segmenter
 
     train_segmenter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
+
+
+@training_command(
+    "inpainter",
+    InpainterSettings,
+    recipe_option(
+        INPAINTER_RECIPES, "bisla2019: Bisla et al. 2019, Section 6.1, which are the defaults."
+    ),
+)
+def inpainter(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: InpainterSettings,
+) -> None:
+    """Train the network that fills hairs, rulers and ink in `purify --method network`.
+
+    \b
+    Example:
+      melanoma-tf train inpainter --records tfrecords/isic2017 --run-dir runs/filler \\
+          --base-filters 16 --levels 4 --start filling --full-size --normalization none \\
+          --features none --image-size 128
+      tensorboard --logdir runs
+
+    The best epoch has the highest PSNR inside the holes of the validation split. The defaults are
+    those of Bisla et al. 2019, Section 6.1, and Liu et al. 2018.
+    """
+    from melanoma_tf.purification.inpainter.train import train_inpainter
+
+    train_inpainter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    say_where(run_dir)
+
+
+@training_command("occlusion-detector", DetectorSettings)
+def occlusion_detector(
+    records: tuple[Path, ...],
+    run_dir: Path,
+    resume: bool,
+    overwrite: bool,
+    settings: DetectorSettings,
+) -> None:
+    """Train the network that finds hairs, rulers and ink in `purify --method network`.
+
+    \b
+    Example:
+      melanoma-tf train occlusion-detector --records tfrecords/isic2017 --run-dir runs/detector
+      tensorboard --logdir runs
+
+    It learns from occlusions drawn at random on the images, which need no masks; what the classical
+    detector finds on the images themselves does not count. The best epoch has the highest Dice
+    coefficient on the validation split.
+    """
+    from melanoma_tf.purification.detector.train import train_detector
+
+    train_detector(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
     say_where(run_dir)
 
 

@@ -1,4 +1,4 @@
-"""The data purification network ready for use, wherever images are purified."""
+"""The networks of purification, loaded by name, and purification as a graph op that holds them."""
 
 from __future__ import annotations
 
@@ -8,66 +8,65 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf import training
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK
-from melanoma_tf.purification.detector.inference import OcclusionDetector
-from melanoma_tf.purification.inpainter.inference import Inpainter
+from melanoma_tf.purification.detector.inference import DETECTOR, OcclusionDetector
+from melanoma_tf.purification.inpainter.inference import INPAINTER, Inpainter
 from melanoma_tf.purification.purify import Networks, purify, purify_by
-from melanoma_tf.purification.shipped import load_detector, load_inpainter
+from melanoma_tf.purification.settings import CLASSICAL, SHIPPED
+from melanoma_tf.purification.shipped import shipped_detector, shipped_inpainter
+from melanoma_tf.training.run import MODEL, load_model
+from melanoma_tf.training.run_record import RunKind, read_run
 
-KIND, DETECTOR_KIND = "inpainter", "occlusion-detector"
-SHIPPED, CLASSICAL = "shipped", "classical"
 
-
-def load_inpainting(run_dir: Path | None = None) -> Inpainter:
-    """The inpainter of a finished run, or the one that ships with the package.
+def load_inpainter(network: str | Path = SHIPPED) -> Inpainter:
+    """A trained inpainter.
 
     Args:
-        run_dir: a finished run; None takes the shipped network.
+        network: `shipped`, or the folder of a finished run.
 
     Raises:
         MelanomaError: there is no such run, it has not finished, trains something else, or its
             model cannot be read.
     """
-    return load_inpainter() if run_dir is None else Inpainter(_run_model(run_dir, KIND))
+    if network == SHIPPED:
+        return shipped_inpainter()
+    return Inpainter(_run_model(Path(network), INPAINTER))
 
 
-def load_occlusion_detector(detector: str = SHIPPED) -> OcclusionDetector | None:
-    """The occlusion detector of a finished run, or the one that ships with the package.
+def load_detector(network: str | Path = SHIPPED) -> OcclusionDetector | None:
+    """A trained occlusion detector.
 
     Args:
-        detector: a finished run, `shipped`, or `classical` for none: what lies over the skin is
-            then left to the classical detector.
+        network: `shipped`, the folder of a finished run, or `classical` for None: the classical
+            detector then finds the occlusions.
 
     Raises:
-        MelanomaError: as `load_inpainting`.
+        MelanomaError: as `load_inpainter`.
     """
-    if detector == CLASSICAL:
+    if network == CLASSICAL:
         return None
-    if detector == SHIPPED:
-        return load_detector()
-    if not Path(detector).is_dir():
+    if network == SHIPPED:
+        return shipped_detector()
+    if not Path(network).is_dir():
         raise MelanomaError(
-            f"expected a detector out of {SHIPPED}, {CLASSICAL}, or a finished run; "
-            f"found {detector}"
+            f"expected a detector out of {SHIPPED}, {CLASSICAL}, or a finished run; found {network}"
         )
-    return OcclusionDetector(_run_model(Path(detector), DETECTOR_KIND))
+    return OcclusionDetector(_run_model(Path(network), DETECTOR))
 
 
-def load_networks(run_dir: Path | None = None, detector: str = SHIPPED) -> Networks:
-    """Both networks of the purification, see `load_inpainting` and `load_occlusion_detector`."""
-    return Networks(load_inpainting(run_dir), load_occlusion_detector(detector))
+def load_networks(inpainter: str | Path = SHIPPED, detector: str | Path = SHIPPED) -> Networks:
+    """Both networks of purification, see `load_inpainter` and `load_detector`."""
+    return Networks(load_inpainter(inpainter), load_detector(detector))
 
 
-def _run_model(run_dir: Path, kind: str) -> keras.Model:
-    training.read_config(run_dir, kind)
+def _run_model(run_dir: Path, kind: RunKind) -> keras.Model:
+    read_run(run_dir, kind)
     try:
-        return training.load_model(run_dir)
+        return load_model(run_dir)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        path = Path(run_dir) / training.MODEL
         raise MelanomaError(
-            f"{path}: expected the model of a finished run; it cannot be read: "
+            f"{run_dir / MODEL}: expected the model of a finished run; it cannot be read: "
             f"{str(error).strip().splitlines()[0]}"
         ) from error
 
@@ -77,32 +76,31 @@ class GraphPurifier(tf.Module):
 
     Args:
         method: out of `purification.classical.settings.METHODS`, or `network`.
-        run_dir: a finished inpainter run, for `network`; None takes the shipped network.
-        detector: what finds occlusions for `network`, see `load_occlusion_detector`.
+        inpainter, detector: the networks of the method `network`, see `load_networks`.
 
     Raises:
-        MelanomaError: no such method, or as `load_inpainting`.
+        MelanomaError: no such method, networks with another method, or as `load_inpainter`.
     """
 
-    def __init__(self, method: str, run_dir: Path | None = None, detector: str = SHIPPED):
+    def __init__(
+        self, method: str, inpainter: str | Path = SHIPPED, detector: str | Path = SHIPPED
+    ):
         super().__init__(name="purifier")
         if method not in (*METHODS, NETWORK):
             raise MelanomaError(
                 f"expected a method out of {', '.join((*METHODS, NETWORK))}; found {method!r}"
             )
-        if method != NETWORK and run_dir is not None:
-            raise MelanomaError(
-                f"expected --run-dir with the method {NETWORK} only; found {method}"
-            )
+        if method != NETWORK and (inpainter, detector) != (SHIPPED, SHIPPED):
+            raise MelanomaError(f"expected networks with the method {NETWORK} only; found {method}")
         self.method = method
-        # Held here, so that whatever exports this finds the network's weights.
-        self.filler = load_inpainting(run_dir) if method == NETWORK else None
-        self.segmenter = load_occlusion_detector(detector) if method == NETWORK else None
+        # Attributes, so that an export finds the weights of the networks.
+        self.inpainter = load_inpainter(inpainter) if method == NETWORK else None
+        self.detector = load_detector(detector) if method == NETWORK else None
 
     def __call__(
         self, images: tf.Tensor, lesion_masks: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Purified images and occlusion masks, see `purification.purify.purify` and `purify_by`."""
-        if self.filler is not None:
-            return purify_by(self.filler, images, lesion_masks, find=self.segmenter)
+        if self.inpainter is not None:
+            return purify_by(self.inpainter, images, lesion_masks, find=self.detector)
         return purify(images, lesion_masks, method=self.method)

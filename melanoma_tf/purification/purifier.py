@@ -1,10 +1,11 @@
-"""How single images are purified outside a graph, and several at a time."""
+"""Functions that purify one image outside a graph, and run over several images in threads."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,12 +13,12 @@ import numpy as np
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.classical.opencv import purify_image
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK
+from melanoma_tf.purification.settings import CLASSICAL, NONE, PurificationSettings
+from melanoma_tf.records.build.prepare import available_cores
 from melanoma_tf.records.decode import Pixels
 
 # (uint8 RGB image, lesion mask or None) -> (purified image, occlusion mask `(height, width)`)
 Purifier = Callable[[Pixels, "Pixels | None"], tuple[Pixels, Pixels]]
-# (uint8 RGB image, occlusion mask of its size) -> the same as a `Purifier`
-MaskedPurifier = Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]
 # uint8 RGB image -> lesion mask, uint8 `(height, width)`, 0 or 255
 SegmentLesion = Callable[[Pixels], Pixels]
 # Wraps the results with a progress bar; gets them and their number.
@@ -25,6 +26,43 @@ Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PurificationTools:
+    """What a purification works with; loaded once, used for all images.
+
+    Attributes:
+        networks: a `purification.purify.Networks`; for the method `network` alone.
+        segment_lesion: outlines the lesion of an image without a mask.
+    """
+
+    networks: Any = None
+    segment_lesion: SegmentLesion | None = None
+
+
+def load_tools(settings: PurificationSettings) -> PurificationTools:
+    """Load the networks that some settings name.
+
+    Raises:
+        MelanomaError: a network cannot be read.
+    """
+    # Imported here: TensorFlow takes seconds to load, and `classical` may do without it.
+    networks = segment_lesion = None
+    if settings.method == NETWORK:
+        from melanoma_tf.purification.networks import load_networks
+
+        given = settings.occlusion_masks is not None
+        networks = load_networks(settings.inpainter, CLASSICAL if given else settings.detector)
+    if settings.needs_lesions and settings.segmenter != NONE:
+        from melanoma_tf.segmentation.predict import load_segmenter
+
+        segmenter = load_segmenter(settings.segmenter)
+
+        def segment_lesion(image: Pixels) -> Pixels:
+            return segmenter.mask(image).numpy()
+
+    return PurificationTools(networks, segment_lesion)
 
 
 def purifier(
@@ -37,7 +75,7 @@ def purifier(
     Args:
         method: out of `purification.classical.settings.METHODS`, or `network`.
         segment_lesion: outlines the lesion of an image that comes without a mask.
-        networks: an `purification.purify.Networks`; for `network` alone.
+        networks: a `purification.purify.Networks`; for `network` alone.
 
     Raises:
         MelanomaError: there is no such method, or `network` without, another with networks.
@@ -49,7 +87,7 @@ def purifier(
         return purify_image
     if method == NETWORK:
         return _network_purifier(networks)
-    # Here, not above: TensorFlow takes seconds to load, and the classical way does without it.
+    # Imported here: TensorFlow takes seconds to load, and `classical` does without it.
     from melanoma_tf.purification.purify import purify
 
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
@@ -67,7 +105,7 @@ def _network_purifier(networks: Any) -> Purifier:
     )
 
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
-        # No mask says the same as an empty one: marks are sought everywhere.
+        # No mask means the same as an empty one: marks are sought everywhere.
         return apply(
             image, np.zeros(image.shape[:2], np.uint8) if lesion_mask is None else lesion_mask
         )
@@ -75,21 +113,23 @@ def _network_purifier(networks: Any) -> Purifier:
     return run
 
 
-def masked_purifier(networks: Any) -> MaskedPurifier:
-    """How an image is purified whose occlusions are given.
+def masked_purifier(networks: Any) -> Purifier:
+    """A function that fills given occlusions of an image.
 
     Args:
-        networks: an `purification.purify.Networks`.
+        networks: a `purification.purify.Networks`.
 
     Returns:
-        A function that raises `MelanomaError` at a mask of another size than its image, or one
-        that leaves nothing of it.
+        A function of an image and its occlusion mask. It raises `MelanomaError` at a mask of
+        another size than the image, and at one that leaves nothing of it.
     """
     from melanoma_tf.purification.purify import purify_by
 
     apply = _traced(lambda image, mask: purify_by(networks.fill, image, occlusion_masks=mask))
 
-    def run(image: Pixels, occlusions: Pixels) -> tuple[Pixels, Pixels]:
+    def run(image: Pixels, occlusions: Pixels | None) -> tuple[Pixels, Pixels]:
+        if occlusions is None:
+            raise MelanomaError("expected an occlusion mask of the image; found none")
         purified, replaced = apply(image, occlusions)
         if occlusions.any() and not replaced.any():
             raise MelanomaError(
@@ -102,7 +142,9 @@ def masked_purifier(networks: Any) -> MaskedPurifier:
     return run
 
 
-def _traced(purify: Callable[[Any, Any], tuple[Any, Any]]) -> MaskedPurifier:
+def _traced(
+    purify: Callable[[Any, Any], tuple[Any, Any]],
+) -> Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]:
     """A graph op on image and mask as a function of arrays.
 
     It is traced here, once for images of every size: several threads would each trace it again.
@@ -125,7 +167,7 @@ def _traced(purify: Callable[[Any, Any], tuple[Any, Any]]) -> MaskedPurifier:
 
 
 def check_method(method: str, networks: Any = None) -> None:
-    """Raise `MelanomaError` where there is no such method, or a network is wanting or too much."""
+    """Raise `MelanomaError` at an unknown method, or networks that do not go with it."""
     known = (*METHODS, NETWORK)
     if method not in known:
         raise MelanomaError(f"expected a method out of {', '.join(known)}; found {method!r}")
@@ -143,17 +185,18 @@ def _with_lesions(apply: Purifier, segment_lesion: SegmentLesion) -> Purifier:
 
 
 def in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None
 ) -> Iterator[Result]:
     """`map` in threads: results in order, and only a bounded number of items in memory.
 
     OpenCV and TensorFlow let other threads run while they compute.
 
-    Raises:
-        MelanomaError: fewer than 1 worker.
+    Args:
+        function: called in several threads at once.
+        items: its arguments.
+        workers: number of threads, 1 or more; None takes one per core.
     """
-    if workers < 1:
-        raise MelanomaError(f"expected at least 1 worker; found {workers}")
+    workers = available_cores() if workers is None else workers
     if workers == 1:
         yield from map(function, items)
         return

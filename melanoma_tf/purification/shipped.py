@@ -1,4 +1,4 @@
-"""The networks of the purification that ship with the package."""
+"""The networks of purification that ship with the package."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.inpainter.inference import Inpainter
 from melanoma_tf.purification.inpainter.network import build_inpainter
 
-INPAINTER, DETECTOR = "inpainter", "occlusion_detector"
+INPAINTER_NAME, DETECTOR_NAME = "inpainter", "occlusion_detector"
 _DETECTOR_NETWORK = ("base_filters", "levels")
 _INPAINTER_NETWORK = ("base_filters", "levels", "normalization", "start", "full_size")
 
 
-def load_inpainter() -> Inpainter:
-    """The data purification network that ships, see `inpainter.md` beside this file.
+def shipped_inpainter() -> Inpainter:
+    """The data purification network that ships; `pretrained/inpainter.md` is its card.
 
     Returns:
         What `purification.purify.purify_by` takes: a callable that fills holes of images.
@@ -27,8 +27,8 @@ def load_inpainter() -> Inpainter:
     return read_inpainter(shipped_folder())
 
 
-def load_detector() -> OcclusionDetector:
-    """The occlusion detector that ships, see `occlusion_detector.md` beside this file.
+def shipped_detector() -> OcclusionDetector:
+    """The occlusion detector that ships; `pretrained/occlusion_detector.md` is its card.
 
     Returns:
         What `purification.purify.purify_by` takes for `find`.
@@ -38,17 +38,17 @@ def load_detector() -> OcclusionDetector:
 
 def read_inpainter(folder: Path) -> Inpainter:
     """Read what `write_inpainter` wrote."""
-    settings = read_settings(folder, INPAINTER)
+    settings = read_settings(folder, INPAINTER_NAME)
     model = build_inpainter(**{name: settings[name] for name in _INPAINTER_NETWORK})
-    read_weights(model, folder, INPAINTER)
+    read_weights(model, folder, INPAINTER_NAME)
     return Inpainter(model)
 
 
 def read_detector(folder: Path) -> OcclusionDetector:
     """Read what `write_detector` wrote."""
-    settings = read_settings(folder, DETECTOR)
+    settings = read_settings(folder, DETECTOR_NAME)
     model = build_detector(**{name: settings[name] for name in _DETECTOR_NETWORK})
-    read_weights(model, folder, DETECTOR)
+    read_weights(model, folder, DETECTOR_NAME)
     return OcclusionDetector(model, settings["threshold"])
 
 
@@ -58,9 +58,9 @@ def write_inpainter(model: keras.Model, folder: Path, settings: dict[str, Any]) 
     Args:
         model: what `build_inpainter` made of the settings.
         folder: gets `inpainter.npz` and `inpainter.json`.
-        settings: the arguments of `build_inpainter`, by name; what else is there is kept.
+        settings: the arguments of `build_inpainter`, by name; further values are stored too.
     """
-    write_network(model, folder, INPAINTER, settings)
+    write_network(model, folder, INPAINTER_NAME, settings)
 
 
 def write_detector(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
@@ -69,6 +69,6 @@ def write_detector(model: keras.Model, folder: Path, settings: dict[str, Any]) -
     Args:
         model: what `build_detector` returns.
         folder: gets `occlusion_detector.npz` and `occlusion_detector.json`.
-        settings: the arguments of `build_detector`, and `threshold`; what else is there is kept.
+        settings: the arguments of `build_detector`, and `threshold`; further values are stored too.
     """
-    write_network(model, folder, DETECTOR, settings)
+    write_network(model, folder, DETECTOR_NAME, settings)

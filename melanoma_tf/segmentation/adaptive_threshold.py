@@ -1,9 +1,9 @@
-"""Choosing, image by image, the level of probability whose outline is the clearest.
+"""A threshold for each image: the level of probability whose outline has the highest contrast.
 
-On skin unlike that of its training, a network may give all of it a fair probability, and the
-lesion a higher one: a fixed threshold then takes most of the image for lesion, though the lesion
-is plain in the map. The outlines at several levels are compared, and the one is taken along which
-both the map and the image's optical density change most. Stock TensorFlow ops only.
+On skin unlike that of the training images, a network may give all skin a fair probability and the
+lesion a higher one. A fixed threshold then takes most of the image for lesion, although the map
+shows the lesion plainly. The outlines at several levels are compared; the one is chosen along
+which both the map and the image's optical density change most. Stock TensorFlow ops only.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _DARKEST = 0.03
 _NOISE = 0.02  # Added to the deviations of optical density, which may be 0.
 _LEAST_AREA_PX = 9.0
-_BAND_SHARE = 1 / 24  # Of the side: the width of the bands within and outside an outline.
+_BAND_FRACTION = 1 / 24  # Width of the bands within and outside an outline, over the side.
 
 
-def clearest(squares: tf.Tensor, probability: tf.Tensor, threshold: float) -> tf.Tensor:
-    """Move the probabilities of each image so that its clearest outline lies at the threshold.
+def apply_adaptive_threshold(
+    squares: tf.Tensor, probability: tf.Tensor, threshold: float
+) -> tf.Tensor:
+    """Shift the probabilities of each image: its outline of highest contrast gets the threshold.
 
-    Their logits are moved by one number for each image, so that their order stays. Where nothing
-    exceeds the threshold, or no outline is darker within than outside, nothing is moved.
+    The logits of an image are shifted by one number, so that their order stays. Where nothing
+    exceeds the threshold, or no outline is darker within than outside, nothing is shifted.
 
     Args:
         squares: float32 `(batch, size, size, 3)` RGB in [0, 255].
@@ -33,31 +35,31 @@ def clearest(squares: tf.Tensor, probability: tf.Tensor, threshold: float) -> tf
     Returns:
         float32 `(batch, size, size, 1)`.
     """
-    # Half the size tells as well where an outline is clear, at a fifth of the cost.
+    # At half the size, contrasts rank outlines as well, at a fifth of the cost.
     image, map_ = (tf.nn.avg_pool2d(each, 2, 2, "VALID") for each in (squares, probability))
     levels = (threshold, *LEVELS)
     shifts = _logit(tf.constant(threshold)) - _logit(tf.constant(levels))
-    moved = tf.sigmoid(_logit(map_) + tf.reshape(shifts, [-1, 1, 1, 1, 1]))
+    shifted = tf.sigmoid(_logit(map_) + tf.reshape(shifts, [-1, 1, 1, 1, 1]))
     shape = tf.shape(map_)
     lesions = masks.finish(
-        tf.reshape(moved, tf.concat([[-1], shape[1:]], 0)), threshold, largest_only=True
+        tf.reshape(shifted, tf.concat([[-1], shape[1:]], 0)), threshold, largest_only=True
     )
     copies = [len(levels), 1, 1, 1]
-    clearness = outline_clearness(
+    contrast = outline_contrast(
         tf.tile(image, copies),
         tf.tile(map_, copies),
         tf.cast(lesions > threshold, tf.float32),
     )
-    clearness = tf.reshape(clearness, [len(levels), shape[0]])
-    best = tf.gather(shifts, tf.argmax(clearness, 0))
+    contrast = tf.reshape(contrast, [len(levels), shape[0]])
+    best = tf.gather(shifts, tf.argmax(contrast, 0))
     found = tf.reduce_any(probability > threshold, [1, 2, 3])
-    shift = tf.where(found & (tf.reduce_max(clearness, 0) > 0.0), best, 0.0)
+    shift = tf.where(found & (tf.reduce_max(contrast, 0) > 0.0), best, 0.0)
     shift = tf.reshape(shift, [-1, 1, 1, 1])
     return tf.where(tf.equal(shift, 0.0), probability, tf.sigmoid(_logit(probability) + shift))
 
 
-def outline_clearness(squares: tf.Tensor, probability: tf.Tensor, lesion: tf.Tensor) -> tf.Tensor:
-    """How much the probability and the image change along an outline.
+def outline_contrast(squares: tf.Tensor, probability: tf.Tensor, lesion: tf.Tensor) -> tf.Tensor:
+    """Contrast of an outline, in the probability and in the image.
 
     The mean slope of the probability on the outline, times the step of optical density across it:
     the difference of the means of two bands, within and outside, over their root mean square
@@ -72,7 +74,7 @@ def outline_clearness(squares: tf.Tensor, probability: tf.Tensor, lesion: tf.Ten
         float32 `(batch,)`, 0 where the lesion is not darker than what is around it, fills the
         image, or has fewer than 9 pixels.
     """
-    width = max(1, round(squares.shape[1] * _BAND_SHARE))
+    width = max(1, round(squares.shape[1] * _BAND_FRACTION))
     edge = _dilated(lesion, 1) - _eroded(lesion, 1)
     slopes = tf.image.sobel_edges(probability)
     slope = _mean(tf.sqrt(tf.reduce_sum(tf.square(slopes), -1)), edge)[:, 0]

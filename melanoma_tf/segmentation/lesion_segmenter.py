@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.images import masks
-from melanoma_tf.segmentation.adaptive_threshold import clearest
+from melanoma_tf.segmentation.adaptive_threshold import apply_adaptive_threshold
+from melanoma_tf.segmentation.settings import InferenceSettings
 
-# The second look takes in this many times the lesion's larger side, and no less than this share
+# The refinement pass covers this many times the lesion's larger side, and at least this fraction
 # of the image: closer, there would be more blur than detail.
 _SURROUNDINGS = 2.25
 _LEAST_WINDOW = 0.2
-
-
-@dataclass(frozen=True)
-class InferenceSettings:
-    """How a segmenter is used.
-
-    Attributes:
-        threshold: a pixel is lesion where its probability exceeds it.
-        adapt: move each image's probabilities so that its clearest outline lies at the threshold,
-            see `segmentation.adaptive_threshold`. For skin unlike that of the training.
-        flips: average the probabilities over the image and its mirror images: left-right,
-            top-bottom and both. Four times the work.
-        refine: look a second time, at the surroundings of what was found only, so that a lesion
-            is outlined at the same size however much skin the image shows. Twice the work.
-        largest_only: keep the largest piece only.
-    """
-
-    threshold: float = 0.4
-    adapt: bool = False
-    flips: bool = False
-    refine: bool = False
-    largest_only: bool = False
 
 
 class LesionSegmenter(tf.Module):
@@ -49,21 +27,21 @@ class LesionSegmenter(tf.Module):
 
     Args:
         model: from RGB `(batch, size, size, 3)` in [0, 255] to probabilities.
-        use: see `InferenceSettings`.
+        settings: see `InferenceSettings`.
 
     Attributes:
         model: the network.
-        use: as given.
+        settings: as given.
         square_px: side of the squares that `probabilities` takes and returns.
     """
 
-    def __init__(self, model: keras.Model, use: InferenceSettings | None = None):
-        super().__init__(name="lesion_finder")
+    def __init__(self, model: keras.Model, settings: InferenceSettings | None = None):
+        super().__init__(name="lesion_segmenter")
         self.model = model
-        self.use = use or InferenceSettings()
+        self.settings = settings or InferenceSettings()
         self._network_px = int(model.input_shape[1])
-        # A second look at half the image or less then has pixels of its own to look at.
-        self.square_px = 2 * self._network_px if self.use.refine else self._network_px
+        # A refinement pass over half the image or less then has pixels of its own to see.
+        self.square_px = 2 * self._network_px if self.settings.refine else self._network_px
         squares = tf.TensorSpec([None, self.square_px, self.square_px, 3], tf.float32)
         self._compiled = tf.function(self._probabilities, input_signature=[squares])
 
@@ -74,7 +52,7 @@ class LesionSegmenter(tf.Module):
             image: `(height, width, 3)` RGB in [0, 255], uint8 or float.
 
         Returns:
-            float32 `(height, width)`; above `use.threshold` is lesion.
+            float32 `(height, width)`; above `settings.threshold` is lesion.
         """
         image = tf.convert_to_tensor(image)
         square = self.probabilities(masks.squeeze(image, self.square_px)[tf.newaxis])[0]
@@ -83,12 +61,11 @@ class LesionSegmenter(tf.Module):
 
     def mask(self, image: tf.Tensor) -> tf.Tensor:
         """The lesion as uint8 `(height, width)`, 0 or 255; all 0 where nothing was found."""
-        return tf.where(self(image) > self.use.threshold, tf.constant(255, tf.uint8), 0)
+        return tf.where(self(image) > self.settings.threshold, tf.constant(255, tf.uint8), 0)
 
     def with_settings(self, **changes: Any) -> LesionSegmenter:
-        """The same network with other settings, by name; None keeps one."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        return LesionSegmenter(self.model, dataclasses.replace(self.use, **given))
+        """The same network with other settings, by name."""
+        return LesionSegmenter(self.model, dataclasses.replace(self.settings, **changes))
 
     def probabilities(self, squares: tf.Tensor) -> tf.Tensor:
         """Probabilities of squeezed images.
@@ -106,29 +83,30 @@ class LesionSegmenter(tf.Module):
         def nothing() -> tf.Tensor:
             return tf.zeros([0, self.square_px, self.square_px, 1])
 
-        return tf.cond(tf.size(squares) > 0, lambda: self._looked_at(squares), nothing)
+        return tf.cond(tf.size(squares) > 0, lambda: self._segment(squares), nothing)
 
-    def _looked_at(self, squares: tf.Tensor) -> tf.Tensor:
-        if not self.use.refine:
-            return self._finished(self._seen(squares))
-        first = self._finished(self._seen(tf.nn.avg_pool2d(squares, 2, 2, "VALID")))
-        windows = _windows(first[..., 0] > self.use.threshold)
+    def _segment(self, squares: tf.Tensor) -> tf.Tensor:
+        if not self.settings.refine:
+            return self._finished(self._run_pass(squares))
+        coarse = self._finished(self._run_pass(tf.nn.avg_pool2d(squares, 2, 2, "VALID")))
+        windows = _windows(coarse[..., 0] > self.settings.threshold)
         corners = windows * (self.square_px - 1.0)
         per_pixel = (corners[:, 2:] - corners[:, :2]) / (self._network_px - 1.0)
         closer = _resampled(squares, corners[:, :2], per_pixel, self._network_px)
         # And back to where the windows lie, 0 outside.
-        seen, per_pixel = self._seen(closer), 1.0 / per_pixel
-        whole = _resampled(seen, -corners[:, :2] * per_pixel, per_pixel, self.square_px)
+        refined, per_pixel = self._run_pass(closer), 1.0 / per_pixel
+        whole = _resampled(refined, -corners[:, :2] * per_pixel, per_pixel, self.square_px)
         return self._finished(whole)
 
-    def _seen(self, squares: tf.Tensor) -> tf.Tensor:
+    def _run_pass(self, squares: tf.Tensor) -> tf.Tensor:
+        """The probabilities of a coarse or a refinement pass."""
         probability = self._averaged(squares)
-        if not self.use.adapt:
+        if not self.settings.adaptive_threshold:
             return probability
-        return clearest(squares, probability, self.use.threshold)
+        return apply_adaptive_threshold(squares, probability, self.settings.threshold)
 
     def _averaged(self, squares: tf.Tensor) -> tf.Tensor:
-        if not self.use.flips:
+        if not self.settings.flips:
             return self.model(squares, training=False)
         axes: tuple[list[int], ...] = ([], [1], [2], [1, 2])
         views = tf.concat([tf.reverse(squares, each) for each in axes], 0)
@@ -136,17 +114,19 @@ class LesionSegmenter(tf.Module):
         return sum(tf.reverse(one, each) for one, each in zip(found, axes)) / len(axes)
 
     def _finished(self, probability: tf.Tensor) -> tf.Tensor:
-        return masks.finish(probability, self.use.threshold, largest_only=self.use.largest_only)
+        return masks.finish(
+            probability, self.settings.threshold, largest_only=self.settings.largest_only
+        )
 
 
 def _windows(found: tf.Tensor) -> tf.Tensor:
-    """Square windows around what was found, the whole image where that is nothing.
+    """Square windows around what was found; the whole image where nothing was found.
 
     Args:
         found: bool `(batch, size, size)`.
 
     Returns:
-        float32 `(batch, 4)`: top, left, bottom, right as shares of the image, within [0, 1].
+        float32 `(batch, 4)`: top, left, bottom, right as fractions of the image, within [0, 1].
     """
     rows, columns = _extent(tf.reduce_any(found, 2)), _extent(tf.reduce_any(found, 1))
     low = tf.stack([rows[0], columns[0]], -1)
@@ -160,7 +140,7 @@ def _windows(found: tf.Tensor) -> tf.Tensor:
 
 
 def _extent(present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where True begins and ends in each row of bool `(batch, size)`, as shares of the size."""
+    """Where True begins and ends in each row of bool `(batch, size)`, as fractions of the size."""
     marks = tf.cast(present, tf.int32)
     size = tf.shape(marks)[1]
     first = tf.argmax(marks, 1, tf.int32)

@@ -16,13 +16,13 @@ from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.colour import rgb_to_lightness
+from melanoma_tf.segmentation.settings import NORMALIZATIONS, SegmenterSettings
 
 SMALLEST_INPUT_PX = 228  # The bottom is then a single pixel.
 _SMALLEST_PADDED_PX = 64
 _GRID_PX = 8  # Three poolings by 2.
 _KERNEL = 3
 PADDINGS = ("valid", "same")
-NORMALIZATIONS = ("none", "batch", "instance")
 
 
 class _Row(NamedTuple):
@@ -38,15 +38,15 @@ _BOTTOM_UP = (_Row(16, 4), _Row(8, 4), _Row(8, 2), _Row(8, 2))
 
 
 def build_segmenter(
-    input_size: int = 380,
-    base_filters: int = 64,
+    input_size: int = SegmenterSettings.image_size_px,
+    base_filters: int = SegmenterSettings.base_filters,
     *,
-    padding: str = "valid",
-    normalization: str = "none",
-    dropout: float = 0.0,
-    colour_constancy: bool = False,
-    skin_white_balance: bool = False,
-    chroma: bool = False,
+    padding: str = SegmenterSettings.padding,
+    normalization: str = SegmenterSettings.normalization,
+    dropout: float = SegmenterSettings.dropout,
+    colour_constancy: bool = SegmenterSettings.colour_constancy,
+    skin_white_balance: bool = SegmenterSettings.skin_white_balance,
+    chroma: bool = SegmenterSettings.chroma,
 ) -> keras.Model:
     """Build the network of Table 1.
 

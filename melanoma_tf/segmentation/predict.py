@@ -1,4 +1,4 @@
-"""Find lesions with a trained segmenter: in image files, and in records without masks."""
+"""Outline lesions with a trained segmenter: in image files, and in records without masks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
-from melanoma_tf.core.outputs import refuse_existing
+from melanoma_tf.core.outputs import published_folder, refuse_existing
 from melanoma_tf.datasets.image_files import SUPERPIXELS_ENDING, find_images, refuse_equal_names
 from melanoma_tf.images import masks
-from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.manifest import FILE_NAME, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import Description, skipped_before, write_records
-from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
-from melanoma_tf.segmentation.shipped import load_segmenter
+from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
+from melanoma_tf.segmentation.settings import SHIPPED, InferenceSettings, SegmentationSettings
+from melanoma_tf.segmentation.shipped import shipped_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 _OUTLINE = (255, 255, 0)
-_OUTLINE_SHARE = 1 / 300  # Width of the outline as a share of the image's longer side.
+_OUTLINE_FRACTION = 1 / 300  # Width of the outline as a fraction of the image's longer side.
+
+
+# Wraps a stream, given its length.
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,9 @@ class Segmentation:
 
     Attributes:
         name: of the image, without suffix.
-        mask: PNG bytes of the original size, 0 or 255; None where it is no image.
-        overlay: JPEG bytes, the image with the lesion's outline; None where not asked for.
-        error: why there is no mask, else empty.
+        mask: PNG bytes of the original size, 0 or 255; None where the file is no image.
+        overlay: JPEG bytes, the image with the lesion's outline; None unless requested.
+        error: the reason where `mask` is None, else empty.
     """
 
     name: str
@@ -47,36 +53,121 @@ class Segmentation:
     error: str = ""
 
 
-def load_lesion_segmenter(
-    run_dir: Path | None = None,
+@dataclass(frozen=True)
+class SegmentationResult:
+    """What `segment` wrote.
+
+    Attributes:
+        masks: number of masks.
+        failures: one line for each file that could not be segmented.
+    """
+
+    masks: int
+    failures: tuple[str, ...] = ()
+
+
+def segment(
+    source: Path,
+    output: Path,
+    settings: SegmentationSettings | None = None,
     *,
-    adapt: bool | None = None,
-    flips: bool | None = None,
-    refine: bool | None = None,
-    largest_only: bool | None = None,
-) -> LesionSegmenter:
-    """The segmenter of a finished run, or the one that ships with the package.
+    network: str | Path = SHIPPED,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SegmentationResult:
+    """Outline the lesion in an image, in each image of a folder, or in records without masks.
+
+    For images, `output` gets `NAME_segmentation.png` in the challenge's form: 0 skin, 255 lesion,
+    the image's size. For records, it is a copy in which every example has a mask; masks of
+    `source` stay.
 
     Args:
-        run_dir: a finished run; None takes the shipped segmenter.
-        adapt: see `segmentation.lesion_segmenter.Use`; None is as shipped, and True for a run.
-        flips: likewise.
-        refine: likewise.
-        largest_only: likewise.
+        source: an image, a folder of images, or a record folder; it stays as it is.
+        output: the folder to make.
+        settings: see `SegmentationSettings`.
+        network: see `load_segmenter`.
+        overwrite: replace an existing folder.
+        progress: wraps the stream of images or examples, given their number.
+
+    Raises:
+        MelanomaError: `output` exists, the network cannot be used, no image at `source`, none that
+            can be segmented, or unfinished records.
+
+    Example:
+        >>> import tempfile
+        >>> from melanoma_tf.phantoms import write_phantoms
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> images = write_phantoms(folder / "phantoms", 2) / "ISIC-2017_Training_Data"
+        >>> segment(images, folder / "masks")
+        SegmentationResult(masks=2, failures=())
+    """
+    settings = settings or SegmentationSettings()
+    source, output = Path(source), Path(output)
+    run = [] if network == SHIPPED else [Path(network)]
+    refuse_existing(output, overwrite, [source, *run])
+    segmenter = load_segmenter(
+        network,
+        adaptive_threshold=settings.adaptive_threshold,
+        flips=settings.flips,
+        refine=settings.refine,
+        largest_only=settings.largest_only,
+    )
+    if (source / FILE_NAME).is_file():
+        filled = segment_records(
+            source,
+            output,
+            segmenter,
+            batch_size=settings.batch_size,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        return SegmentationResult(filled)
+    paths = image_files(source)
+    found: Iterable[Segmentation] = segment_files(
+        paths, segmenter, overlay=settings.overlay, batch_size=settings.batch_size
+    )
+    if progress is not None:
+        found = progress(found, len(paths))
+    with published_folder(output, overwrite=overwrite) as folder:
+        result = _write_masks(found, folder, settings.overlay)
+        if not result.masks:
+            raise MelanomaError(result.failures[0])
+    return result
+
+
+def _write_masks(found: Iterable[Segmentation], folder: Path, overlay: bool) -> SegmentationResult:
+    if overlay:
+        (folder / "overlays").mkdir()
+    masks_written, failures = 0, []
+    for result in found:
+        if result.mask is None:
+            failures.append(f"{result.name}: {result.error}")
+            continue
+        masks_written += 1
+        (folder / f"{result.name}_segmentation.png").write_bytes(result.mask)
+        if result.overlay:
+            (folder / "overlays" / f"{result.name}_overlay.jpg").write_bytes(result.overlay)
+    return SegmentationResult(masks_written, tuple(failures))
+
+
+def load_segmenter(network: str | Path = SHIPPED, **changes: bool) -> LesionSegmenter:
+    """A trained segmenter.
+
+    Args:
+        network: `shipped`, or the folder of a finished run.
+        changes: settings of `InferenceSettings` by name, in place of the network's own.
 
     Raises:
         MelanomaError: the run has not finished, or trains something else.
     """
-    if run_dir is None:
-        segmenter = load_segmenter()
+    if network == SHIPPED:
+        segmenter = shipped_segmenter()
     else:
+        run_dir = Path(network)
         read_run(run_dir, SEGMENTER)
         threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
-        use = InferenceSettings(threshold, adapt=True, flips=True, refine=True, largest_only=True)
-        segmenter = LesionSegmenter(load_model(run_dir), use)
-    return segmenter.with_settings(
-        adapt=adapt, flips=flips, refine=refine, largest_only=largest_only
-    )
+        segmenter = LesionSegmenter(load_model(run_dir), InferenceSettings(threshold))
+    return segmenter.with_settings(**changes)
 
 
 def image_files(path: Path) -> list[Path]:
@@ -99,7 +190,7 @@ def segment_files(
 
     Args:
         paths: the files.
-        segmenter: see `load_lesion_segmenter`.
+        segmenter: see `load_segmenter`.
         overlay: draw the outlines too.
         batch_size: images in a batch.
     """
@@ -116,7 +207,7 @@ def segment_images(
 ) -> Iterator[Segmentation]:
     """Segment encoded images, given as pairs of name and bytes; see `segment_files`."""
     prepare = _preparation(segmenter.square_px)
-    complete = _completion(segmenter.use.threshold, overlay)
+    complete = _completion(segmenter.settings.threshold, overlay)
 
     def read(named: tuple[str, bytes]) -> _Prepared:
         name, encoded = named
@@ -192,7 +283,7 @@ def _completion(
         if not overlay:
             return mask, tf.constant("")
         longer = tf.cast(tf.reduce_max(shape[:2]), tf.float32)
-        width = tf.cast(tf.math.ceil(longer * _OUTLINE_SHARE), tf.int32)
+        width = tf.cast(tf.math.ceil(longer * _OUTLINE_FRACTION), tf.int32)
         drawn = masks.draw_outline(image[tf.newaxis], found[tf.newaxis], _OUTLINE, width_px=width)
         return mask, tf.io.encode_jpeg(drawn[0], quality=92)
 
@@ -206,14 +297,14 @@ def segment_records(
     *,
     batch_size: int = 8,
     overwrite: bool = False,
-    progress: Callable[[Iterator[Example], int], Iterator[Example]] | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Copy a record folder, with a mask for every example that lacks one.
 
     Args:
         records: a record folder; it stays as it is.
         output: the folder to appear.
-        segmenter: see `load_lesion_segmenter`.
+        segmenter: see `load_segmenter`.
         batch_size: images in a batch.
         overwrite: replace an existing folder.
         progress: wraps the examples, given their number.
@@ -227,7 +318,7 @@ def segment_records(
     refuse_existing(output, overwrite, [records])
     manifest = read_manifest(records)
     filled: list[str] = []
-    examples = _with_masks(read_examples(records), segmenter, batch_size, filled)
+    examples: Iterable[Example] = _with_masks(read_examples(records), segmenter, batch_size, filled)
     if progress is not None:
         examples = progress(examples, sum(shard.count for shard in manifest.shards))
     write_records(

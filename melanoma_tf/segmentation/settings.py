@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
-from melanoma_tf.core.settings import redeclared, setting
+from melanoma_tf.core.settings import Settings, redeclared, setting
 from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
 
 PADDINGS = ("valid", "same")
 NORMALIZATIONS = ("none", "batch", "instance")
 OVERLAPS = ("none", "dice", "jaccard")
+# The name of a network that ships with the package, where the folder of a run is expected.
+SHIPPED = "shipped"
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,70 @@ class SegmenterSettings(TrainingSettings):
     def depends_on_epochs(self) -> bool:
         """See `TrainingSettings`."""
         return self.schedule == "cosine"
+
+
+@dataclass(frozen=True)
+class InferenceSettings(Settings):
+    """Settings of a trained segmenter in use.
+
+    Attributes:
+        threshold: a pixel is lesion where its probability exceeds it; part of a trained network.
+        adaptive_threshold: shift the probabilities of each image so that the outline of the highest
+            contrast lies at the threshold, see `segmentation.adaptive_threshold`. For skin unlike
+            that of the training images.
+        flips: average the probabilities over the image and its mirror images: left-right,
+            top-bottom and both. Four times the work.
+        refine: add a refinement pass over the surroundings of the lesion that the coarse pass
+            found, so that lesions are outlined at the same scale however much skin the image
+            shows. Twice the work.
+        largest_only: keep the largest piece only.
+    """
+
+    threshold: float = setting(
+        0.4,
+        "A pixel is lesion above this probability.",
+        minimum=0,
+        maximum=1,
+        below_maximum=True,
+        option="",
+    )
+    adaptive_threshold: bool = setting(
+        True,
+        "Choose the threshold of each image by the contrast of its outline.",
+        group="Inference",
+        option="--adaptive-threshold/--fixed-threshold",
+    )
+    flips: bool = setting(
+        True, "Average over mirror images: more accurate and slower.", group="Inference"
+    )
+    refine: bool = setting(
+        True, "Add a refinement pass over the surroundings of the lesion.", group="Inference"
+    )
+    largest_only: bool = setting(
+        True,
+        "Keep the largest piece of the lesion only.",
+        group="Inference",
+        option="--largest-only/--all-pieces",
+    )
+
+
+@dataclass(frozen=True)
+class SegmentationSettings(Settings):
+    """Settings of `segmentation.predict.segment`.
+
+    Attributes:
+        adaptive_threshold, flips, refine, largest_only: see `InferenceSettings`.
+        overlay: also draw the outlines over the images.
+        batch_size: images in a batch.
+    """
+
+    adaptive_threshold: bool = redeclared(
+        InferenceSettings, "adaptive_threshold", InferenceSettings.adaptive_threshold
+    )
+    flips: bool = redeclared(InferenceSettings, "flips", InferenceSettings.flips)
+    refine: bool = redeclared(InferenceSettings, "refine", InferenceSettings.refine)
+    largest_only: bool = redeclared(
+        InferenceSettings, "largest_only", InferenceSettings.largest_only
+    )
+    overlay: bool = setting(False, "Also draw the outlines, into OUTPUT/overlays.", group="Output")
+    batch_size: int = setting(8, "Images in a batch.", minimum=1, group="Inference")

@@ -7,12 +7,14 @@ from typing import Any
 
 from tensorflow import keras
 
+from melanoma_tf.core.settings import field_types
 from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
-from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionSegmenter
+from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.segmentation.network import build_segmenter
+from melanoma_tf.segmentation.settings import InferenceSettings
 
-SEGMENTER = "segmenter"
-_SEGMENTER_NETWORK = (
+NAME = "segmenter"
+_NETWORK = (
     "base_filters",
     "padding",
     "normalization",
@@ -21,11 +23,11 @@ _SEGMENTER_NETWORK = (
     "skin_white_balance",
     "chroma",
 )
-_USE = ("threshold", "adapt", "flips", "refine", "largest_only")
+_INFERENCE = tuple(field_types(InferenceSettings))
 
 
-def load_segmenter() -> LesionSegmenter:
-    """The segmenter that ships, see `segmenter.md` beside this file for what it is.
+def shipped_segmenter() -> LesionSegmenter:
+    """The segmenter that ships; `pretrained/segmenter.md` is its card.
 
     Returns:
         A callable from RGB `(height, width, 3)` in [0, 255] to the lesion's probability, float32
@@ -36,11 +38,12 @@ def load_segmenter() -> LesionSegmenter:
 
 def read_segmenter(folder: Path) -> LesionSegmenter:
     """Read what `write_segmenter` wrote."""
-    settings = read_settings(folder, SEGMENTER)
-    network = {name: settings[name] for name in _SEGMENTER_NETWORK}
+    settings = read_settings(folder, NAME)
+    network = {name: settings[name] for name in _NETWORK}
     model = build_segmenter(settings["image_size_px"], **network)
-    read_weights(model, folder, SEGMENTER)
-    return LesionSegmenter(model, InferenceSettings(**{name: settings[name] for name in _USE}))
+    read_weights(model, folder, NAME)
+    inference = {name: settings[name] for name in _INFERENCE}
+    return LesionSegmenter(model, InferenceSettings.from_json(inference, f"{NAME}.json"))
 
 
 def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
@@ -50,6 +53,6 @@ def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) 
         model: what `build_segmenter` made of the settings.
         folder: gets `segmenter.npz` and `segmenter.json`.
         settings: the arguments of `build_segmenter` (with `image_size_px` for its input size) and
-            of `segmentation.lesion_segmenter.Use`, by name; what else is there is kept as it is.
+            of `InferenceSettings`, by name; further values are stored too.
     """
-    write_network(model, folder, SEGMENTER, settings)
+    write_network(model, folder, NAME, settings)

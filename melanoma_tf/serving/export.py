@@ -14,7 +14,7 @@ from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.segmentation.predict import load_lesion_segmenter
+from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.classifier_export import export_classifier
 from melanoma_tf.serving.segmenter_export import export_segmenter
@@ -68,7 +68,7 @@ def _export_segmenter(run_dir: Path, output: Path, *, overwrite: bool = False) -
     """
     record = read_run(run_dir, SEGMENTER)
     refuse_existing(output, overwrite, [run_dir])
-    export_segmenter(load_lesion_segmenter(run_dir), output, record=record, overwrite=overwrite)
+    export_segmenter(load_segmenter(run_dir), output, record=record, overwrite=overwrite)
 
 
 _EXPORTS: dict[str, Callable[..., None]] = {

@@ -50,7 +50,7 @@ class _ServedSegmenter(tf.Module):
 
         def encode(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             probability = masks.restore(pair[0], pair[1][0], pair[1][1])
-            found = probability > self.segmenter.use.threshold
+            found = probability > self.segmenter.settings.threshold
             return tf.io.encode_png(tf.where(found, tf.constant(255, tf.uint8), 0))
 
         encoded = tf.map_fn(
@@ -104,7 +104,7 @@ def _metadata(
             MASKS: "string (n,): PNG bytes, 0 skin, 255 lesion, each of its image's size",
             MAPS: f"float32 (n, {size}, {size}, 1), holes filled",
         },
-        "use": dataclasses.asdict(segmenter.use),
+        "use": dataclasses.asdict(segmenter.settings),
         "training": record.to_json(),
         "intended_use": DISCLAIMER,
     }
@@ -116,7 +116,8 @@ def _model_card(name: str, segmenter: LesionSegmenter, record: RunRecord[Segment
         for source, entry in record.sources.items()
     )
     chosen = record.settings
-    used = ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(segmenter.use).items())
+    inference = dataclasses.asdict(segmenter.settings)
+    used = ", ".join(f"{key} {value}" for key, value in inference.items())
     return f"""# {name}
 
 {DISCLAIMER}

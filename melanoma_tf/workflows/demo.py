@@ -21,27 +21,7 @@ from melanoma_tf.phantoms import PhantomSettings, write_phantoms
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.serving.export import export_run
 from melanoma_tf.serving.loader import load_classifier
-
-
-@dataclass(frozen=True)
-class DemoSettings:
-    """How large the demo is.
-
-    Attributes:
-        images: number of phantoms, divided 0.7/0.15/0.15 into the splits.
-        image_size_px: side of a phantom in pixels.
-        epochs: passes over the training phantoms.
-        batch_size: images in a training step.
-        workers: processes that build the records.
-        seed: of everything.
-    """
-
-    images: int = 600
-    image_size_px: int = 128
-    epochs: int = 12
-    batch_size: int = 16
-    workers: int = 2
-    seed: int = 0
+from melanoma_tf.workflows.settings import DemoSettings
 
 
 @dataclass(frozen=True)

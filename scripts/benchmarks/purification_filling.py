@@ -19,7 +19,7 @@ from purification import GENERATORS, Case, cases, psnr, ssim_map
 
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.classical.opencv import purify_image
-from melanoma_tf.purification.shipped import load_inpainter
+from melanoma_tf.purification.networks import load_inpainter
 
 # (uint8 RGB image, bool holes) -> uint8 RGB image
 Filling = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -25,7 +25,7 @@ from tensorflow import keras
 
 from melanoma_tf.images import masks
 from melanoma_tf.segmentation.network import build_segmenter
-from melanoma_tf.segmentation.predict import image_files, load_lesion_segmenter, segment_files
+from melanoma_tf.segmentation.predict import image_files, load_segmenter, segment_files
 
 
 def plain_network(model: keras.Model) -> keras.Model:
@@ -100,7 +100,7 @@ def measure_network(filters: list[int], size: int, batch: int, repeats: int) -> 
 
 
 def measure_folder(folder: Path, batch: int, repeats: int) -> None:
-    segmenter = load_lesion_segmenter()
+    segmenter = load_segmenter()
     paths = image_files(folder)
     paths = paths[: len(paths) // batch * batch]
     if not paths:

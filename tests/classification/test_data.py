@@ -19,8 +19,9 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.images import loading
 from melanoma_tf.phantoms import PhantomSettings, write_phantoms
-from melanoma_tf.purification.on_records import PurifySettings, purify_records
+from melanoma_tf.purification.on_records import purify_records
 from melanoma_tf.purification.purify import purify
+from melanoma_tf.purification.settings import PurificationSettings
 from melanoma_tf.records import stream
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest, shard_paths
@@ -160,7 +161,7 @@ def test_an_unknown_purification_is_refused():
 
 @pytest.mark.parametrize("replace", [False, True])
 def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, replace):
-    settings = PurifySettings(min_occlusion=0.0, replace=replace)
+    settings = PurificationSettings(min_occlusion=0.0, replace=replace, segmenter="none")
     purify_records(hairy_records, tmp_path / "purified", settings)
     assert read_manifest(tmp_path / "purified").count(split="test", origin="purified") > 0
     originals = sorted(e.key for e in read_examples(hairy_records, "test"))

@@ -7,7 +7,10 @@ import pytest
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
 from melanoma_tf.purification.on_files import purify_files
+from melanoma_tf.purification.purifier import PurificationTools
+from melanoma_tf.purification.settings import PurificationSettings
 
+CLASSICAL = PurificationSettings(segmenter="none")
 HAIRY = PhantomSettings(size_px=(96, 128), hairs=1, ruler=0, ink=0, bubbles=0)
 
 
@@ -58,9 +61,8 @@ def test_one_image_and_a_lesion_mask_under_bisla2019(photos, tmp_path):
     masks.mkdir()
     lesion = phantoms["b.png"].lesion_mask
     cv2.imwrite(str(masks / "b_segmentation.png"), lesion)
-    outcomes = purify_files(
-        folder / "b.png", tmp_path / "out", lesion_masks=masks, method="bisla2019"
-    )
+    settings = PurificationSettings(method="bisla2019", segmenter="none", lesion_masks=masks)
+    outcomes = purify_files(folder / "b.png", tmp_path / "out", settings)
     assert [outcome.path.name for outcome in outcomes] == ["b.png"]
     kept = read(tmp_path / "out" / "b.png")[lesion > 0]
     np.testing.assert_array_equal(kept, phantoms["b.png"].image[lesion > 0])
@@ -80,7 +82,8 @@ def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run_command):
 def test_threads_do_not_change_the_result(photos, tmp_path):
     folder, phantoms = photos
     for workers in (1, 3):
-        outcomes = purify_files(folder, tmp_path / str(workers), workers=workers)
+        settings = PurificationSettings(segmenter="none", workers=workers)
+        outcomes = purify_files(folder, tmp_path / str(workers), settings)
         assert [str(o.path.relative_to(folder)) for o in outcomes] == sorted(phantoms)
     for name in phantoms:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
@@ -92,24 +95,33 @@ def test_nothing_is_overwritten_without_being_told(photos, tmp_path):
     existing.parent.mkdir()
     existing.write_text("mine")
     with pytest.raises(MelanomaError, match=r"b\.png exists.*--overwrite"):
-        purify_files(folder, tmp_path / "out")
+        purify_files(folder, tmp_path / "out", CLASSICAL)
     assert existing.read_text() == "mine"
     assert not (tmp_path / "out" / "a.jpg").exists()
-    purify_files(folder, tmp_path / "out", overwrite=True)
+    purify_files(folder, tmp_path / "out", CLASSICAL, overwrite=True)
     assert read(existing).shape == (96, 128, 3)
 
 
 def test_the_originals_cannot_be_the_output(photos):
     folder, _ = photos
     with pytest.raises(MelanomaError, match="apart from the input"):
-        purify_files(folder, folder, overwrite=True)
+        purify_files(folder, folder, CLASSICAL, overwrite=True)
+
+
+def test_a_file_in_the_place_of_an_output_folder_is_refused(photos, tmp_path):
+    folder, _ = photos
+    (tmp_path / "file").write_text("mine")
+    settings = PurificationSettings(segmenter="none", mask_output=tmp_path / "file")
+    with pytest.raises(MelanomaError, match=r"a folder to write at .*; found a file"):
+        purify_files(folder, tmp_path / "out", settings)
 
 
 def test_two_images_of_one_name_cannot_share_a_mask_file(photos, tmp_path):
     folder, phantoms = photos
     cv2.imwrite(str(folder / "a.png"), phantoms["a.jpg"].image)
     with pytest.raises(MelanomaError, match="one image per output file"):
-        purify_files(folder, tmp_path / "out", mask_output=tmp_path / "masks")
+        settings = PurificationSettings(mask_output=tmp_path / "masks")
+        purify_files(folder, tmp_path / "out", settings)
 
 
 @pytest.mark.parametrize(
@@ -118,13 +130,13 @@ def test_two_images_of_one_name_cannot_share_a_mask_file(photos, tmp_path):
         ("absent", {}, "an image or a folder at"),
         ("empty", {}, "expected images .* found none"),
         ("photos", {"method": "magic"}, "classical, bisla2019"),
-        ("photos", {"workers": 0}, "at least 1 worker"),
+        ("photos", {"workers": 0}, r"workers within \[1, inf\)"),
     ],
 )
 def test_bad_arguments_are_refused(photos, tmp_path, source, options, message):
     (tmp_path / "empty").mkdir()
     with pytest.raises(MelanomaError, match=message):
-        purify_files(tmp_path / source, tmp_path / "out", **options)
+        purify_files(tmp_path / source, tmp_path / "out", PurificationSettings(**options))
 
 
 def test_options_of_records_are_refused_for_images(photos, tmp_path, run_command):
@@ -151,13 +163,12 @@ def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
         seen.append(image.shape)
         return np.full(image.shape[:2], 255, np.uint8)
 
-    given = purify_files(
-        folder / "b.png", tmp_path / "given", lesion_masks=masks, segment_lesion=everything
-    )
+    tools = PurificationTools(segment_lesion=everything)
+    settings = PurificationSettings(lesion_masks=masks)
+    given = purify_files(folder / "b.png", tmp_path / "given", settings, tools=tools)
     assert not seen
-    found = purify_files(
-        folder / "b.png", tmp_path / "found", method="bisla2019", segment_lesion=everything
-    )
+    settings = PurificationSettings(method="bisla2019")
+    found = purify_files(folder / "b.png", tmp_path / "found", settings, tools=tools)
     # The paper's method leaves the lesion as it is, and all is lesion.
     assert seen == [(96, 128, 3)]
     assert found[0].occluded == 0.0

@@ -6,7 +6,8 @@ import pytest
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
-from melanoma_tf.purification.on_records import PurifySettings, purify_records
+from melanoma_tf.purification.on_records import purify_records
+from melanoma_tf.purification.settings import PurificationSettings
 from melanoma_tf.records.decode import decode_image
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask
 from melanoma_tf.records.manifest import read_manifest
@@ -18,6 +19,7 @@ from melanoma_tf.records.writer import Description, write_records
 CLASSES = ("melanoma", "nevus")
 # Above what pigment of a phantom is taken for hair at this size, below what a hairy one shows.
 SOME = 0.05
+PLAIN = PurificationSettings(segmenter="none")
 CLEAR = {"ruler": 0, "ink": 0, "bubbles": 0, "dark_corners": 0}
 
 
@@ -63,7 +65,9 @@ def records(tmp_path_factory):
 
 
 def test_hairy_images_get_a_copy_in_the_split_of_their_parent(records, tmp_path):
-    manifest = purify_records(records, tmp_path / "out", PurifySettings(min_occlusion=SOME))
+    manifest = purify_records(
+        records, tmp_path / "out", PurificationSettings(segmenter="none", min_occlusion=SOME)
+    )
     originals = {row.key: row for row in read_examples(records)}
     written = {row.key: row for row in read_examples(tmp_path / "out")}
     assert {key: written[key] for key in originals} == originals
@@ -87,7 +91,11 @@ def test_hairy_images_get_a_copy_in_the_split_of_their_parent(records, tmp_path)
 
 
 def test_replacing_keeps_keys_and_number(records, tmp_path):
-    purify_records(records, tmp_path / "out", PurifySettings(min_occlusion=SOME, replace=True))
+    purify_records(
+        records,
+        tmp_path / "out",
+        PurificationSettings(segmenter="none", min_occlusion=SOME, replace=True),
+    )
     originals = list(read_examples(records))
     written = list(read_examples(tmp_path / "out"))
     assert [row.key for row in written] == [row.key for row in originals]
@@ -101,13 +109,16 @@ def test_replacing_keeps_keys_and_number(records, tmp_path):
 def test_the_threshold_decides_which_images_are_purified(records, tmp_path):
     for threshold, copies in ((1.0, 0), (SOME, 4)):
         folder = tmp_path / str(threshold)
-        manifest = purify_records(records, folder, PurifySettings(min_occlusion=threshold))
+        manifest = purify_records(
+            records, folder, PurificationSettings(segmenter="none", min_occlusion=threshold)
+        )
         assert manifest.count(origin="purified") == copies
 
 
 def test_same_input_same_bytes_whatever_the_workers(records, tmp_path):
     for workers in (1, 3):
-        purify_records(records, tmp_path / str(workers), workers=workers)
+        settings = PurificationSettings(segmenter="none", workers=workers)
+        purify_records(records, tmp_path / str(workers), settings)
     one, other = (
         {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.tfrecord")}
         for name in ("1", "3")
@@ -124,7 +135,7 @@ def test_jpeg_records_stay_jpeg_and_generated_images_are_left_alone(tmp_path):
     ]
     sources = {"phantom": {"licence": "", "attribution": ""}}
     write_records(rows, tmp_path / "in", Description("isic2017", CLASSES, {}, sources))
-    purify_records(tmp_path / "in", tmp_path / "out")
+    purify_records(tmp_path / "in", tmp_path / "out", PLAIN)
     written = list(read_examples(tmp_path / "out"))
     assert [row.origin for row in written] == ["real", "purified", "generated"]
     assert written[1].image[:3] == b"\xff\xd8\xff"
@@ -133,13 +144,13 @@ def test_jpeg_records_stay_jpeg_and_generated_images_are_left_alone(tmp_path):
 
 
 def test_records_are_purified_once_and_never_in_place(records, tmp_path):
-    purify_records(records, tmp_path / "out")
+    purify_records(records, tmp_path / "out", PLAIN)
     with pytest.raises(MelanomaError, match="not purified yet"):
-        purify_records(tmp_path / "out", tmp_path / "again")
+        purify_records(tmp_path / "out", tmp_path / "again", PLAIN)
     with pytest.raises(MelanomaError, match="apart from the input"):
-        purify_records(records, records, overwrite=True)
+        purify_records(records, records, PLAIN, overwrite=True)
     with pytest.raises(MelanomaError, match="--overwrite"):
-        purify_records(records, tmp_path / "out")
+        purify_records(records, tmp_path / "out", PLAIN)
     assert not (tmp_path / "again").exists()
 
 
@@ -148,7 +159,7 @@ def test_an_image_that_cannot_be_decoded_is_named_and_leaves_nothing(tmp_path):
     sources = {"phantom": {"licence": "", "attribution": ""}}
     write_records(rows, tmp_path / "in", Description("isic2017", CLASSES, {}, sources))
     with pytest.raises(MelanomaError, match="P_2: "):
-        purify_records(tmp_path / "in", tmp_path / "out")
+        purify_records(tmp_path / "in", tmp_path / "out", PLAIN)
     assert not (tmp_path / "out").exists()
 
 
@@ -158,12 +169,14 @@ def test_an_image_that_cannot_be_decoded_is_named_and_leaves_nothing(tmp_path):
         ({"min_occlusion": 1.5}, r"within \[0, 1\]; found 1.5"),
         ({"min_occlusion": float("nan")}, r"within \[0, 1\]; found nan"),
         ({"method": "magic"}, "classical, bisla2019"),
-        ({"quality": 0}, "JPEG quality"),
+        ({"quality": 0}, "quality within"),
     ],
 )
 def test_bad_settings_are_refused(records, tmp_path, settings, message):
     with pytest.raises(MelanomaError, match=message):
-        purify_records(records, tmp_path / "out", PurifySettings(**settings))
+        purify_records(
+            records, tmp_path / "out", PurificationSettings(segmenter="none", **settings)
+        )
     assert not (tmp_path / "out").exists()
 
 

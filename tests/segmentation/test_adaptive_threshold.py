@@ -1,11 +1,11 @@
-"""The clearest outline against arrays made by hand and against SciPy."""
+"""The threshold of each image by its outline, against arrays made by hand and against SciPy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from melanoma_tf.segmentation.adaptive_threshold import clearest, outline_clearness
+from melanoma_tf.segmentation.adaptive_threshold import apply_adaptive_threshold, outline_contrast
 
 SIZE = 72
 
@@ -26,7 +26,9 @@ def soft(values):
 
 
 def found(image, probability, threshold=0.5):
-    result = clearest(tf.constant(image), tf.constant(probability), threshold).numpy()
+    result = apply_adaptive_threshold(
+        tf.constant(image), tf.constant(probability), threshold
+    ).numpy()
     return result[0, ..., 0] > threshold, result
 
 
@@ -64,10 +66,10 @@ def test_a_flat_map_and_one_in_which_nothing_is_found_stay(value):
     np.testing.assert_array_equal(found(scene(disc(9)), faint)[1], faint)
 
 
-def test_clearness_is_slope_times_step_of_density():
+def test_contrast_is_slope_times_step_of_density():
     lesion, image = disc(15), scene(disc(15), 3)
     probability = soft(np.where(lesion, 0.9, 0.1))
-    value = outline_clearness(
+    value = outline_contrast(
         tf.constant(image),
         tf.constant(probability),
         tf.constant(lesion, tf.float32)[None, ..., None],
@@ -86,9 +88,9 @@ def test_clearness_is_slope_times_step_of_density():
     np.testing.assert_allclose(value, [expected], rtol=1e-3)
 
 
-def test_a_lesion_lighter_than_its_skin_or_filling_the_image_is_not_clear():
+def test_a_lesion_lighter_than_its_skin_or_filling_the_image_has_no_contrast():
     probability = tf.constant(soft(np.where(disc(9), 0.9, 0.1)))
     one = tf.constant(disc(9), tf.float32)[None, ..., None]
-    assert float(outline_clearness(255.0 - scene(disc(9)), probability, one)) == 0.0
-    assert float(outline_clearness(scene(disc(9)), probability, tf.ones_like(one))) == 0.0
-    assert float(outline_clearness(scene(disc(9)), probability, tf.zeros_like(one))) == 0.0
+    assert float(outline_contrast(255.0 - scene(disc(9)), probability, one)) == 0.0
+    assert float(outline_contrast(scene(disc(9)), probability, tf.ones_like(one))) == 0.0
+    assert float(outline_contrast(scene(disc(9)), probability, tf.zeros_like(one))) == 0.0

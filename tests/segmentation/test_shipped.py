@@ -1,7 +1,6 @@
 """The segmenter that ships: small, loadable, documented, and of use on phantoms and photographs."""
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,18 +8,21 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-import melanoma_tf.pretrained as shipped
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
+from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.segmentation.network import build_segmenter
+from melanoma_tf.segmentation.predict import load_segmenter
+from melanoma_tf.segmentation.settings import InferenceSettings
+from melanoma_tf.segmentation.shipped import read_segmenter, write_segmenter
 
-FOLDER = Path(shipped.__file__).parent
+FOLDER = shipped_folder()
 LARGEST_BYTES = 6 * 2**20
 
 
 @pytest.fixture(scope="module")
 def segment_lesion():
-    return shipped.load_segmenter()
+    return load_segmenter()
 
 
 def jaccard(mask, truth):
@@ -74,11 +76,13 @@ def test_written_and_read_a_network_answers_the_same(tmp_path):
                "colour_constancy": True, "skin_white_balance": False, "chroma": True}  # fmt: skip
     keras.utils.set_random_seed(0)  # A random map near the threshold may round to either side.
     model = build_segmenter(64, **options)
-    use = {"threshold": 0.5, "adapt": False, "flips": False, "refine": True, "largest_only": False}
-    shipped.write_segmenter(model, tmp_path, {"image_size_px": 64, **options, **use, "seed": 3})
-    loaded = shipped.read_segmenter(tmp_path)
+    settings = InferenceSettings(0.5, False, False, True, False)
+    written = {"image_size_px": 64, **options, **settings.to_json(), "seed": 3}
+    write_segmenter(model, tmp_path, written)
+    loaded = read_segmenter(tmp_path)
+    assert loaded.settings == settings
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    expected = LesionSegmenter(model, loaded.use)(image)
+    expected = LesionSegmenter(model, settings)(image)
     # A pixel of a random map near the threshold may fall on either side of it.
     apart = np.abs(loaded(image) - expected)
     assert np.mean(apart < 5e-3) > 0.99

@@ -17,7 +17,7 @@ from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import deserialize
 from melanoma_tf.records.writer import Description, write_records
 from melanoma_tf.segmentation.data import training_batches
-from melanoma_tf.segmentation.predict import load_lesion_segmenter, segment_files
+from melanoma_tf.segmentation.predict import load_segmenter, segment_files
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.segmentation.train import (
     SEGMENTER,
@@ -234,7 +234,7 @@ def test_records_get_the_masks_that_they_lack(run_dir, phantom_records, tmp_path
     command = ["segment", str(tmp_path / "bare"), "--run-dir", str(run_dir), "--output"]
     done = CliRunner().invoke(main, [*command, str(tmp_path / "full")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert f"{len(bare) - 1} masks filled in" in done.output
+    assert f"wrote {len(bare) - 1} masks to" in done.output
     filled = [
         deserialize(serialized)
         for path in shard_paths(tmp_path / "full", read_manifest(tmp_path / "full"), "test")
@@ -271,7 +271,7 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
     large = cv2.resize(cv2.imread(str(paths[0])), (90, 70))
     contents.append(cv2.imencode(".png", large)[1].tobytes())
     answer = signature(images=tf.constant(contents))
-    expected = [result.mask for result in segment_files(paths, load_lesion_segmenter(run_dir))]
+    expected = [result.mask for result in segment_files(paths, load_segmenter(run_dir))]
     for found, mask in zip(answer["masks"].numpy(), expected):
         difference = cv2.imdecode(np.frombuffer(found, np.uint8), 0) != cv2.imdecode(
             np.frombuffer(mask, np.uint8), 0
@@ -286,4 +286,4 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
 
 def test_a_classifier_run_is_no_segmenter(trained_run, tmp_path):
     with pytest.raises(MelanomaError, match="expected a segmenter run; found classifier"):
-        load_lesion_segmenter(trained_run)
+        load_segmenter(trained_run)

@@ -14,13 +14,8 @@ import tensorflow as tf
 
 from melanoma_tf.images.geometry import halve, height_width, pad_with_edge, repeat_twice, window
 from melanoma_tf.images.morphology import close, dilate
-from melanoma_tf.purification.classical.settings import (
-    Direction,
-    OcclusionSettings,
-    StrokeSettings,
-    directions,
-    margin,
-)
+from melanoma_tf.purification.classical.lines import Direction, directions, margin
+from melanoma_tf.purification.classical.settings import OcclusionSettings, StrokeSettings
 
 
 def find_occlusions(

@@ -13,14 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.classical.lines import Direction, directions, margin
 from melanoma_tf.purification.classical.settings import (
     LEAST_SIDE_PX,
     WORKING_SIZE_PX,
-    Direction,
     OcclusionSettings,
     StrokeSettings,
-    directions,
-    margin,
 )
 
 Pixels = npt.NDArray[np.uint8]

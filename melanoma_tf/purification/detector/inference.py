@@ -5,6 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
+from melanoma_tf.purification.detector.settings import DetectorSettings
+from melanoma_tf.training.run_record import RunKind
+
+DETECTOR = RunKind("occlusion-detector", DetectorSettings)
+
 
 class OcclusionDetector(tf.Module):
     """Finds occlusions by a network; fits `purification.purify.purify_by`.
@@ -21,7 +26,7 @@ class OcclusionDetector(tf.Module):
     """
 
     def __init__(self, model: keras.Model, threshold: float = 0.5):
-        super().__init__(name="occlusion_finder")
+        super().__init__(name="occlusion_detector")
         self.model, self.threshold = model, threshold
         signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
         self._compiled = tf.function(self._find, input_signature=signature)

@@ -1,4 +1,4 @@
-"""What an occlusion detector is trained by, and watched by.
+"""Loss and metric of an occlusion detector.
 
 Truth travels to loss and metric packed into one tensor of two channels, see `pack`.
 """
@@ -10,6 +10,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
+from melanoma_tf.purification.detector.settings import DetectorSettings
+from melanoma_tf.training.schedules import Rate
+
 # Pixels added to both sides of a soft overlap's fraction.
 _SMOOTH_PX = 16.0
 
@@ -19,7 +22,7 @@ def pack(occluded: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
 
     Args:
         occluded: float32 `(..., 1)`, 1 where the skin is occluded, else 0.
-        counted: float32 `(..., 1)`, 0 where that is unknown: nothing is asked there.
+        counted: float32 `(..., 1)`, 0 where that is unknown: it does not count.
 
     Returns:
         float32 `(..., 2)`.
@@ -82,7 +85,7 @@ class OcclusionDice(keras.metrics.Mean):
 
 def compile_detector(
     model: keras.Model,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 2e-3,
+    learning_rate: Rate = DetectorSettings.learning_rate,
 ) -> keras.Model:
     """Give an occlusion detector its loss, Adam and metric.
 

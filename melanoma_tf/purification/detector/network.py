@@ -13,13 +13,16 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.purification.inpainter.network import CropLike
 
 _WIDEST = 4  # Times the base filters.
 _RARE = -3.0  # The logit of how common occluded pixels are, to begin with.
 
 
-def build_detector(base_filters: int = 12, levels: int = 3) -> keras.Model:
+def build_detector(
+    base_filters: int = DetectorSettings.base_filters, levels: int = DetectorSettings.levels
+) -> keras.Model:
     """Build the network.
 
     Args:

@@ -1,9 +1,10 @@
-"""Records -> pairs to train an inpainter on: images with holes, and what was there."""
+"""Records -> pairs to train an inpainter on: images with holes, and what was there.
+
+Images are brought to the working size of purification (a long side of 512 pixels), and patches are
+cut out of them. The classical detector finds the occlusions that they have already.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -12,56 +13,29 @@ from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.filling import fill
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.losses import pack
+from melanoma_tf.purification.inpainter.settings import InpainterSettings
 from melanoma_tf.purification.patches import (
     IGNORE_MARGIN_PX,
-    SquareInputs,
     detected_occlusions,
-    evaluation_squares,
-    training_squares,
+    evaluation_patches,
+    training_patches,
 )
-from melanoma_tf.records.record_set import RecordsLike
+from melanoma_tf.records.record_set import RecordSet
 
 # ((images, known), packed truth)
 Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@dataclass(frozen=True)
-class InpainterInputs(SquareInputs):
-    """How records become pairs.
-
-    Images are brought to the working size of the purification (a long side of 512 pixels), and
-    squares are cut out of them, whose own occlusions the classical detector finds.
-
-    Attributes:
-        classical_fraction: share of the pairs that are made by the classical method: its mask of an
-            image's own occlusions, and its filling for truth (Bisla et al. 2019, Section 6.1).
-            The others get random occlusions drawn, and the image for truth but for its own.
-        detected_fraction: share of the drawn pairs whose mask is what the classical detector finds
-            of the drawing, with its gaps and faint edges; the others' follows the drawing.
-        image_size_px, batch_size, augment, shuffle_window, seed: see `SquareInputs`.
-
-    Raises:
-        MelanomaError: a size below 32, or a share out of [0, 1].
-    """
-
-    classical_fraction: float = 0.25
-    detected_fraction: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_fractions(self.classical_fraction, self.detected_fraction)
-
-
 def training_batches(
-    folders: RecordsLike, inputs: InpainterInputs, *, first_example: int = 0
+    records: RecordSet, inputs: InpainterSettings, *, first_example: int = 0
 ) -> tf.data.Dataset:
     """The endless stream of training pairs.
 
-    It is a pure function of the records, the settings and `first_example`.
+    The stream is a pure function of the records, the settings and `first_example`.
 
     Args:
-        folders: record folders with a `train` split.
-        inputs: settings.
+        records: with a `train` split.
+        inputs: the settings of the training.
         first_example: how many pairs of the stream to leave out, those already trained on.
 
     Returns:
@@ -69,31 +43,33 @@ def training_batches(
         of them `(batch, size, size, 1)`, 1 or 0, and the truth as
         `purification.inpainter.losses.pack` makes it; all float32.
     """
-    return training_squares(
-        folders,
+    return training_patches(
+        records,
         inputs,
         lambda square, seed: _pair(square, inputs, seed),
         first_example,
     )
 
 
-def evaluation_batches(folder: Path, split: str, inputs: InpainterInputs) -> tf.data.Dataset:
+def evaluation_batches(
+    records: RecordSet, split: str, inputs: InpainterSettings
+) -> tf.data.Dataset:
     """One pass over a split: the middle of every image, with random masks that are always the same.
 
-    A purified copy that stands beside its original is left out.
+    Purified copies of images in the split are left out.
 
     Returns:
         Batches as `training_batches`; the last may be smaller.
     """
-    return evaluation_squares(
-        folder,
+    return evaluation_patches(
+        records,
         split,
         inputs,
         lambda square, seed: _drawn_pair(square, detected_occlusions(square), inputs, seed),
     )
 
 
-def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
+def _pair(square: tf.Tensor, inputs: InpainterSettings, seed: tf.Tensor) -> Pairs:
     own = detected_occlusions(square)
     if not inputs.classical_fraction:
         return _drawn_pair(square, own, inputs, seed)
@@ -106,16 +82,16 @@ def _pair(square: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor) -> Pairs:
 
 
 def _classical_pair(square: tf.Tensor, own: tf.Tensor) -> Pairs:
-    """What the classical method made of a square is taken for its truth."""
+    """A pair whose truth is the filling by the classical method."""
     holes = dilate(own[tf.newaxis], 3)
     truth = fill(square[tf.newaxis], holes)[0]
     return _packed(square, truth, holes[0], tf.ones_like(own))
 
 
 def _drawn_pair(
-    square: tf.Tensor, own: tf.Tensor, inputs: InpainterInputs, seed: tf.Tensor
+    square: tf.Tensor, own: tf.Tensor, inputs: InpainterSettings, seed: tf.Tensor
 ) -> Pairs:
-    """Occlusions drawn over a square; its own, of unknown truth, are holes too, and not asked."""
+    """Occlusions drawn over a patch; its own, of unknown truth, are holes that do not count."""
     drawn, holes = draw_occlusions(square, seed)
     chance = Stream("inpainter.is_detected").uniform(seed, [2])
     if inputs.detected_fraction:
@@ -124,8 +100,8 @@ def _drawn_pair(
             lambda: _found(drawn, holes, chance[1]),
             lambda: holes,
         )
-    doubted = dilate(own[tf.newaxis], IGNORE_MARGIN_PX)[0]
-    return _packed(drawn, square, tf.maximum(holes, doubted), 1.0 - doubted)
+    ignored = dilate(own[tf.newaxis], IGNORE_MARGIN_PX)[0]
+    return _packed(drawn, square, tf.maximum(holes, ignored), 1.0 - ignored)
 
 
 def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:

@@ -1,9 +1,14 @@
-"""An inpainter ready for use: images with holes of any size in, filled ones out."""
+"""An inpainter ready for use: images with holes of any size in, filled images out."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 from tensorflow import keras
+
+from melanoma_tf.purification.inpainter.settings import InpainterSettings
+from melanoma_tf.training.run_record import RunKind
+
+INPAINTER = RunKind("inpainter", InpainterSettings)
 
 
 class Inpainter(tf.Module):
@@ -20,7 +25,7 @@ class Inpainter(tf.Module):
     """
 
     def __init__(self, model: keras.Model):
-        super().__init__(name="hole_filler")
+        super().__init__(name="inpainter")
         self.model = model
         signature = [tf.TensorSpec([None, None, None, n], tf.float32) for n in (3, 1)]
         self._compiled = tf.function(self._fill, input_signature=signature)
@@ -30,7 +35,7 @@ class Inpainter(tf.Module):
 
         Args:
             images: float32 RGB `(batch, height, width, 3)` in [0, 1]; what lies in the holes is
-                not looked at.
+                ignored.
             holes: float32 `(batch, height, width, 1)`, 1 in holes, else 0.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What an inpainter is trained by, and watched by.
+"""Loss and metric of an inpainter.
 
 Truth travels to losses and metrics packed into one tensor of five channels, see `pack`.
 """
@@ -6,7 +6,6 @@ Truth travels to losses and metrics packed into one tensor of five channels, see
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -14,37 +13,7 @@ from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.morphology import dilate
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """The weights of Liu et al. 2018, Equation 7.
-
-    Attributes:
-        valid, hole: of the mean absolute error outside and inside the holes.
-        perceptual: of the features' absolute error, of output and composed image.
-        style: of the Gram matrices' absolute error, of output and composed image.
-        variation: of the total variation of the composed image on the holes and one pixel around.
-
-    Raises:
-        MelanomaError: a weight below 0, or all 0.
-    """
-
-    valid: float = 1.0
-    hole: float = 6.0
-    perceptual: float = 0.05
-    style: float = 120.0
-    variation: float = 0.1
-
-    def __post_init__(self) -> None:
-        values = tuple(vars(self).values())
-        if min(values) < 0 or not any(values):
-            raise MelanomaError(f"expected loss weights of 0 or more, not all 0; found {values}")
-
-    @property
-    def need_features(self) -> bool:
-        """Whether a feature network is needed."""
-        return bool(self.perceptual or self.style)
+from melanoma_tf.purification.inpainter.settings import LossWeights
 
 
 def pack(truth: tf.Tensor, known: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
@@ -53,7 +22,7 @@ def pack(truth: tf.Tensor, known: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
     Args:
         truth: float32 RGB `(..., 3)` in [0, 255].
         known: float32 `(..., 1)`, 1 where the network was shown the image, 0 in holes.
-        counted: float32 `(..., 1)`, 0 where even the truth is unknown: nothing is asked there.
+        counted: float32 `(..., 1)`, 0 where even the truth is unknown: it does not count.
 
     Returns:
         float32 `(..., 5)`.
@@ -61,7 +30,7 @@ def pack(truth: tf.Tensor, known: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
     return tf.concat([truth, known, counted], -1)
 
 
-class _Asked(NamedTuple):
+class _Truth(NamedTuple):
     """A packed truth taken apart; images in [0, 1]."""
 
     truth: tf.Tensor
@@ -69,18 +38,18 @@ class _Asked(NamedTuple):
     counted: tf.Tensor
 
     @classmethod
-    def unpack(cls, packed: tf.Tensor) -> _Asked:
+    def unpack(cls, packed: tf.Tensor) -> _Truth:
         packed = tf.cast(packed, tf.float32)
         return cls(packed[..., :3] / 255.0, packed[..., 3:4], packed[..., 4:])
 
     @property
-    def asked(self) -> tf.Tensor:
+    def scored(self) -> tf.Tensor:
         """1 in holes of known truth."""
         return (1.0 - self.known) * self.counted
 
     def composed(self, output: tf.Tensor) -> tf.Tensor:
         """The output in holes, the truth elsewhere."""
-        return self.truth + self.asked * (output - self.truth)
+        return self.truth + self.scored * (output - self.truth)
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")
@@ -94,7 +63,7 @@ class InpaintingLoss(keras.losses.Loss):
         options: `name` and `reduction` of `keras.losses.Loss`.
 
     Raises:
-        MelanomaError: features are needed and there are none.
+        MelanomaError: features are needed and not given.
     """
 
     def __init__(
@@ -118,18 +87,18 @@ class InpaintingLoss(keras.losses.Loss):
 
     def terms(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> dict[str, tf.Tensor]:
         """The terms by name, each `(batch,)`, unweighted; those of weight 0 are left out."""
-        sample = _Asked.unpack(y_true)
+        sample = _Truth.unpack(y_true)
         output = tf.cast(y_pred, tf.float32) / 255.0
         error = tf.abs(output - sample.truth)
         composed = sample.composed(output)
         terms = {
             "valid": tf.reduce_mean(error * sample.known * sample.counted, [1, 2, 3]),
-            "hole": tf.reduce_mean(error * sample.asked, [1, 2, 3]),
+            "hole": tf.reduce_mean(error * sample.scored, [1, 2, 3]),
         }
         if self.weights.variation:
-            terms["variation"] = total_variation(composed, sample.asked)
+            terms["variation"] = total_variation(composed, sample.scored)
         if self.weights.need_features:
-            # Where nothing is asked the output counts as right.
+            # Where the truth is unknown the output counts as right.
             known = sample.truth + sample.counted * (output - sample.truth)
             terms |= self._by_features(sample.truth, (known, composed))
         return terms
@@ -189,10 +158,10 @@ class HolePSNR(keras.metrics.Mean):
     ) -> tf.Operation | None:
         """Add a packed truth and outputs in [0, 255]; images without a hole do not count."""
         del sample_weight
-        sample = _Asked.unpack(y_true)
+        sample = _Truth.unpack(y_true)
         output = tf.clip_by_value(tf.cast(y_pred, tf.float32) / 255.0, 0.0, 1.0)
-        squares = tf.reduce_sum(tf.square(output - sample.truth) * sample.asked, [1, 2, 3])
-        pixels = tf.reduce_sum(sample.asked, [1, 2, 3])
+        squares = tf.reduce_sum(tf.square(output - sample.truth) * sample.scored, [1, 2, 3])
+        pixels = tf.reduce_sum(sample.scored, [1, 2, 3])
         error = squares / tf.maximum(3.0 * pixels, 1.0)
         ratio = tf.minimum(-10.0 / math.log(10.0) * tf.math.log(tf.maximum(error, 1e-30)), 99.0)
         return super().update_state(ratio, tf.cast(pixels > 0, tf.float32))

@@ -16,10 +16,13 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.filling import fill, fill_weighted
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.partial_convolution import PartialConv2D
+from melanoma_tf.purification.inpainter.settings import (
+    NORMALIZATIONS,
+    STARTS,
+    InpainterSettings,
+)
 from melanoma_tf.training.freezable import FreezableBatchNormalization
 
-NORMALIZATIONS = ("none", "batch")
-STARTS = ("nothing", "filling")
 _KERNELS = (7, 5, 5)  # Of the first encoder layers; the others have 3.
 _WIDEST = 8  # Times the base filters.
 _SLOPE = 0.2
@@ -33,12 +36,12 @@ class _Masked(NamedTuple):
 
 
 def build_inpainter(
-    base_filters: int = 64,
-    levels: int = 7,
+    base_filters: int = InpainterSettings.base_filters,
+    levels: int = InpainterSettings.levels,
     *,
-    normalization: str = "batch",
-    start: str = "nothing",
-    full_size: bool = False,
+    normalization: str = InpainterSettings.normalization,
+    start: str = InpainterSettings.start,
+    full_size: bool = InpainterSettings.full_size,
 ) -> keras.Model:
     """Build the network.
 

@@ -13,8 +13,8 @@ from tensorflow import keras
 
 from melanoma_tf.backbones.networks import CaffeNormalization
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.inpainter.settings import IMAGENET
 
-IMAGENET = "imagenet"
 _MAPS = 3  # As many as Liu et al. take: after each of the first three poolings.
 _POOLS = ("block1_pool", "block2_pool", "block3_pool")
 # Liu et al. weight features of images standardised by ImageNet's deviation, 0.225 of the range.

@@ -1,7 +1,6 @@
 """The occlusion detector that ships: small, loadable, documented, and finding what it should."""
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,18 +8,20 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-import melanoma_tf.pretrained as shipped
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
+from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.purification.detector.network import build_detector
+from melanoma_tf.purification.networks import load_detector, load_inpainter
 from melanoma_tf.purification.purify import purify, purify_by
+from melanoma_tf.purification.shipped import read_detector, write_detector
 
-FOLDER = Path(shipped.__file__).parent
+FOLDER = shipped_folder()
 LARGEST_BYTES = 6 * 2**20
 
 
 @pytest.fixture(scope="module")
 def find():
-    return shipped.load_detector()
+    return load_detector()
 
 
 def test_weights_are_small_half_precision_and_described():
@@ -58,14 +59,14 @@ def test_on_phantoms_it_finds_the_hairs_and_little_else(find):
 def test_purification_by_networks_stays_away_from_a_picture_without_occlusions(find):
     clear = PhantomSettings((384, 512), hairs=0, ruler=0, ink=0, bubbles=0)
     phantom = draw_phantom("nevus", 750, clear)
-    _, replaced = purify_by(shipped.load_inpainter(), phantom.image, find=find)
+    _, replaced = purify_by(load_inpainter(), phantom.image, find=find)
     assert (replaced.numpy() > 0).mean() < 0.02
 
 
 def test_hairs_of_a_photograph_are_found(find, real_data):
     source = real_data / "isic2017" / "ISIC-2017_Training_Data" / "ISIC_0000095.jpg"
     image = cv2.cvtColor(cv2.imread(str(source)), cv2.COLOR_BGR2RGB)
-    purified, replaced = purify_by(shipped.load_inpainter(), image, find=find)
+    purified, replaced = purify_by(load_inpainter(), image, find=find)
     mask = replaced.numpy()[..., 0] > 0
     assert 0.05 < mask.mean() < 0.5
     # The photograph is full of dark hairs.
@@ -76,8 +77,8 @@ def test_written_and_read_a_network_answers_the_same(tmp_path):
     keras.utils.set_random_seed(0)
     model = build_detector(2, 1)
     settings = {"base_filters": 2, "levels": 1, "threshold": 0.4, "seed": 3}
-    shipped.write_detector(model, tmp_path, settings)
-    loaded = shipped.read_detector(tmp_path)
+    write_detector(model, tmp_path, settings)
+    loaded = read_detector(tmp_path)
     images = np.random.default_rng(0).uniform(0, 255, (1, 9, 7, 3))
     np.testing.assert_allclose(loaded.model(images), model(images), atol=0.01)
     assert loaded.threshold == 0.4

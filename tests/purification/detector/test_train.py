@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import runpy
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,19 +14,20 @@ from click.testing import CliRunner
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.detector import data as pipeline
-from melanoma_tf.purification.detector.data import (
-    DetectorInputs,
-    evaluation_batches,
-    training_batches,
-)
-from melanoma_tf.purification.detector.train import DetectorSettings, train_detector
-from melanoma_tf.purification.networks import GraphPurifier, load_occlusion_detector
+from melanoma_tf.purification.detector.data import evaluation_batches, training_batches
+from melanoma_tf.purification.detector.inference import DETECTOR
+from melanoma_tf.purification.detector.settings import DetectorSettings
+from melanoma_tf.purification.detector.train import train_detector
+from melanoma_tf.purification.networks import GraphPurifier, load_detector
+from melanoma_tf.purification.shipped import read_detector
 from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.training.run_record import read_run
 
 SMALL = DetectorSettings(
     image_size_px=64, base_filters=3, levels=1, epochs=12, batch_size=8, learning_rate=2e-2
 )
-INPUTS = DetectorInputs(64, 6, coarse_fraction=0.0)
+INPUTS = DetectorSettings(image_size_px=64, batch_size=6, coarse_fraction=0.0)
 
 
 def quiet(_):
@@ -47,7 +50,7 @@ def quick_detector():
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
-    folder = tmp_path_factory.mktemp("runs") / "finder"
+    folder = tmp_path_factory.mktemp("runs") / "detector"
     history = train_detector(phantom_records, folder, SMALL, log=quiet)
     assert history["val_dice"][-1] > history["val_dice"][0]
     return folder
@@ -68,7 +71,12 @@ def test_examples_are_occluded_where_the_truth_says_so(phantom_records):
     clean = dataclasses.replace(INPUTS, clean_fraction=1.0)
     drawn = dataclasses.replace(INPUTS, clean_fraction=0.0)
     occluded_pixels = 0
-    pairs = zip(*(training_batches([phantom_records], each).take(3) for each in (drawn, clean)))
+    pairs = zip(
+        *(
+            training_batches(RecordSet.read(phantom_records), each).take(3)
+            for each in (drawn, clean)
+        )
+    )
     for (images, packed), (before, nothing) in pairs:
         images, packed, before = images.numpy(), packed.numpy(), before.numpy()
         assert images.shape == (6, 64, 64, 3)
@@ -85,9 +93,9 @@ def test_examples_are_occluded_where_the_truth_says_so(phantom_records):
     assert occluded_pixels > 500
 
 
-def test_nothing_is_asked_where_the_image_may_be_occluded_itself(phantom_records):
+def test_pixels_do_not_count_where_the_image_may_be_occluded_itself(phantom_records):
     clean = dataclasses.replace(INPUTS, clean_fraction=1.0)
-    _, packed = next(iter(training_batches([phantom_records], clean).take(1)))
+    _, packed = next(iter(training_batches(RecordSet.read(phantom_records), clean).take(1)))
     assert not packed[:, :9, :, 1].numpy().any()  # The strip, and three pixels on both sides.
     assert packed[:, 9:, :, 1].numpy().all()
 
@@ -96,7 +104,12 @@ def test_coarse_squares_lose_their_detail_and_keep_their_truth(phantom_records):
     coarse = dataclasses.replace(INPUTS, coarse_fraction=1.0, clean_fraction=0.0)
     fine = dataclasses.replace(coarse, coarse_fraction=0.0)
     roughness = []
-    pairs = zip(*(training_batches([phantom_records], each).take(3) for each in (coarse, fine)))
+    pairs = zip(
+        *(
+            training_batches(RecordSet.read(phantom_records), each).take(3)
+            for each in (coarse, fine)
+        )
+    )
     overlaps = []
     for (one, truth), (other, expected) in pairs:
         roughness.append([np.abs(np.diff(each.numpy(), axis=1)).mean() for each in (one, other)])
@@ -109,22 +122,29 @@ def test_coarse_squares_lose_their_detail_and_keep_their_truth(phantom_records):
 
 
 def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phantom_records):
-    whole = list(training_batches([phantom_records], INPUTS).take(3))
-    later = next(iter(training_batches([phantom_records], INPUTS, first_example=12).take(1)))
+    whole = list(training_batches(RecordSet.read(phantom_records), INPUTS).take(3))
+    later = next(
+        iter(training_batches(RecordSet.read(phantom_records), INPUTS, first_example=12).take(1))
+    )
     np.testing.assert_array_equal(whole[2][0], later[0])
     other = dataclasses.replace(INPUTS, seed=9, batch_size=3)
     one, two = (
-        np.concatenate([packed for _, packed in evaluation_batches(phantom_records, "test", each)])
+        np.concatenate(
+            [
+                packed
+                for _, packed in evaluation_batches(RecordSet.read(phantom_records), "test", each)
+            ]
+        )
         for each in (INPUTS, other)
     )
     np.testing.assert_array_equal(one, two)
 
 
 def test_impossible_inputs_are_refused():
-    with pytest.raises(MelanomaError, match="squares of 32 to 512 px; found 16"):
-        DetectorInputs(16)
-    with pytest.raises(MelanomaError, match=r"a share in \[0, 1\]; found 2"):
-        DetectorInputs(clean_fraction=2)
+    with pytest.raises(MelanomaError, match=r"image_size_px within \[32, 512\]; found 16"):
+        DetectorSettings(image_size_px=16)
+    with pytest.raises(MelanomaError, match=r"clean_fraction within \[0, 1\]; found 2"):
+        DetectorSettings(clean_fraction=2)
 
 
 def test_a_trained_detector_finds_hairs_and_the_image_outside_stays(run_dir, hairy, tmp_path):
@@ -136,7 +156,7 @@ def test_a_trained_detector_finds_hairs_and_the_image_outside_stays(run_dir, hai
                   "--lesion-masks", source.parent, "--output", tmp_path / "out",
                   "--mask-output", tmp_path / "masks")  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "lesions are not looked at" in done.output
+    assert "lesion masks are not used" in done.output
     mask = cv2.imread(str(tmp_path / "masks" / "hairy.png"), 0) > 0
     purified = cv2.imread(str(tmp_path / "out" / "hairy.png"))
     assert (mask & truth).sum() > 0.9 * truth.sum()
@@ -155,6 +175,19 @@ def test_records_say_which_detector_purified_them(run_dir, phantom_records, tmp_
     assert settings["segmenter"] == "none"
 
 
+def test_a_run_becomes_the_network_that_ships(run_dir, tmp_path):
+    script = Path(__file__).resolve().parents[3] / "scripts" / "ship_network.py"
+    ship = runpy.run_path(str(script))["ship"]
+    assert ship(run_dir, tmp_path, 0.4) == "occlusion_detector"
+    shipped, trained = read_detector(tmp_path), load_detector(run_dir)
+    assert shipped.threshold == 0.4
+    images = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3))
+    np.testing.assert_allclose(shipped.model(images), trained.model(images), atol=0.02)
+    settings = json.loads((tmp_path / "occlusion_detector.json").read_text())
+    assert settings["clean_fraction"] == 0.1
+    assert str(run_dir.parent) not in json.dumps(settings)
+
+
 def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
     short = dataclasses.replace(SMALL, epochs=2, base_filters=2, schedule="constant")
     whole = train_detector(phantom_records, tmp_path / "whole", short, log=quiet)
@@ -162,9 +195,7 @@ def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
                    dataclasses.replace(short, epochs=1), log=quiet)  # fmt: skip
     parts = train_detector(phantom_records, tmp_path / "parts", short, resume=True, log=quiet)
     assert parts["loss"] == whole["loss"]
-    config = json.loads((tmp_path / "whole" / "config.json").read_text())
-    assert config["kind"] == "occlusion-detector"
-    assert config["clean_fraction"] == 0.1
+    assert read_run(tmp_path / "whole", DETECTOR).settings == short
 
 
 def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
@@ -182,9 +213,9 @@ def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
     done = invoke(*common, "--method", "network", "--mask", source, "--detector", run_dir)
     assert done.exit_code != 0
     assert "expected --mask or --detector" in done.output
-    done = invoke(*common, "--method", "network", "--run-dir", run_dir)
+    done = invoke(*common, "--method", "network", "--inpainter", run_dir)
     assert done.exit_code != 0
     assert "occlusion-detector" in done.output
     assert not (tmp_path / "out").exists()
-    assert load_occlusion_detector("classical") is None
-    assert GraphPurifier("classical").segmenter is None
+    assert load_detector("classical") is None
+    assert GraphPurifier("classical").detector is None

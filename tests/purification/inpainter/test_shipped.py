@@ -1,7 +1,6 @@
 """The inpainter that ships: small, loadable, documented, and better than the classical filling."""
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,20 +9,22 @@ import tensorflow as tf
 from click.testing import CliRunner
 from tensorflow import keras
 
-import melanoma_tf.pretrained as shipped
 from melanoma_tf.cli import main
 from melanoma_tf.images.filling import fill
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
+from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.purification.classical.opencv import purify_image
 from melanoma_tf.purification.inpainter.network import build_inpainter
+from melanoma_tf.purification.networks import load_inpainter
+from melanoma_tf.purification.shipped import read_inpainter, write_inpainter
 
-FOLDER = Path(shipped.__file__).parent
+FOLDER = shipped_folder()
 LARGEST_BYTES = 6 * 2**20
 
 
 @pytest.fixture(scope="module")
 def fill_holes():
-    return shipped.load_inpainter()
+    return load_inpainter()
 
 
 def psnr(one, other, where):
@@ -37,7 +38,7 @@ def test_weights_are_small_half_precision_and_described():
         assert all(np.isfinite(stored[name]).all() for name in stored.files)
     settings = json.loads((FOLDER / "inpainter.json").read_text())
     assert {source["licence"] for source in settings["sources"].values()} == {"CC0-1.0"}
-    assert settings["feature_network"].startswith("none")
+    assert settings["details"]["feature_network"].startswith("none")
     card = (FOLDER / "inpainter.md").read_text()
     for heading in ("Data", "Licence", "Command", "Scores", "Limits"):
         assert f"## {heading}" in card
@@ -79,8 +80,8 @@ def test_written_and_read_a_network_answers_the_same(tmp_path):
                "full_size": False}  # fmt: skip
     keras.utils.set_random_seed(0)
     model = build_inpainter(**options)
-    shipped.write_inpainter(model, tmp_path, {**options, "seed": 3})
-    loaded = shipped.read_inpainter(tmp_path)
+    write_inpainter(model, tmp_path, {**options, "seed": 3})
+    loaded = read_inpainter(tmp_path)
     rng = np.random.default_rng(0)
     images, known = rng.uniform(0, 255, (1, 9, 7, 3)), np.ones((1, 9, 7, 1))
     known[0, 3:5] = 0

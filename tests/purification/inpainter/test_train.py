@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
-from melanoma_tf import training
 from melanoma_tf.classification.data import ClassifierInputs, augmentation_of, central_view
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.settings import ClassifierSettings
@@ -20,21 +19,17 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import loading
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.inpainter import data as pipeline
-from melanoma_tf.purification.inpainter.data import (
-    InpainterInputs,
-    evaluation_batches,
-    training_batches,
-)
-from melanoma_tf.purification.inpainter.train import (
-    InpainterSettings,
-    feature_source,
-    train_inpainter,
-)
+from melanoma_tf.purification.inpainter.data import evaluation_batches, training_batches
+from melanoma_tf.purification.inpainter.inference import INPAINTER
+from melanoma_tf.purification.inpainter.settings import RECIPES, InpainterSettings
+from melanoma_tf.purification.inpainter.train import feature_source, train_inpainter
 from melanoma_tf.purification.networks import GraphPurifier, load_networks
 from melanoma_tf.purification.purify import purify_by
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.export import export_run
+from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 SMALL = InpainterSettings(
@@ -49,7 +44,7 @@ SMALL = InpainterSettings(
     learning_rate=2e-3,
     frozen_learning_rate=1e-2,
 )
-INPUTS = InpainterInputs(32, 6)
+INPUTS = InpainterSettings(image_size_px=32, batch_size=6)
 
 
 def quiet(_):
@@ -68,16 +63,18 @@ def quick_detector():
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
-    folder = tmp_path_factory.mktemp("runs") / "filler"
+    folder = tmp_path_factory.mktemp("runs") / "inpainter"
     train_inpainter(phantom_records, folder, SMALL, log=quiet)
     return folder
 
 
-def test_pairs_hide_what_they_ask_for_and_know_the_truth(phantom_records):
+def test_pairs_hide_what_counts_and_know_the_truth(phantom_records):
     sources = [example.image for example in read_examples(phantom_records)]
     assert sources
-    asked = 0
-    for (images, known), packed in training_batches([phantom_records], INPUTS).take(3):
+    counted = 0
+    for (images, known), packed in training_batches(RecordSet.read(phantom_records), INPUTS).take(
+        3
+    ):
         images, known, packed = images.numpy(), known.numpy(), packed.numpy()
         assert images.shape == (6, 32, 32, 3)
         assert set(np.unique(known)) <= {0.0, 1.0}
@@ -85,35 +82,44 @@ def test_pairs_hide_what_they_ask_for_and_know_the_truth(phantom_records):
         np.testing.assert_array_equal(packed[..., 3:4], known)
         assert packed[..., :3].min() >= 0
         assert packed[..., :3].max() <= 255.01
-        asked += ((1 - known) * packed[..., 4:]).sum()
-    assert asked > 0
+        counted += ((1 - known) * packed[..., 4:]).sum()
+    assert counted > 0
 
 
-def test_the_classical_share_has_the_classical_filling_for_truth(phantom_records):
+def test_the_classical_fraction_has_the_classical_filling_for_truth(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_fraction=1.0)
-    (images, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
+    (images, known), packed = next(
+        iter(training_batches(RecordSet.read(phantom_records), inputs).take(1))
+    )
     assert not known[:, 2:7].numpy().any()  # The strip, and a pixel on both sides.
     assert known[:, :2].numpy().all()
     np.testing.assert_allclose(packed[..., :3], fill(images, 1.0 - known), atol=0.01)
     assert packed[..., 4:].numpy().all()
 
 
-def test_own_occlusions_of_an_image_are_holes_of_which_nothing_is_asked(phantom_records):
+def test_own_occlusions_of_an_image_are_holes_that_do_not_count(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_fraction=0.0)
-    (_, known), packed = next(iter(training_batches([phantom_records], inputs).take(1)))
+    (_, known), packed = next(
+        iter(training_batches(RecordSet.read(phantom_records), inputs).take(1))
+    )
     assert not known[:, :9].numpy().any()  # The strip, and three pixels on both sides.
     assert not packed[:, :9, :, 4].numpy().any()
     assert packed[:, 9:, :, 4].numpy().all()
 
 
 def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phantom_records):
-    whole = list(training_batches([phantom_records], INPUTS).take(3))
-    resumed = training_batches([phantom_records], INPUTS, first_example=12)
+    whole = list(training_batches(RecordSet.read(phantom_records), INPUTS).take(3))
+    resumed = training_batches(RecordSet.read(phantom_records), INPUTS, first_example=12)
     later = next(iter(resumed.take(1)))
     np.testing.assert_array_equal(whole[2][1], later[1])
     other = dataclasses.replace(INPUTS, seed=9, batch_size=3)
     one, two = (
-        np.concatenate([packed for _, packed in evaluation_batches(phantom_records, "test", each)])
+        np.concatenate(
+            [
+                packed
+                for _, packed in evaluation_batches(RecordSet.read(phantom_records), "test", each)
+            ]
+        )
         for each in (INPUTS, other)
     )
     np.testing.assert_array_equal(one, two)
@@ -123,7 +129,9 @@ def test_the_run_folder_has_history_settings_and_sheets(run_dir):
     history = json.loads((run_dir / "history.json").read_text())
     assert {"loss", "hole_psnr", "val_hole_psnr"} <= set(history)
     assert history["learning_rate"] == pytest.approx([2e-3, 1e-2])
-    assert json.loads((run_dir / "config.json").read_text())["feature_network"].startswith("none")
+    record = read_run(run_dir, INPAINTER)
+    assert record.settings == SMALL
+    assert record.details["feature_network"].startswith("none")
     events = list((run_dir / "logs" / "validation").glob("events*"))
     shown = [
         value.tag
@@ -132,6 +140,13 @@ def test_the_run_folder_has_history_settings_and_sheets(run_dir):
         for value in tf.compat.v1.Event.FromString(serialized).summary.value
     ]
     assert any(tag.startswith("holes, mask, filled, truth") for tag in shown)
+
+
+def test_the_recipe_is_the_paper_s():
+    recipe = RECIPES["bisla2019"]
+    assert (recipe.epochs, recipe.frozen_epochs, recipe.batch_size) == (100, 20, 8)
+    assert (recipe.learning_rate, recipe.frozen_learning_rate) == (2e-4, 1e-4)
+    assert (recipe.base_filters, recipe.levels, recipe.features) == (64, 7, "imagenet")
 
 
 def test_the_second_phase_leaves_the_encoder_s_normalisation(run_dir):
@@ -162,8 +177,8 @@ def test_a_classifier_run_gives_features_and_is_named_for_what_it_is(trained_run
     [
         ({"frozen_epochs": 3}, "0 to 2 frozen epochs, of all; found 3"),
         ({"schedule": "step"}, "found step"),
-        ({"image_size_px": 16}, "squares of 32 to 512 px; found 16"),
-        ({"detected_fraction": 2.0}, "a share in"),
+        ({"image_size_px": 16}, r"image_size_px within \[32, 512\]; found 16"),
+        ({"detected_fraction": 2.0}, r"detected_fraction within \[0, 1\]; found 2"),
     ],
 )
 def test_impossible_settings_are_refused(phantom_records, tmp_path, changes, message):
@@ -198,7 +213,7 @@ def test_given_masks_are_filled_and_nothing_else(run_dir, photos, tmp_path):
     cv2.imwrite(str(masks / "hairy_occlusion.png"), mask)
     cv2.imwrite(str(masks / "clear.png"), np.zeros_like(mask))
     out = tmp_path / "out"
-    command = ["purify", folder, "--method", "network", "--run-dir", run_dir, "--output", out]
+    command = ["purify", folder, "--method", "network", "--inpainter", run_dir, "--output", out]
     done = invoke(*command, "--mask", masks)
     assert done.exit_code == 0, done.output
     assert (out / "clear.png").read_bytes() == (folder / "clear.png").read_bytes()
@@ -215,7 +230,7 @@ def test_a_full_mask_and_one_of_another_size_are_errors(
     run_dir, photos, tmp_path, shape, value, message
 ):
     cv2.imwrite(str(tmp_path / "mask.png"), np.full(shape, value, np.uint8))
-    command = ["purify", photos[0] / "hairy.png", "--method", "network", "--run-dir", run_dir]
+    command = ["purify", photos[0] / "hairy.png", "--method", "network", "--inpainter", run_dir]
     done = invoke(*command, "--output", tmp_path / "out", "--mask", tmp_path / "mask.png")
     assert done.exit_code == 1
     assert message in done.output
@@ -232,14 +247,14 @@ def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
     (broken / "model.keras").write_bytes(b"no model")
     for method, given, message in (
         ("network", broken, "it cannot be read"),
-        ("network", trained_run, "expected a inpainter run, found classifier"),
+        ("network", trained_run, "expected a inpainter run; found classifier"),
         ("network", tmp_path, "found no config.json there"),
-        ("classical", run_dir, "--run-dir with --method network only"),
+        ("classical", run_dir, "--inpainter with --method network only"),
     ):
-        done = invoke("purify", source, "--method", method, "--run-dir", given, "--output", out)
+        done = invoke("purify", source, "--method", method, "--inpainter", given, "--output", out)
         assert done.exit_code == 1
         assert message in done.output
-    done = invoke("purify", photos[0], "--method", "network", "--run-dir", run_dir,
+    done = invoke("purify", photos[0], "--method", "network", "--inpainter", run_dir,
                   "--output", out, "--mask", source)  # fmt: skip
     assert "a folder of masks for 2 images" in done.output
     done = invoke("purify", source, "--mask", source, "--output", out)
@@ -248,13 +263,13 @@ def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
 
 def test_records_say_which_network_purified_them(run_dir, phantom_records, tmp_path):
     out = tmp_path / "purified"
-    done = invoke("purify", phantom_records, "--method", "network", "--run-dir", run_dir,
+    done = invoke("purify", phantom_records, "--method", "network", "--inpainter", run_dir,
                   "--segmenter", "none", "--detector", "classical", "--min-occlusion", 0.02,
                   "--output", out)  # fmt: skip
     assert done.exit_code == 0, done.output
     manifest = read_manifest(out)
     assert manifest.count(origin="purified") > 0
-    assert manifest.settings["purify"]["network"] == str(run_dir)
+    assert manifest.settings["purify"]["inpainter"] == str(run_dir)
 
 
 def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
@@ -282,7 +297,7 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
     export_run(run, tmp_path / "model")
     served = tf.saved_model.load(str(tmp_path / "model" / "1"))
     answer = served.signatures["serving_default"](images=tf.constant([encoded]))
-    model = training.load_model(run)
+    model = load_model(run)
     temperature = json.loads((run / "calibration.json").read_text())["temperature"]
     expected = tf.nn.softmax(model(seen[tf.newaxis], training=False) / temperature)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
@@ -292,13 +307,13 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
         changed = classifier_inputs(purified_by(settings, method))
         assert changed.test_purification == in_evaluation
     by_network = classifier_inputs(purified_by(settings, "network"))
-    assert by_network.purify_image.filler is not None
+    assert by_network.purify_image.inpainter is not None
 
 
 def test_purifiers_that_make_no_sense_are_refused(run_dir):
     with pytest.raises(MelanomaError, match="classical, bisla2019, network; found 'magic'"):
         GraphPurifier("magic")
-    with pytest.raises(MelanomaError, match="with the method network only"):
+    with pytest.raises(MelanomaError, match="expected networks with the method network only"):
         GraphPurifier("classical", run_dir)
     settings = ClassifierSettings(purify="test", purify_method="network")
     with pytest.raises(MelanomaError, match="a network to purify with by the method network"):

@@ -1,0 +1,58 @@
+"""Settings of the scores of predictions and masks. Free of TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from melanoma_tf.core.settings import Settings, redeclared, setting
+
+
+@dataclass(frozen=True)
+class BootstrapSettings(Settings):
+    """Confidence intervals by the bootstrap.
+
+    Attributes:
+        rounds: resamples; 0 leaves intervals out.
+        seed: of the resamples.
+    """
+
+    rounds: int = setting(
+        1000,
+        "Bootstrap rounds for the 95 % intervals; 0 leaves them out.",
+        minimum=0,
+        group="Intervals",
+    )
+    seed: int = setting(0, "Seed of the bootstrap.", minimum=0, group="Intervals")
+
+
+@dataclass(frozen=True)
+class ScoreSettings(BootstrapSettings):
+    """How predictions of a classifier are read and scored.
+
+    Attributes:
+        taxonomy: the predictions must have exactly its classes; None takes those of the file.
+        use_softmax: the columns are logits.
+        min_tpr: sensitivity above which the partial AUC of ISIC 2024 is taken.
+    """
+
+    taxonomy: Optional[str] = setting(
+        None, "Expect exactly the classes of this taxonomy, as isic2017 or isic2018."
+    )
+    use_softmax: bool = setting(False, "The columns are logits.", option="--softmax")
+    min_tpr: float = setting(
+        0.8,
+        "Sensitivity above which the partial AUC of ISIC 2024 is taken.",
+        minimum=0,
+        maximum=1,
+        below_maximum=True,
+    )
+
+
+@dataclass(frozen=True)
+class CompareSettings(ScoreSettings):
+    """How two classifiers are compared; see `ScoreSettings`."""
+
+    rounds: int = redeclared(
+        BootstrapSettings, "rounds", 1000, help="Rounds of the paired bootstrap.", minimum=2
+    )

@@ -1,0 +1,76 @@
+"""Purify images or records on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from melanoma_tf.purification.on_files import Outcome, purify_files
+from melanoma_tf.purification.purifier import Progress
+from melanoma_tf.purification.settings import PurificationSettings
+from melanoma_tf.records.manifest import FILE_NAME, Manifest
+
+
+@dataclass(frozen=True)
+class PurificationResult:
+    """What `purify` wrote: images or records.
+
+    Attributes:
+        outcomes: one for each image file, in the order of their names; empty for records.
+        manifest: of the new record folder; None for images.
+    """
+
+    outcomes: tuple[Outcome, ...] = ()
+    manifest: Manifest | None = None
+
+
+def purify(
+    source: Path,
+    output: Path,
+    settings: PurificationSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    log: Callable[[str], None] = print,
+) -> PurificationResult:
+    """Remove hairs, rulers, ink and bubbles from an image, the images of a folder, or records.
+
+    Images keep their names, sizes and file types, see `purification.on_files.purify_files`. Records
+    become a new record folder, see `purification.on_records.purify_records`.
+
+    Args:
+        source: an image, a folder of images, or a record folder; it stays as it is.
+        output: the folder to write.
+        settings: see `PurificationSettings`.
+        overwrite: replace existing output.
+        progress: wraps the stream of results, given their number.
+        log: takes warnings.
+
+    Raises:
+        MelanomaError: settings that do not go with the source, existing output, a network that
+            cannot be read, no image at `source`, or damaged records.
+
+    Example:
+        >>> import tempfile
+        >>> from melanoma_tf.phantoms import write_phantoms
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> images = write_phantoms(folder / "phantoms", 2) / "ISIC-2017_Training_Data"
+        >>> result = purify(images, folder / "purified", PurificationSettings(segmenter="none"))
+        >>> [outcome.path.suffix for outcome in result.outcomes]
+        ['.jpg', '.jpg']
+    """
+    settings = settings or PurificationSettings()
+    source, output = Path(source), Path(output)
+    is_records = (source / FILE_NAME).is_file()
+    settings.check_source(source, is_records)
+    if settings.ignores_lesions:
+        log("warning: lesion masks are not used: only the classical detector looks at them")
+    if not is_records:
+        outcomes = purify_files(source, output, settings, overwrite=overwrite, progress=progress)
+        return PurificationResult(tuple(outcomes))
+    # Imported here: records need TensorFlow, which takes seconds to load.
+    from melanoma_tf.purification.on_records import purify_records
+
+    manifest = purify_records(source, output, settings, overwrite=overwrite, progress=progress)
+    return PurificationResult(manifest=manifest)

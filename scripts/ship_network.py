@@ -1,0 +1,78 @@
+"""Make a finished run the network that ships: weights as float16 and settings, in the package.
+
+    python scripts/ship_network.py runs/outlines
+    python scripts/ship_network.py runs/detector --threshold 0.5
+
+The run is one of `train segmenter`, `inpainter` or `occlusion-detector`. The model card beside the
+weights, `melanoma_tf/pretrained/NAME.md`, is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.pretrained import shipped_folder
+from melanoma_tf.purification import shipped as purification
+from melanoma_tf.purification.detector.inference import DETECTOR
+from melanoma_tf.purification.inpainter.inference import INPAINTER
+from melanoma_tf.purification.networks import load_detector, load_inpainter
+from melanoma_tf.segmentation import shipped as segmentation
+from melanoma_tf.segmentation.predict import load_segmenter
+from melanoma_tf.segmentation.train import SEGMENTER
+from melanoma_tf.training.run_record import RunRecord, read_run
+
+# Settings that name files of one machine.
+_PATHS = ("weights", "features")
+
+
+def ship(run_dir: Path, output: Path, threshold: float) -> str:
+    """Write the network of a run into a folder; returns its name there."""
+    record = read_run(run_dir, SEGMENTER, INPAINTER, DETECTOR)
+    settings = described(record)
+    if record.kind == SEGMENTER.name:
+        segmenter = load_segmenter(run_dir)
+        settings.update(segmenter.settings.to_json())
+        segmentation.write_segmenter(segmenter.model, output, settings)
+        return segmentation.NAME
+    if record.kind == INPAINTER.name:
+        purification.write_inpainter(load_inpainter(run_dir).model, output, settings)
+        return purification.INPAINTER_NAME
+    detector = load_detector(run_dir)
+    if detector is None:
+        raise MelanomaError(f"expected a trained detector at {run_dir}; found the classical one")
+    settings["threshold"] = threshold
+    purification.write_detector(detector.model, output, settings)
+    return purification.DETECTOR_NAME
+
+
+def described(record: RunRecord[Any]) -> dict[str, Any]:
+    """What ships of a run's record: all but paths of one machine."""
+    settings = record.settings.to_json()
+    return {
+        "kind": record.kind,
+        **{name: value for name, value in settings.items() if name not in _PATHS},
+        "shards": [dict(folder.shards) for folder in record.records],
+        "sources": record.to_json()["sources"],
+        "versions": dict(record.versions),
+        "details": dict(record.details),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run_dir", type=Path, help="a finished run")
+    parser.add_argument("--threshold", type=float, default=0.5, help="of an occlusion detector")
+    parser.add_argument("--output", type=Path, default=shipped_folder())
+    given = parser.parse_args()
+    name = ship(given.run_dir, given.output, given.threshold)
+    print((given.output / f"{name}.npz").stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
