@@ -132,7 +132,7 @@ def run_kind(run_dir: Path) -> str:
     Raises:
         MelanomaError: there is no run, or its format is unknown.
     """
-    return str(_payload(Path(run_dir)).get("kind"))
+    return str(run_payload(Path(run_dir)).get("kind"))
 
 
 def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRecord[S]:
@@ -148,7 +148,7 @@ def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRec
             it has not finished, or `config.json` is damaged.
     """
     run_dir = Path(run_dir)
-    payload = _payload(run_dir)
+    payload = run_payload(run_dir)
     kind = next((each for each in kinds if each.name == payload.get("kind")), None)
     if kind is None:
         expected = " or ".join(each.name for each in kinds)
@@ -158,7 +158,12 @@ def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRec
     return _parsed(payload, kind, str(run_dir / CONFIG))
 
 
-def _payload(run_dir: Path) -> dict[str, Any]:
+def run_payload(run_dir: Path) -> dict[str, Any]:
+    """The JSON values of a run's `config.json`, of the present format.
+
+    Raises:
+        MelanomaError: there is no run, or its format is unknown.
+    """
     path = run_dir / CONFIG
     if not path.is_file():
         raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
