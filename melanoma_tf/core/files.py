@@ -39,6 +39,8 @@ def read_json(path: Path) -> Any:
         raise MelanomaError(f"expected the file {path}; it does not exist") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise MelanomaError(f"{path}: expected JSON, found {error}") from None
+    except RecursionError:
+        raise MelanomaError(f"{path}: expected JSON, found it nested too deeply") from None
 
 
 def current_umask() -> int:

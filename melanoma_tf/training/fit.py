@@ -1,11 +1,11 @@
-"""Train a model of any kind, from the start or from where a run stopped."""
+"""Carry out a training, from the start or from where a run stopped."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 import tensorflow as tf
 from tensorflow import keras
@@ -13,76 +13,69 @@ from tensorflow import keras
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.epochs import Epochs
-from melanoma_tf.training.fit_settings import FitSettings
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.state import RunState
 
+if TYPE_CHECKING:
+    from melanoma_tf.training.job import TrainingJob
+
 
 def fit(
-    build: Callable[[], keras.Model],
-    compile_model: Callable[[keras.Model], keras.Model],
-    *,
-    training: Callable[[int], tf.data.Dataset],
-    validation: tf.data.Dataset | None,
-    strategy: tf.distribute.Strategy,
-    settings: FitSettings,
-    run: Run,
-    examples_per_step: int,
-    measures: Sequence[keras.callbacks.Callback] = (),
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    finish: Callable[[Path], object] | None = None,
-    log: Callable[[str], None] = print,
+    job: TrainingJob, run: Run, strategy: tf.distribute.Strategy, log: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Train a model, from the start or from the last finished epoch of a run to resume.
+    """Train a network, from the start or from the last finished epoch of a run to resume.
 
     Args:
-        build: makes the model; called under the strategy, and once more at the end.
-        compile_model: gives it losses, optimisers and metrics.
-        training: endless batches, given how many examples were trained on already.
-        validation: batches, seen whole after every epoch.
+        job: what is trained.
+        run: the folder, which is touched only once the network could be built.
         strategy: see `make_strategy`.
-        settings: see `FitSettings`.
-        run: the folder, which is touched only once the model could be built.
-        examples_per_step: the global batch size.
-        measures: callbacks that add to an epoch's logs before it is judged by them and kept.
-        callbacks: called after those that keep the state.
-        finish: see `Run.publish`.
         log: takes one line per epoch.
 
-    Returns: the history: for each metric its value by epoch.
+    Returns:
+        The history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: see `Run.check`; unequal shares of a batch; or the loss is not finite.
+        MelanomaError: see `Run.check`; the replicas cannot share a batch equally; or the loss is
+            not finite, and the state of the epoch before stays.
     """
-    _check_equal_shares(examples_per_step, strategy)
+    settings = job.record.settings
+    _check_equal_shares(settings.batch_size, strategy)
     run.check()
     keras.utils.set_random_seed(settings.seed)
     with _precision(settings.mixed_precision), strategy.scope():
-        model = compile_model(build())
+        model = job.compile(job.build())
         run.begin()
-        state, averages = _state(model, run, settings)
-        keepers = [averages, *measures, Epochs(state, log, examples_per_step)]
+        averages = WeightAverages(model, settings.average_momentum)
+        state = RunState(model, run.working, job, averages)
         first_epoch = state.restore()
         if first_epoch < settings.epochs and not state.out_of_patience():
             with _damage_named():
                 model.fit(
-                    training(first_epoch * settings.steps_per_epoch * examples_per_step),
-                    validation_data=validation,
+                    job.training_batches(first_epoch * job.steps_per_epoch * settings.batch_size),
+                    validation_data=job.validation_batches,
                     initial_epoch=first_epoch,
                     epochs=settings.epochs,
-                    steps_per_epoch=settings.steps_per_epoch,
-                    callbacks=[*keepers, _tensorboard(run.working), *callbacks],
+                    steps_per_epoch=job.steps_per_epoch,
+                    callbacks=_callbacks(job, run.working, averages, state, log),
                     verbose=0,
                 )
     with _precision(settings.mixed_precision):
-        state.publish_best(build)
-    run.publish(finish)
+        state.publish_best(job.build)
+    run.publish(job.finish)
     return state.history
 
 
-def _state(model: keras.Model, run: Run, settings: FitSettings) -> tuple[RunState, WeightAverages]:
-    averages = WeightAverages(model, settings.average_momentum)
-    return RunState(model, run.working, settings, averages), averages
+def _callbacks(
+    job: TrainingJob,
+    run_dir: Path,
+    averages: WeightAverages,
+    state: RunState,
+    log: Callable[[str], None],
+) -> list[keras.callbacks.Callback]:
+    """In this order: what is measured, what is kept, what is drawn."""
+    epochs = Epochs(state, log, job.record.settings.batch_size)
+    board = keras.callbacks.TensorBoard(run_dir / "logs", write_graph=False, profile_batch=0)
+    return [averages, *job.measures(run_dir), epochs, board, *job.previews(run_dir)]
 
 
 def _check_equal_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:
@@ -115,7 +108,3 @@ def _precision(mixed: bool) -> Iterator[None]:
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
-
-
-def _tensorboard(run_dir: Path) -> keras.callbacks.Callback:
-    return keras.callbacks.TensorBoard(run_dir / "logs", write_graph=False, profile_batch=0)

@@ -12,7 +12,6 @@ from tensorflow import keras
 
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.fit import fit
-from melanoma_tf.training.fit_settings import FitSettings
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.run_record import RunRecord
 from melanoma_tf.training.settings import TrainingSettings
@@ -96,26 +95,11 @@ def train(
     chosen = RecordSet.read(records)
     chosen.check_mixture()
     job = make_job(chosen, settings, log)
-    resolved = job.record.settings
     run = Run(
         Path(run_dir),
-        job.record.to_json(),
+        job.record,
         resume=resume,
         overwrite=overwrite,
         inputs=(*chosen.folders, *job.inputs),
-        epochs_are_free=not resolved.depends_on_epochs,
     )
-    return fit(
-        job.build,
-        job.compile,
-        training=job.training_batches,
-        validation=job.validation_batches,
-        strategy=strategy,
-        settings=FitSettings.of(resolved, job.steps_per_epoch, job.monitor, job.mode),
-        run=run,
-        examples_per_step=resolved.batch_size,
-        measures=job.measures(run.working),
-        callbacks=job.previews(run.working),
-        finish=job.finish,
-        log=log,
-    )
+    return fit(job, run, strategy, log)

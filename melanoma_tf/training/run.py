@@ -1,4 +1,4 @@
-"""The run folder: begun, resumed, read."""
+"""The run folder: begun, resumed, replaced."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
 from melanoma_tf.core.ownership import mark, refuse_inputs
+from melanoma_tf.training.run_record import CONFIG, MODEL, RunRecord, run_payload
 
-CONFIG, HISTORY, MODEL = "config.json", "history.json", "model.keras"
+HISTORY = "history.json"
 
 
 # What this tool may write into a run folder; nothing else in it is ever removed.
@@ -36,22 +37,19 @@ class Run:
 
     Attributes:
         folder: `runs/NAME`.
-        config: the resolved settings, for `config.json`; JSON values only.
+        record: for `config.json`.
         resume: go on with the run in the folder; with `overwrite`, with the unfinished
             replacement beside it where there is one.
         overwrite: replace it. The new run is made in `NAME.new` and takes the old one's place when
             it has finished.
         inputs: what the training reads: the run folder may not be, hold or lie in any of them.
-        epochs_are_free: a run may be resumed for another number of epochs; None decides by the
-            names of the settings in `config`.
     """
 
     folder: Path
-    config: dict[str, Any]
+    record: RunRecord[Any]
     resume: bool = False
     overwrite: bool = False
     inputs: tuple[Path, ...] = ()
-    epochs_are_free: bool | None = None
 
     @functools.cached_property
     def working(self) -> Path:
@@ -90,7 +88,7 @@ class Run:
         self.working.mkdir(parents=True, exist_ok=True)
         if not self.resume:
             mark(self.working, _CONTENTS)
-        write_json(self.working / CONFIG, self.config)
+        write_json(self.working / CONFIG, self.record.to_json())
 
     def publish(self, finish: Callable[[Path], object] | None = None) -> None:
         """Put a finished replacement in the place of the run that it replaces.
@@ -114,13 +112,11 @@ class Run:
         if not (folder / CONFIG).is_file():
             raise MelanomaError(f"--resume expected a run in {folder}; it has no {CONFIG}")
         # As it would be read back: JSON knows no tuples.
-        now = json.loads(json.dumps(self.config))
-        epochs_are_free = self.epochs_are_free
-        if epochs_are_free is None:
-            epochs_are_free = not _planned_by_epochs(now)
-        free = ("versions", "epochs") if epochs_are_free else ("versions",)
-        _require_same_settings(read_json(folder / CONFIG), now, folder, free)
-        _require_epochs(folder, now.get("settings", now).get("epochs"))
+        now = json.loads(json.dumps(self.record.to_json()))
+        settings = self.record.settings
+        free = ("versions",) if settings.depends_on_epochs else ("versions", "epochs")
+        _require_same_settings(run_payload(folder), now, folder, free)
+        _require_epochs(folder, settings.epochs)
 
 
 def replacement_of(run_dir: Path) -> Path:
@@ -146,15 +142,9 @@ def _require_same_settings(
             )
 
 
-def _planned_by_epochs(config: dict[str, Any]) -> bool:
-    """Whether another number of epochs would have made the finished ones different."""
-    schedules = (config.get("schedule"), config.get("fitting", {}).get("schedule"))
-    return "cosine" in schedules or bool(config.get("frozen_epochs"))
-
-
-def _require_epochs(run_dir: Path, epochs: int | None) -> None:
+def _require_epochs(run_dir: Path, epochs: int) -> None:
     """An epoch that was trained cannot be taken back; `config.json` must not deny it."""
-    if epochs is None or not (run_dir / HISTORY).is_file():
+    if not (run_dir / HISTORY).is_file():
         return
     finished = max((len(values) for values in read_json(run_dir / HISTORY).values()), default=0)
     if finished > epochs:
@@ -162,31 +152,6 @@ def _require_epochs(run_dir: Path, epochs: int | None) -> None:
             f"--resume expected at least the {finished} epochs that {run_dir} was trained for; "
             f"found {epochs}"
         )
-
-
-def run_kind(run_dir: Path) -> str:
-    """What a run trains, as `classifier`.
-
-    Raises:
-        MelanomaError: there is no run.
-    """
-    if not (Path(run_dir) / CONFIG).is_file():
-        raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
-    return str(read_json(Path(run_dir) / CONFIG).get("kind"))
-
-
-def read_config(run_dir: Path, kind: str) -> dict[str, Any]:
-    """The settings of a finished run.
-
-    Raises:
-        MelanomaError: there is no run, it trains another kind of model, or it has not finished.
-    """
-    if run_kind(run_dir) != kind:
-        raise MelanomaError(f"{run_dir}: expected a {kind} run, found {run_kind(run_dir)}")
-    config = read_json(Path(run_dir) / CONFIG)
-    if not (Path(run_dir) / MODEL).is_file():
-        raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
-    return config
 
 
 def load_model(run_dir: Path) -> keras.Model:

@@ -132,7 +132,7 @@ def run_kind(run_dir: Path) -> str:
     Raises:
         MelanomaError: there is no run, or its format is unknown.
     """
-    return str(_payload(Path(run_dir)).get("kind"))
+    return str(run_payload(Path(run_dir)).get("kind"))
 
 
 def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRecord[S]:
@@ -168,7 +168,7 @@ def check_run(run_dir: Path, *kinds: str, finished: bool = True) -> dict[str, An
         MelanomaError: as `read_run`, but for what the settings hold.
     """
     run_dir = Path(run_dir)
-    payload = _payload(run_dir)
+    payload = run_payload(run_dir)
     found = payload.get("kind")
     if found not in kinds:
         raise MelanomaError(f"{run_dir}: expected a {' or '.join(kinds)} run; found {found}")
@@ -194,7 +194,12 @@ def run_from_json(payload: Any, kind: RunKind[S], where: str) -> RunRecord[S]:
     return _parsed(payload, kind, where)
 
 
-def _payload(run_dir: Path) -> dict[str, Any]:
+def run_payload(run_dir: Path) -> dict[str, Any]:
+    """The JSON values of a run's `config.json`, of the present format.
+
+    Raises:
+        MelanomaError: there is no run, or its format is unknown.
+    """
     path = run_dir / CONFIG
     if not path.is_file():
         raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +11,11 @@ from tensorflow import keras
 
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.training.averaging import WeightAverages
-from melanoma_tf.training.fit_settings import FitSettings
-from melanoma_tf.training.run import HISTORY, MODEL, load_model
+from melanoma_tf.training.run import HISTORY, load_model
+from melanoma_tf.training.run_record import MODEL
+
+if TYPE_CHECKING:
+    from melanoma_tf.training.job import TrainingJob
 
 _BEST = "best.weights.h5"
 
@@ -24,11 +27,11 @@ class RunState:
         self,
         model: keras.Model,
         run_dir: Path,
-        settings: FitSettings,
+        job: TrainingJob,
         averages: WeightAverages,
     ):
-        self._model, self._run_dir, self._settings = model, run_dir, settings
-        self.seed = settings.seed
+        self._model, self._run_dir, self._job = model, run_dir, job
+        self.seed = job.record.settings.seed
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
         self._checkpoint = tf.train.Checkpoint(
             model=model, epoch=self._epoch, averages=averages.variables
@@ -64,11 +67,12 @@ class RunState:
 
     def out_of_patience(self) -> bool:
         """Whether the best epoch lies as many epochs back as the settings wait for a better."""
-        values = self.history.get(self._settings.monitor)
-        if not values or not self._settings.patience:
+        values = self.history.get(self._job.monitor)
+        patience = self._job.record.settings.patience
+        if not values or not patience:
             return False
-        best = int(np.argmax(values) if self._settings.mode == "max" else np.argmin(values))
-        return len(values) - 1 - best >= self._settings.patience
+        best = int(np.argmax(values) if self._job.mode == "max" else np.argmin(values))
+        return len(values) - 1 - best >= patience
 
     def publish_best(self, build: Callable[[], keras.Model]) -> None:
         """Write `model.keras` with the best epoch's weights, from a model of no strategy.
@@ -82,10 +86,10 @@ class RunState:
             self._replace(path, model.save)
 
     def _is_best(self) -> bool:
-        values = self.history.get(self._settings.monitor)
+        values = self.history.get(self._job.monitor)
         if not values:  # No validation: the last epoch is what there is.
             return True
-        sign = 1 if self._settings.mode == "max" else -1
+        sign = 1 if self._job.mode == "max" else -1
         return all(sign * values[-1] > sign * value for value in values[:-1])
 
     def _replace(self, path: Path, save: Callable[[str], None]) -> None:

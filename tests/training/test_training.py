@@ -1,14 +1,16 @@
-"""`fit`: replicas agree, a killed run goes on, equal seeds give equal weights."""
+"""`train`: replicas agree, a killed run goes on, equal seeds give equal weights."""
+
+from __future__ import annotations
 
 import json
 import math
 import shutil
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from tensorflow import keras
 
-from melanoma_tf import training
 from melanoma_tf.classification.data import evaluation_batches, training_batches
 from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.optimization import compile_classifier
@@ -19,13 +21,35 @@ from melanoma_tf.classification.settings import (
 )
 from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.training.fit import fit
+from melanoma_tf.core.settings import redeclared, setting
+from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.training import job as training
+from melanoma_tf.training.run import Run
+from melanoma_tf.training.run_record import RunKind, describe_run, read_run
+from melanoma_tf.training.settings import TrainingSettings
+from melanoma_tf.training.strategy import make_strategy
 from tests.conftest import one_convolution_for_small
 
 BATCH, STEPS = 12, 3
 INPUTS = classifier_inputs(
     ClassifierSettings(batch_size=BATCH, seed=3, network=NetworkSettings(image_size_px=32))
 )
+
+
+@dataclass(frozen=True)
+class Settings(TrainingSettings):
+    epochs: int = redeclared(TrainingSettings, "epochs", 2)
+    batch_size: int = redeclared(TrainingSettings, "batch_size", BATCH)
+    learning_rate: float = setting(1e-2, "Learning rate.")
+    schedule: str = setting("constant", "Schedule.")
+    dropout: float = setting(0.0, "Dropout.")
+
+    @property
+    def depends_on_epochs(self):
+        return self.schedule == "cosine"
+
+
+KIND = RunKind("tiny", Settings)
 
 
 def build(dropout=0.0):
@@ -40,40 +64,36 @@ def build(dropout=0.0):
     return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
 
 
-def train(
-    records,
-    run_dir,
-    *,
-    epochs=2,
-    seed=0,
-    learning_rate=1e-2,
-    strategy=("single", 0),
-    mixed_precision=False,
-    dropout=0.0,
-    log=lambda line: None,
-    monitor="val_auc",
-    patience=0,
-    **run,
-):
+def make_job(records, settings, log, **changes):
     validation = evaluation_batches(records, "validation", INPUTS)
-    config = {"kind": "classifier", "epochs": epochs, "learning_rate": learning_rate}
-    return fit(
-        lambda: build(dropout),
-        lambda model: compile_classifier(
-            model,
-            OptimizationSettings(learning_rate=learning_rate),
-            counts=[1] * 3,
-            steps_per_epoch=STEPS,
-            epochs=epochs,
-        ),
-        training=lambda done: training_batches(records, INPUTS, first_example=done),
-        validation=validation.map(lambda batch: (batch["image"], batch["label"])),
-        strategy=training.make_strategy(*strategy),
-        settings=training.FitSettings(
-            epochs, STEPS, mixed_precision, monitor, seed=seed, patience=patience
-        ),
-        run=training.Run(run_dir, config, **run),
-        examples_per_step=BATCH,
+    optimization = OptimizationSettings(learning_rate=settings.learning_rate)
+    return training.TrainingJob(
+        **{
+            "record": describe_run(KIND, settings, records),
+            "build": lambda: build(settings.dropout),
+            "compile": lambda model: compile_classifier(
+                model, optimization, counts=[1] * 3, steps_per_epoch=STEPS, epochs=settings.epochs
+            ),
+            "steps_per_epoch": STEPS,
+            "training_batches": lambda done: training_batches(records, INPUTS, first_example=done),
+            "validation_batches": validation.map(lambda batch: (batch["image"], batch["label"])),
+            "monitor": "val_auc",
+            **changes,
+        }
+    )
+
+
+def train(
+    records, run_dir, *, log=lambda line: None, resume=False, overwrite=False, job=None, **settings
+):
+    """Train for two epochs; `job` changes what the job is."""
+    return training.train(
+        lambda *given: make_job(*given, **(job or {})),
+        records,
+        run_dir,
+        Settings(**settings),
+        resume=resume,
+        overwrite=overwrite,
         log=log,
     )
 
@@ -94,7 +114,7 @@ def test_the_run_folder_is_as_designed(straight):
     assert {path.name for path in run_dir.iterdir()} == {
         ".melanoma-tf.json", "config.json", "history.json", "logs", "checkpoints", "model.keras",
     }  # fmt: skip
-    assert json.loads((run_dir / "config.json").read_text())["learning_rate"] == 1e-2
+    assert read_run(run_dir, KIND).settings.learning_rate == 1e-2
     assert json.loads((run_dir / "history.json").read_text()) == history
     assert all(len(values) == 2 for values in history.values())
     assert {"loss", "accuracy", "auc", "val_loss", "val_auc", "images_per_second"} <= set(history)
@@ -131,7 +151,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
         train(phantom_records, run_dir, epochs=3, dropout=0.5, log=kill_in_the_second_epoch)
     assert not (run_dir / "model.keras").exists()
     with pytest.raises(MelanomaError, match="has not finished; continue it with --resume"):
-        training.read_config(run_dir, "classifier")
+        read_run(run_dir, KIND)
     with pytest.raises(MelanomaError, match="has not finished; expected --resume to go on"):
         train(phantom_records, run_dir, epochs=3)
     lines = []
@@ -147,7 +167,7 @@ def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
     phantom_records, tmp_path
 ):
     # The learning rate never gets better than in the first epoch.
-    waiting = {"epochs": 9, "monitor": "learning_rate", "patience": 2}
+    waiting = {"epochs": 9, "job": {"monitor": "learning_rate"}, "patience": 2}
     history = train(phantom_records, tmp_path / "run", **waiting)
     assert len(history["loss"]) == 3
     before = (tmp_path / "run" / "model.keras").read_bytes()
@@ -155,14 +175,14 @@ def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
     assert again == history
     # Byte for byte: a calibration names the file that it belongs to.
     assert (tmp_path / "run" / "model.keras").read_bytes() == before
-    with pytest.raises(MelanomaError, match="patience of 0 epochs or more; found -1"):
-        training.FitSettings(1, 1, patience=-1)
+    with pytest.raises(MelanomaError, match=r"expected patience within \[0, inf\); found -1"):
+        Settings(patience=-1)
 
 
 def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
     """Same global batches, so the same losses, statistics of the batches included."""
-    one = train(phantom_records, tmp_path / "one", strategy=("mirrored", 1))
-    two = train(phantom_records, tmp_path / "two", strategy=("mirrored", 2))
+    one = train(phantom_records, tmp_path / "one", strategy="mirrored", replicas=1)
+    two = train(phantom_records, tmp_path / "two", strategy="mirrored", replicas=2)
     assert one["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
     assert two["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
     assert two["val_loss"] == pytest.approx(straight[1]["val_loss"], rel=1e-3)
@@ -172,11 +192,11 @@ def test_an_existing_run_is_kept(straight, phantom_records):
     before = (straight[0] / "model.keras").read_bytes()
     with pytest.raises(MelanomaError, match="exists"):
         train(phantom_records, straight[0])
-    with pytest.raises(MelanomaError, match=r"learning_rate was 0.01, is 0.5 now"):
+    with pytest.raises(MelanomaError, match=r"settings.learning_rate was 0.01, is 0.5 now"):
         train(phantom_records, straight[0], learning_rate=0.5, resume=True)
     with pytest.raises(MelanomaError, match=r"expected at least the 2 epochs .* found 1"):
         train(phantom_records, straight[0], epochs=1, resume=True)
-    assert json.loads((straight[0] / "config.json").read_text())["epochs"] == 2
+    assert read_run(straight[0], KIND).settings.epochs == 2
     assert (straight[0] / "model.keras").read_bytes() == before
 
 
@@ -231,18 +251,14 @@ def test_mixed_precision_leaves_the_policy_as_it_was(phantom_records, tmp_path):
 )
 def test_impossible_strategies_are_refused(name, replicas, message):
     with pytest.raises(MelanomaError, match=message):
-        training.make_strategy(name, replicas)
+        make_strategy(name, replicas)
 
 
-def test_replicas_that_cannot_share_a_batch_equally_are_refused(tmp_path):
+def test_replicas_that_cannot_share_a_batch_equally_are_refused(phantom_records, tmp_path):
     """The mean of their means would weigh images unequally."""
-    settings = training.FitSettings(epochs=1, steps_per_epoch=1)
+    settings = {"batch_size": 13, "strategy": "mirrored", "replicas": 2}
     with pytest.raises(MelanomaError, match="that 2 replicas can share equally; found 13"):
-        fit(
-            build, lambda model: model, training=lambda done: None, validation=None,
-            strategy=training.make_strategy("mirrored", 2), settings=settings,
-            run=training.Run(tmp_path / "run", {}), examples_per_step=13,
-        )  # fmt: skip
+        train(phantom_records, tmp_path / "run", **settings)
     assert not (tmp_path / "run").exists()
 
 
@@ -258,18 +274,18 @@ def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
     train(phantom_records, tmp_path / "run", epochs=1)  # What was begun is not in the way.
 
 
-def test_a_rate_that_falls_until_the_last_epoch_cannot_get_more_of_them(tmp_path):
-    for name, config in (
-        ("classifier", {"fitting": {"schedule": "cosine"}}),
-        ("segmenter", {"schedule": "cosine"}),
-    ):
-        folder = tmp_path / name
-        training.Run(folder, {"epochs": 3, **config}).begin()
-        with pytest.raises(MelanomaError, match="epochs was 3, is 5 now"):
-            training.Run(folder, {"epochs": 5, **config}, resume=True).check()
-        training.Run(folder, {"epochs": 3, **config}, resume=True).check()
-    training.Run(tmp_path / "step", {"epochs": 3, "schedule": "step"}).begin()
-    training.Run(tmp_path / "step", {"epochs": 5, "schedule": "step"}, resume=True).check()
+def test_a_rate_that_falls_until_the_last_epoch_cannot_get_more_of_them(phantom_records, tmp_path):
+    records = RecordSet.read(phantom_records)
+
+    def run(**settings):
+        return describe_run(KIND, Settings(**settings), records)
+
+    Run(tmp_path / "cosine", run(epochs=3, schedule="cosine")).begin()
+    with pytest.raises(MelanomaError, match=r"settings\.epochs was 3, is 5 now"):
+        Run(tmp_path / "cosine", run(epochs=5, schedule="cosine"), resume=True).check()
+    Run(tmp_path / "cosine", run(epochs=3, schedule="cosine"), resume=True).check()
+    Run(tmp_path / "step", run(epochs=3, schedule="step")).begin()
+    Run(tmp_path / "step", run(epochs=5, schedule="step"), resume=True).check()
 
 
 def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
@@ -277,20 +293,6 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             logs["val_loss"] = float("nan")
 
-    validation = evaluation_batches(phantom_records, "validation", INPUTS)
     with pytest.raises(MelanomaError, match="val_loss is nan in epoch 1; expected a finite numb"):
-        fit(
-            build,
-            lambda model: compile_classifier(
-                model, OptimizationSettings(), counts=[1] * 3, steps_per_epoch=1, epochs=1
-            ),
-            training=lambda done: training_batches(phantom_records, INPUTS, first_example=done),
-            validation=validation.map(lambda batch: (batch["image"], batch["label"])),
-            strategy=training.make_strategy("single"),
-            settings=training.FitSettings(1, 1),
-            run=training.Run(tmp_path / "run", {"kind": "classifier"}),
-            examples_per_step=BATCH,
-            measures=[Undefined()],
-            log=lambda line: None,
-        )
+        train(phantom_records, tmp_path / "run", job={"measures": lambda run_dir: [Undefined()]})
     assert not (tmp_path / "run" / "model.keras").exists()

@@ -25,7 +25,7 @@ from melanoma_tf.training.freezable import freeze
 from melanoma_tf.training.initial_weights import input_files, start_from
 from melanoma_tf.training.job import History, Log, TrainingJob, train
 from melanoma_tf.training.previews import previews
-from melanoma_tf.training.run import CONFIG, load_model, read_config
+from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import describe_run
 from melanoma_tf.training.validation import validation_records
 
@@ -96,7 +96,7 @@ def feature_source(settings: InpainterSettings) -> FeatureSource:
     if not settings.loss_weights.need_features:
         return FeatureSource("none: no perceptual and no style loss", None)
     if (Path(features) / CONFIG).is_file():
-        read_config(Path(features), CLASSIFIER)
+        check_run(Path(features), CLASSIFIER)
         network = load_model(Path(features))
         _, names = perceptual.backbone_layers(network)
         return FeatureSource(

@@ -11,8 +11,8 @@ from melanoma_tf.purification.inpainter import perceptual
 from melanoma_tf.purification.inpainter.losses import HolePSNR, InpaintingLoss, LossWeights, pack
 from melanoma_tf.purification.inpainter.network import RefinedFilling, build_inpainter
 from melanoma_tf.purification.inpainter.two_phases import AdamThenSGD, TwoRates
-from melanoma_tf.training import make_strategy
 from melanoma_tf.training.freezable import FreezableBatchNormalization, freeze
+from melanoma_tf.training.strategy import make_strategy
 
 SMALL = {"base_filters": 4, "levels": 1}
 
