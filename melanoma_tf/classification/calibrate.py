@@ -24,7 +24,8 @@ from melanoma_tf.evaluation.temperature import (
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.records.shards import sha256
 from melanoma_tf.training.job import Log
-from melanoma_tf.training.run import MODEL, load_model
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import MODEL
 
 FILE = "calibration.json"
 

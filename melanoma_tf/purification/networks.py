@@ -15,8 +15,8 @@ from melanoma_tf.purification.inpainter.inference import INPAINTER, Inpainter
 from melanoma_tf.purification.purify import Networks, purify, purify_by
 from melanoma_tf.purification.settings import CLASSICAL, SHIPPED
 from melanoma_tf.purification.shipped import shipped_detector, shipped_inpainter
-from melanoma_tf.training.run import MODEL, load_model
-from melanoma_tf.training.run_record import RunKind, read_run
+from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run_record import MODEL, RunKind, read_run
 
 
 def load_inpainter(network: str | Path = SHIPPED) -> Inpainter:

@@ -26,7 +26,7 @@ from melanoma_tf.training.initial_weights import input_files, start_from
 from melanoma_tf.training.job import History, Log, TrainingJob, train
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run import load_model
-from melanoma_tf.training.run_record import describe_run
+from melanoma_tf.training.run_record import CONFIG, check_run, describe_run
 from melanoma_tf.training.validation import validation_records
 
 
