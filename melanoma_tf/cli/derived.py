@@ -71,6 +71,7 @@ def settings_options(
         decorated: Command = with_settings
         for name, declared, default, value_type in reversed(list(_fields(kind, without))):
             decorated = _option(name, declared, default, value_type)(decorated)
+        decorated.settings_kind = kind  # type: ignore[attr-defined]
         return decorated
 
     return decorate
