@@ -43,6 +43,22 @@ def run_command():
     return run
 
 
+@pytest.fixture(scope="session")
+def preview_tags():
+    """A function that returns the titles of the pictures in the TensorBoard logs of a run."""
+    import tensorflow as tf
+
+    def tags(run_dir):
+        return [
+            value.tag
+            for path in (run_dir / "logs" / "validation").glob("events*")
+            for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+            for value in tf.compat.v1.Event.FromString(serialized).summary.value
+        ]
+
+    return tags
+
+
 def pytest_configure():
     """Split the CPU in two before anything uses it, so that mirrored training can be tested."""
     import tensorflow as tf

@@ -1,7 +1,7 @@
 """The small trained networks that ship with the package, each with its model card and settings.
 
 `NAME.npz` holds the weights as float16, `NAME.json` the settings, `NAME.md` the card. The tasks
-build the networks: `segmentation.load_segmenter`, `purification.shipped`.
+build the networks: `segmentation.shipped`, `purification.shipped`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_settings(folder: Path, name: str) -> dict[str, Any]:
     """The content of `NAME.json`.
 
     Raises:
-        MelanomaError: there is none, or it is not JSON.
+        MelanomaError: the file is absent, or not JSON.
     """
     settings: dict[str, Any] = read_json(folder / f"{name}.json")
     return settings

@@ -13,7 +13,7 @@ from melanoma_tf.images.morphology import ball, close, close_with
 
 @dataclass(frozen=True)
 class Bisla2019Settings:
-    """What the paper leaves open; lengths at the size it works at.
+    """Settings that the paper leaves open; lengths in pixels at `working_size_px`.
 
     Attributes:
         working_size_px: long side at which the lightness is closed.
@@ -38,7 +38,7 @@ def purify_bisla2019(
     Args:
         images: float32 RGB `(batch, height, width, 3)` in [0, 1].
         lesions: float32 `(batch, height, width, 1)`, above 0 on the lesion, or None.
-        settings: what the paper leaves open.
+        settings: see `Bisla2019Settings`.
 
     Returns:
         The purified images, and the mask of replaced pixels, bool `(batch, height, width, 1)`.

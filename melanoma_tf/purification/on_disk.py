@@ -14,7 +14,7 @@ from melanoma_tf.records.manifest import FILE_NAME, Manifest
 
 @dataclass(frozen=True)
 class PurificationResult:
-    """What `purify` wrote: images or records.
+    """The output of `purify`: images or records.
 
     Attributes:
         outcomes: one for each image file, in the order of their names; empty for records.

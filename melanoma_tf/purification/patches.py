@@ -105,5 +105,5 @@ def middle(image: tf.Tensor, size_px: int) -> tf.Tensor:
 
 @tf.function  # Its graph takes seconds to build, and several places of the pipeline use it.
 def detected_occlusions(square: tf.Tensor) -> tf.Tensor:
-    """What the classical detector finds on a patch, float32 `(size, size, 1)`, 0 or 1."""
+    """Occlusions found by the classical detector, float32 `(size, size, 1)`, 0 or 1."""
     return find_occlusions(square[tf.newaxis], None, OcclusionSettings())[0]

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class PurificationTools:
-    """What a purification works with; loaded once, used for all images.
+    """The networks of a purification, loaded once for all images.
 
     Attributes:
         networks: a `purification.purify.Networks`; for the method `network` alone.
@@ -70,7 +70,7 @@ def purifier(
     segment_lesion: SegmentLesion | None = None,
     networks: Any = None,
 ) -> Purifier:
-    """The fastest way to purify single images by a method.
+    """The fastest function that purifies single images by a method.
 
     Args:
         method: out of `purification.classical.settings.METHODS`, or `network`.

@@ -1,4 +1,4 @@
-"""Purification: hairs, rulers, ink and bubbles taken off dermoscopic images, the lesion kept.
+"""Purification: remove hairs, rulers, ink and bubbles from dermoscopic images, keep the lesion.
 
 `purify` is a graph op of stock TensorFlow operations: it runs eagerly, inside `tf.function` and
 `tf.data.map`, and in an exported SavedModel.
@@ -33,11 +33,11 @@ FindOcclusions = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Networks(NamedTuple):
-    """What `purify_by` works with, for whatever passes it on.
+    """Both functions of `purify_by`.
 
     Attributes:
         fill: fills holes.
-        find: finds what lies over the skin; None leaves it to the classical detector.
+        find: finds what lies over the skin; None takes the classical detector.
     """
 
     fill: FillHoles
@@ -53,9 +53,9 @@ def purify(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Find what lies over the skin, and fill it from what is around it.
 
-    `classical` looks at the image at one working size, whatever its own, so that nothing needs
-    tuning to the size; pixels that it does not count as occluded come back unchanged. With a
-    lesion mask it seeks ink and digits outside the lesion only; hairs it takes off everywhere.
+    `classical` examines images of all sizes at one working size, so that no setting depends on the
+    size; pixels that it does not count as occluded come back unchanged. With a
+    lesion mask it seeks ink and digits outside the lesion only; hairs it removes everywhere.
     `bisla2019` is the method of Bisla et al. 2019, Section 3.2.2.
 
     Args:
@@ -100,20 +100,20 @@ def purify_by(
     find: FindOcclusions | None = None,
     settings: OcclusionSettings | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Purify with a filling of one's own, as a network's: see `purification.inpainter.inference`.
+    """Purify with a given function that fills holes, as `purification.inpainter.inference`.
 
-    What lies over the skin is found as `classical` does or by a function of one's own, as in
-    `purification.detector.inference`, and made one pixel wider on each side; or it is given.
+    Occlusions are found as `classical` does or by a given function, as
+    `purification.detector.inference`, and widened by one pixel on each side; or they are given.
     An image of more than the working size is filled at that size; where nothing is occluded, no
     filling is computed.
 
     Args:
         fill_holes: fills holes.
         images: as for `purify`.
-        lesion_masks: as for `purify`; of no use beside `occlusion_masks` or `find`.
+        lesion_masks: as for `purify`; not used with `occlusion_masks` or `find`.
         occlusion_masks: not 0 on what to replace; of the images' shape with one channel or
-            without one. None has it found.
-        find: finds it, in images of working size; None leaves it to the classical detector.
+            without one. None finds occlusions.
+        find: finds occlusions in images of working size; None takes the classical detector.
         settings: thresholds of the classical detector.
 
     Returns:
@@ -182,12 +182,12 @@ def _filled(images: tf.Tensor, holes: tf.Tensor, fill_holes: FillHoles) -> tf.Te
 
 
 def _where_anything_is_known(holes: tf.Tensor) -> tf.Tensor:
-    """1 per image `(batch, 1, 1, 1)`, 0 where holes cover it all: there is nothing to fill from."""
+    """1 per image, `(batch, 1, 1, 1)`; 0 where holes cover all of it."""
     return tf.cast(tf.reduce_any(holes < 0.5, axis=(1, 2, 3), keepdims=True), tf.float32)
 
 
 def _refuse_full(masks: tf.Tensor) -> None:
-    """Refuse masks that leave nothing, where values can be seen, which they cannot in a graph."""
+    """Refuse masks that cover a whole image; eagerly only, since a graph has no values yet."""
     if not tf.executing_eagerly() or tf.size(masks) == 0:
         return
     if not tf.reduce_all(tf.reduce_any(masks < 0.5, axis=(1, 2, 3))):
@@ -198,7 +198,7 @@ def _refuse_full(masks: tf.Tensor) -> None:
 
 
 def _fill_size(images: tf.Tensor, working: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
-    """What has fewer pixels: the image, or its version of working size."""
+    """The smaller of two sizes: the image's own, or the working size."""
     own_size = height_width(images)
     is_large = tf.maximum(*own_size) > WORKING_SIZE_PX
     return [tf.where(is_large, one, other) for one, other in zip(working, own_size)]
@@ -213,7 +213,7 @@ def _classical_detector(
 
 
 def _found(images: tf.Tensor, find: FindOcclusions) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Images of the size to fill at, their holes, and of these what is no margin."""
+    """Images of the size to fill at, their holes, and the holes without margin."""
     working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
     small = resize(images, *working)
     occlusions = tf.ensure_shape(find(small), [*small.shape[:-1], 1])
@@ -265,7 +265,7 @@ def _as_batch(images: tf.Tensor) -> tf.Tensor:
 
 
 def _check_range(images: tf.Tensor) -> None:
-    """Refuse floats outside [0, 1] where values can be seen, which they cannot in a graph."""
+    """Refuse floats outside [0, 1]; eagerly only, since a graph has no values yet."""
     if not tf.executing_eagerly() or tf.size(images) == 0:
         return
     if tf.reduce_any(tf.math.is_nan(images)):

@@ -140,7 +140,7 @@ class PurificationSettings(Settings):
             self._refuse(_FOR_RECORDS, "record folders", str(source))
 
     def provenance(self) -> dict[str, Any]:
-        """What decides the content of purified records, for their manifest; JSON values."""
+        """The settings that decide the content of purified records, for their manifest."""
         uses_networks = self.method == NETWORK
         return {
             "method": self.method,

@@ -1,4 +1,4 @@
-"""What the segmenter is trained by, and watched by: losses and overlap metrics."""
+"""Losses and overlap metrics of the segmenter."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import tensorflow as tf
 from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.segmentation.settings import OVERLAPS
 
-OVERLAPS = ("none", "dice", "jaccard")
 # Pixels added to both sides of a soft overlap's fraction: empty against empty is then 1, and the
-# gradient stays finite. Small beside a lesion of the smallest inputs (thousands of pixels).
+# gradient stays finite. Small compared to lesions of the smallest inputs (thousands of pixels).
 _SMOOTH_PX = 1.0
 
 

@@ -16,13 +16,12 @@ from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images.colour import rgb_to_lightness
-from melanoma_tf.segmentation.settings import NORMALIZATIONS, SegmenterSettings
+from melanoma_tf.segmentation.settings import NORMALIZATIONS, PADDINGS, SegmenterSettings
 
 SMALLEST_INPUT_PX = 228  # The bottom is then a single pixel.
 _SMALLEST_PADDED_PX = 64
 _GRID_PX = 8  # Three poolings by 2.
 _KERNEL = 3
-PADDINGS = ("valid", "same")
 
 
 class _Row(NamedTuple):
@@ -60,7 +59,7 @@ def build_segmenter(
             the whole image at a fraction of the cost.
         normalization: `batch` puts a batch normalisation between convolution and ReLU, `instance`
             one by each image's own statistics.
-        dropout: share of whole feature maps dropped around the bottom, in training.
+        dropout: fraction of whole feature maps dropped around the bottom, in training.
         colour_constancy: see `SevenChannels`.
         skin_white_balance: likewise.
         chroma: likewise.

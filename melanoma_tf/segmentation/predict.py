@@ -55,7 +55,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class SegmentationResult:
-    """What `segment` wrote.
+    """The output of `segment`.
 
     Attributes:
         masks: number of masks.
@@ -186,7 +186,7 @@ def segment_files(
 ) -> Iterator[Segmentation]:
     """Segment image files, in order; one that is no image yields its error.
 
-    Reading and writing of images runs in threads beside the network.
+    Images are read and written in threads while the network runs.
 
     Args:
         paths: the files.

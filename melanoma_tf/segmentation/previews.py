@@ -1,4 +1,4 @@
-"""What the segmenter finds on a fixed set of images, drawn into TensorBoard after every epoch."""
+"""Previews of the segmenter on fixed images, in TensorBoard after every epoch."""
 
 from __future__ import annotations
 

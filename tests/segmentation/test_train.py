@@ -58,19 +58,12 @@ def images_of(folder):
     return folder / "ISIC-2017_Training_Data"
 
 
-def test_the_run_folder_has_history_threshold_and_overlays(run_dir):
+def test_the_run_folder_has_history_threshold_and_overlays(run_dir, preview_tags):
     history = json.loads((run_dir / "history.json").read_text())
     assert {"loss", "jaccard", "dice", "val_jaccard", "val_dice"} <= set(history)
     assert len(history["loss"]) == 2
     assert 0.2 <= json.loads((run_dir / "threshold.json").read_text())["threshold"] <= 0.7
-    events = list((run_dir / "logs" / "validation").glob("events*"))
-    shown = [
-        value.tag
-        for path in events
-        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
-        for value in tf.compat.v1.Event.FromString(serialized).summary.value
-    ]
-    assert any(tag.startswith("outlines") for tag in shown)
+    assert any(tag.startswith("outlines") for tag in preview_tags(run_dir))
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_dir, phantom_records, tmp_path):
@@ -284,6 +277,8 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
         export_run(run_dir, tmp_path / "model")
 
 
-def test_a_classifier_run_is_no_segmenter(trained_run, tmp_path):
+def test_a_run_of_another_kind_is_no_segmenter(run_dir, tmp_path):
+    config = json.loads((run_dir / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "kind": "classifier"}))
     with pytest.raises(MelanomaError, match="expected a segmenter run; found classifier"):
-        load_segmenter(trained_run)
+        load_segmenter(tmp_path)

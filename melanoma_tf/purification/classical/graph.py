@@ -1,4 +1,4 @@
-"""What covers the skin, found in the graph: hairs, ticks, rims by their lines, ink by its colour.
+"""Find occlusions in the graph: hairs, ticks and rims by their lines, ink by its colour.
 
 Every function here takes images of the working size (`occlusion_settings.WORKING_SIZE_PX`).
 `occlusion_opencv` goes through the same steps.
@@ -86,7 +86,7 @@ def _strokes(
     near = dilate(tf.cast(lines, tf.float32)[..., None], 3)[..., 0]
     bars = bars * repeat_twice(near, *height_width(bars))
     peaks = dilate(bars[..., None], 7)[..., 0]
-    least = tf.maximum(stroke.faintest, stroke.share_of_peak * peaks)
+    least = tf.maximum(stroke.faintest, stroke.fraction_of_peak * peaks)
     return tf.cast(bars > least, tf.float32)
 
 
@@ -103,7 +103,7 @@ def _block_means(planes: tf.Tensor) -> tf.Tensor:
 
 
 def _lines(planes: tf.Tensor, thresholds: tf.Tensor, lines: tuple[Direction, ...]) -> tf.Tensor:
-    """Where straight lines run: both halves stand out from what runs beside them.
+    """Mask of straight lines, both halves of which differ from the parallel lines.
 
     That is what tells a hair from a mesh of pigment, whose threads bend and end sooner, and from
     dots and globules, which fill no line.
@@ -144,7 +144,7 @@ def _hits(mean: tf.Tensor, moves: tf.Tensor, taken: tf.Tensor, least: tf.Tensor)
     Args:
         mean: of half a line around each pixel, `(batch, height, width)` with margins.
         moves: int32 `(moves, 2)`, to the rival, to the halves, then the steps.
-        taken: int32 `(moves,)`, the margin that each move takes off every side.
+        taken: int32 `(moves,)`, the margin that each move removes from every side.
         least: the thresholds, with the margins of the steps.
     """
     one, other = _both(mean, taken[0], moves[0])
@@ -157,7 +157,7 @@ def _hits(mean: tf.Tensor, moves: tf.Tensor, taken: tf.Tensor, least: tf.Tensor)
 
 
 def _both(planes: tf.Tensor, taken: tf.Tensor, move: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What stands at a move to the one side, and to the other; a margin is taken off."""
+    """Values at a move to the one side, and to the other; a margin is removed."""
     return _cut(planes, taken, move), _cut(planes, taken, -move)
 
 
@@ -179,7 +179,7 @@ def _stacked(lines: tuple[Direction, ...]) -> tuple[tf.Tensor, int]:
 
 
 class _Surroundings(NamedTuple):
-    """What the skin looks like without its small marks; all at half the working size, float32.
+    """Skin without its small marks; all at half the working size, float32.
 
     Attributes:
         contrast: `(batch, height, width, 2)`, by how much closing raises red and blue brightness.

@@ -22,9 +22,9 @@ class Direction:
 
     Attributes:
         kernel: weights of half a line, float32, odd sides, summing to 1.
-        rival: offset to the line beside it.
+        rival: offset to the parallel line.
         halves: offset from a line's centre to that of its half.
-        steps: offsets that, taken one after the other to both sides, prolong a line.
+        steps: offsets that, applied one after the other to both sides, prolong a line.
     """
 
     kernel: npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ class Direction:
     steps: tuple[tuple[int, int], ...]
 
     def margins(self) -> tuple[int, ...]:
-        """Pixels that each move takes off every side: rival, halves, then each step."""
+        """Pixels that each move removes from every side: rival, halves, then each step."""
         return tuple(max(map(abs, move)) for move in (self.rival, self.halves, *self.steps))
 
 

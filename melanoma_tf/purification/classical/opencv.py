@@ -205,7 +205,7 @@ def _strokes(
     least = cv2.LUT(
         peak,
         np.maximum(
-            stroke.faintest / per_level, stroke.share_of_peak * np.arange(256)
+            stroke.faintest / per_level, stroke.fraction_of_peak * np.arange(256)
         ).clip(0, 255).astype(np.uint8),
     )  # fmt: skip
     return cv2.compare(bars, least, cv2.CMP_GT)

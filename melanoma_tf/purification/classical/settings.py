@@ -12,7 +12,7 @@ METHODS = ("classical", "bisla2019")
 # Occlusions are found and filled by networks.
 NETWORK = "network"
 # Lengths below are in pixels of an image whose long side has this many. Images of every size are
-# brought to it before anything is looked for, so that no setting depends on the image's size.
+# scaled to it before anything is searched, so that no setting depends on the image's size.
 WORKING_SIZE_PX = 512
 # The other side has at least this many pixels, so that the longest line still fits.
 LEAST_SIDE_PX = 32
@@ -28,13 +28,13 @@ class StrokeSettings:
         line_threshold: how much darker (brighter) than its surroundings a line has to be on
             average, of 1. Per length of line; a length whose threshold is 1 is left out.
         faintest: least contrast of a pixel of the mask.
-        share_of_peak: least contrast of a pixel of the mask, as a share of the largest nearby.
+        fraction_of_peak: least contrast of a pixel of the mask, over the largest nearby.
     """
 
     saturation: tuple[float, float]
     line_threshold: tuple[float, float]
     faintest: float
-    share_of_peak: float
+    fraction_of_peak: float
 
 
 @dataclass(frozen=True)
@@ -46,24 +46,24 @@ class OcclusionSettings:
 
     Attributes:
         density_floor: keeps the noise of nearly black pixels small.
-        channel_weights: of the red, green and blue density in which dark strokes are looked for.
-        bar_distances_px: how far beside a pixel its brighter neighbours are looked for; beside
-            light strokes, the first alone.
+        channel_weights: of the red, green and blue density in which dark strokes are searched.
+        bar_distances_px: distances to the brighter neighbours of a pixel of a dark stroke; light
+            strokes use the first alone.
         line_lengths_px: of the long and the short line.
-        rival_distance_px: how far beside a line the lines run that it is compared with.
+        rival_distance_px: distance to the parallel lines that a line is compared with.
         directions: number of directions over half a turn, per length of line.
         reach: by how much of a line's length a line that was found is prolonged to both sides.
         lesion_caution: by how much the line thresholds grow per unit of optical density by which
             the surroundings are denser than bare skin; pigment has lines of its own.
         clutter_caution: by how much they grow per unit of mean (saturated) contrast around: a mesh
-            is dense with threads of all directions, a hair has bare skin beside it.
+            is dense with threads of all directions, a hair has bare skin on both sides.
         dark: hairs, ticks, digits; contrast in optical density.
         light: light hairs and rims of bubbles; contrast in colour value.
         mark_size_px: marks (ink, digits) are thinner than this.
         mark_contrast: least contrast of a mark's core in red density.
-        mark_edge: least contrast of its edge, as a share of the core's.
-        mark_redness: least contrast in red as a share of that in blue; pigment stays below it.
-        skin_quantile: share of the image that is assumed to be bare skin, the brightest.
+        mark_edge: least contrast of its edge, as a fraction of the core's.
+        mark_redness: least contrast in red as a fraction of that in blue; pigment stays below it.
+        skin_quantile: fraction of the image that is assumed to be bare skin, the brightest.
         skin_tolerance: how much denser than that the surroundings of a mark may be.
     """
 

@@ -1,4 +1,4 @@
-"""What an occlusion detector finds on fixed images, drawn into TensorBoard after every epoch."""
+"""Previews of an occlusion detector on fixed images, in TensorBoard after every epoch."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class _Layers:
         return skips.pop()[0], skips
 
     def ascend(self, now: _Masked, skips: list[list[_Masked]]) -> _Masked:
-        """From the bottom to features of the image's size, which are not convolved if unasked."""
+        """From the bottom to features of full size, convolved there with `full_size` only."""
         for level in reversed(range(len(skips))):
             now = self._joined(now, skips[level], f"up{level}")
             if level or self.full_size:
@@ -147,12 +147,12 @@ class _Layers:
     def _width(self, level: int) -> int:
         return self.base_filters * min(2**level, _WIDEST)
 
-    def _joined(self, below: _Masked, beside: list[_Masked], name: str) -> _Masked:
+    def _joined(self, below: _Masked, skips: list[_Masked], name: str) -> _Masked:
         raised = _Masked(
             keras.layers.UpSampling2D(2, name=f"{name}_features")(below.features),
             keras.layers.UpSampling2D(2, name=f"{name}_known")(below.known),
         )
-        parts = [raised, *beside]
+        parts = [raised, *skips]
         masks = [MaskPerChannel(p.features.shape[-1], name=f"{name}_mask{i}")(p.known)
                  for i, p in enumerate(parts)]  # fmt: skip
         return _Masked(
@@ -218,7 +218,7 @@ class Fillings(keras.layers.Layer):
 
     Six channels, around 0: the smoothly filled image (`images.filling.fill`) in [-1, 1], and by how
     much it differs from one whose holes are four pixels wider on each side, in units of 32 levels.
-    Rests of a hair beside the holes, which a detector leaves, stand out in that difference.
+    Remains of a hair around the holes, which a detector missed, are visible in that difference.
     """
 
     def __init__(self, **options: Any):
@@ -247,7 +247,7 @@ class Centred(keras.layers.Layer):
 class RefinedFilling(keras.layers.Layer):
     """Fills again, from pixels as far as the network trusts them, and adds what it says.
 
-    A detector leaves rests of a hair beside its mask. A plain filling draws them into the hole;
+    A detector leaves remains of a hair around its mask. A plain filling draws them into the hole;
     here the network can distrust them. With an output of 0 this is `images.filling.fill`, nearly.
     """
 

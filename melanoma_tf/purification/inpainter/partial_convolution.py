@@ -19,7 +19,7 @@ class PartialConv2D(keras.layers.Layer):
 
     Liu et al. 2018, "Image Inpainting for Irregular Holes Using Partial Convolutions", Equations 1
     and 2. Both sums run over the same window and channels; the mask becomes 1 where the window
-    held anything known. With a mask of ones this is a plain convolution, but for the border.
+    held anything known. With a mask of ones this is a plain convolution, except at the border.
 
     Args:
         filters: number of output channels.
@@ -108,7 +108,7 @@ class PartialConv2D(keras.layers.Layer):
     def _counted(self, mask: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """sum(1) / sum(M), 0 where nothing is known, and the new mask.
 
-        In float32 whatever the policy: float16 counts exactly to 2,048 only.
+        In float32 under every policy: float16 counts exactly to 2,048 only.
         """
         channels = features.shape[-1]
         per_pixel = channels * mask if mask.shape[-1] == 1 else tf.reduce_sum(mask, -1, True)

@@ -1,4 +1,4 @@
-"""What an inpainter makes of a fixed set of images, drawn into TensorBoard after every epoch."""
+"""Previews of an inpainter on fixed images, in TensorBoard after every epoch."""
 
 from __future__ import annotations
 

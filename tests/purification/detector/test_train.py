@@ -8,12 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 from click.testing import CliRunner
 
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.purification.detector import data as pipeline
 from melanoma_tf.purification.detector.data import evaluation_batches, training_batches
 from melanoma_tf.purification.detector.inference import DETECTOR
 from melanoma_tf.purification.detector.settings import DetectorSettings
@@ -28,6 +26,7 @@ SMALL = DetectorSettings(
     image_size_px=64, base_filters=3, levels=1, epochs=12, batch_size=8, learning_rate=2e-2
 )
 INPUTS = DetectorSettings(image_size_px=64, batch_size=6, coarse_fraction=0.0)
+pytestmark = pytest.mark.usefixtures("strip_for_occlusions")
 
 
 def quiet(_):
@@ -36,16 +35,6 @@ def quiet(_):
 
 def invoke(*arguments):
     return CliRunner().invoke(main, [str(each) for each in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_detector():
-    """A strip in the place of what the classical detector finds, whose graph takes seconds."""
-    strip = np.zeros((64, 64, 1), np.float32)
-    strip[3:6] = 1.0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "detected_occlusions", lambda _: tf.constant(strip))
-        yield
 
 
 @pytest.fixture(scope="module")

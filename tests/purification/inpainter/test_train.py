@@ -18,7 +18,6 @@ from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.images import loading
 from melanoma_tf.images.filling import fill
-from melanoma_tf.purification.inpainter import data as pipeline
 from melanoma_tf.purification.inpainter.data import evaluation_batches, training_batches
 from melanoma_tf.purification.inpainter.inference import INPAINTER
 from melanoma_tf.purification.inpainter.settings import RECIPES, InpainterSettings
@@ -45,20 +44,11 @@ SMALL = InpainterSettings(
     frozen_learning_rate=1e-2,
 )
 INPUTS = InpainterSettings(image_size_px=32, batch_size=6)
+pytestmark = pytest.mark.usefixtures("strip_for_occlusions")
 
 
 def quiet(_):
     pass
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_detector():
-    """A strip in the place of what the detector finds, whose graph takes seconds to build."""
-    strip = np.zeros((32, 32, 1), np.float32)
-    strip[3:6] = 1.0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "detected_occlusions", lambda _: tf.constant(strip))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -125,21 +115,14 @@ def test_the_stream_goes_on_where_it_was_left_and_validation_never_changes(phant
     np.testing.assert_array_equal(one, two)
 
 
-def test_the_run_folder_has_history_settings_and_sheets(run_dir):
+def test_the_run_folder_has_history_settings_and_sheets(run_dir, preview_tags):
     history = json.loads((run_dir / "history.json").read_text())
     assert {"loss", "hole_psnr", "val_hole_psnr"} <= set(history)
     assert history["learning_rate"] == pytest.approx([2e-3, 1e-2])
     record = read_run(run_dir, INPAINTER)
     assert record.settings == SMALL
     assert record.details["feature_network"].startswith("none")
-    events = list((run_dir / "logs" / "validation").glob("events*"))
-    shown = [
-        value.tag
-        for path in events
-        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
-        for value in tf.compat.v1.Event.FromString(serialized).summary.value
-    ]
-    assert any(tag.startswith("holes, mask, filled, truth") for tag in shown)
+    assert any(tag.startswith("holes, mask, filled, truth") for tag in preview_tags(run_dir))
 
 
 def test_the_recipe_is_the_paper_s():
@@ -238,16 +221,20 @@ def test_a_full_mask_and_one_of_another_size_are_errors(
 
 
 def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
-    run_dir, photos, trained_run, tmp_path
+    run_dir, photos, tmp_path
 ):
     source, out = photos[0] / "hairy.png", tmp_path / "out"
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text((run_dir / "config.json").read_text())
     (broken / "model.keras").write_bytes(b"no model")
+    other = tmp_path / "other"
+    other.mkdir()
+    config = json.loads((run_dir / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "kind": "gan"}))
     for method, given, message in (
         ("network", broken, "it cannot be read"),
-        ("network", trained_run, "expected a inpainter run; found classifier"),
+        ("network", other, "expected a inpainter run; found gan"),
         ("network", tmp_path, "found no config.json there"),
         ("classical", run_dir, "--inpainter with --method network only"),
     ):
