@@ -41,6 +41,12 @@ def build_classifier(
 
     Raises:
         MelanomaError: unknown backbone, too small a size, or weights that cannot be had.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> model = mt.build_classifier(backbone="small", num_classes=3, image_size_px=32)
+        >>> model.output_shape
+        (None, 3)
     """
     if num_classes < 2:
         raise MelanomaError(f"expected at least 2 classes; found {num_classes}")

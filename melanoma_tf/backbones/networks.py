@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
 
 import tensorflow as tf
 from tensorflow import keras
 
+from melanoma_tf.backbones import Build, backbone_names, registered
 from melanoma_tf.core.errors import MelanomaError
 
 _SMALL_FILTERS = 32
@@ -19,31 +19,32 @@ def build_backbone(name: str, size_px: int, weights: str) -> keras.Model:
     """A network without its head, from RGB in [0, 255] to feature maps.
 
     Args:
-        name: one of `BACKBONES`.
+        name: one of `backbones.backbone_names()`.
         size_px: side of the square input in pixels.
         weights: see `backbones.classifier.build_classifier`.
 
     Raises:
         MelanomaError: unknown backbone, or weights that cannot be had.
     """
-    if name not in BACKBONES:
-        raise MelanomaError(f"expected a backbone out of {', '.join(BACKBONES)}; found {name}")
-    build = BACKBONES[name]
+    build = BACKBONES.get(name) or registered(name)
+    if build is None:
+        names = ", ".join(backbone_names())
+        raise MelanomaError(f"expected a backbone out of {names}; found {name}")
     if weights == "imagenet":
-        return _with_imagenet(name, size_px)
+        return _with_imagenet(name, build, size_px)
     network = build(size_px, None)
     if weights != "none":
         _load_weights(network, Path(weights))
     return network
 
 
-def _with_imagenet(name: str, size_px: int) -> keras.Model:
+def _with_imagenet(name: str, build: Build, size_px: int) -> keras.Model:
     if name == "small":
         raise MelanomaError(
             "the backbone small has no ImageNet weights; expected --weights none or a FILE"
         )
     try:
-        return BACKBONES[name](size_px, "imagenet")
+        return build(size_px, "imagenet")
     except Exception as error:  # Keras wraps every failed download in a bare Exception.
         if "fetch failure" not in str(error):
             raise
@@ -142,7 +143,7 @@ def _convolution(
     return keras.layers.ReLU()(features) if activate else features
 
 
-BACKBONES: dict[str, Callable[[int, str | None], keras.Model]] = {
+BACKBONES: dict[str, Build] = {
     "resnet50": _resnet50,
     "efficientnetv2-b0": _efficientnetv2_b0,
     "mobilenetv3-small": _mobilenetv3_small,

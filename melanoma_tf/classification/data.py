@@ -111,6 +111,15 @@ def training_batches(
     Raises:
         MelanomaError: a folder is unfinished or of another taxonomy, none has training examples,
             or they cannot make such batches (see `batches.check_batches`).
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
+        >>> network = NetworkSettings("small", "none", image_size_px=32)
+        >>> inputs = mt.classifier_inputs(ClassifierSettings(batch_size=8, network=network))
+        >>> images, labels = next(iter(mt.training_batches("tfrecords/phantoms", inputs)))
+        >>> tuple(images.shape), tuple(labels.shape)
+        ((8, 32, 32, 3), (8,))
     """
     records = RecordSet.read(folders)
     varied = inputs.augmentation

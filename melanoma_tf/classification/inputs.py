@@ -22,6 +22,13 @@ def classifier_inputs(
 
     Raises:
         MelanomaError: as `GraphPurifier`.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
+        >>> network = NetworkSettings("small", "none", image_size_px=32)
+        >>> mt.classifier_inputs(ClassifierSettings(network=network)).short_side_px
+        37
     """
     if batch_size is not None:
         settings = dataclasses.replace(settings, batch_size=batch_size)

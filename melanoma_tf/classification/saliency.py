@@ -62,6 +62,14 @@ def visual_backprop(model: keras.Model, *, even: bool = False) -> Explain:
 
     Raises:
         MelanomaError: the model is no such classifier.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import melanoma_tf as mt
+        >>> model = mt.build_classifier(backbone="small", num_classes=3, image_size_px=32)
+        >>> saliency, logits = mt.visual_backprop(model)(tf.zeros([1, 32, 32, 3]))
+        >>> tuple(saliency.shape), tuple(logits.shape)
+        ((1, 32, 32), (1, 3))
     """
     network, head = _parts(model)
     steps, maps = reducing_steps(network)

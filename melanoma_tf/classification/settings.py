@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from melanoma_tf.augmentation.settings import CLASSIFIER_PRESETS
-from melanoma_tf.backbones import BACKBONE_NAMES
+from melanoma_tf.backbones import backbone_names
 from melanoma_tf.classification.expansion_plan import (
     EXPANSION_PLANS,
     ORIGINS,
@@ -43,7 +43,7 @@ class NetworkSettings(Settings):
     backbone: str = setting(
         "resnet50",
         "Backbone; small trains from scratch on a CPU.",
-        choices=BACKBONE_NAMES,
+        choices=backbone_names,
         group="Network",
     )
     weights: str = setting(

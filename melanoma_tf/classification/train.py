@@ -42,6 +42,19 @@ def train_classifier(
     Arguments, result and errors are those of `training.job.train`. With a fold held out, that is
     the validation split. Further errors are fewer than two classes or too few images to train on,
     and weights that cannot be had.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
+        >>> network = NetworkSettings("small", "none", image_size_px=32)
+        >>> settings = ClassifierSettings(epochs=1, batch_size=8, network=network)
+        >>> run_dir = Path("runs/classifier")
+        >>> history = mt.train_classifier(
+        ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
+        ... )
+        >>> len(history["val_auc"]), (run_dir / "model.keras").is_file()
+        (1, True)
     """
     chosen = ClassifierSettings() if settings is None else settings
     return train(

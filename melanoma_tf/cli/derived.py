@@ -174,9 +174,10 @@ class _IntegerChoice(click.Choice):
 
 
 def _parameter_type(declared: Declaration, value_type: Any) -> Any:
-    if declared.choices is not None:
+    allowed = declared.allowed()
+    if allowed is not None:
         kind = _IntegerChoice if value_type is int else click.Choice
-        return kind([str(each) for each in declared.choices])
+        return kind([str(each) for each in allowed])
     low, high = declared.minimum, declared.maximum
     if low is None and high is None:
         return value_type

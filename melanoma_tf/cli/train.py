@@ -144,9 +144,11 @@ def occlusion_detector(
     detector finds on the images themselves does not count. The best epoch has the highest Dice
     coefficient on the validation split.
     """
-    from melanoma_tf.purification.detector.train import train_detector
+    from melanoma_tf.purification.detector.train import train_occlusion_detector
 
-    train_detector(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    train_occlusion_detector(
+        records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo
+    )
     say_where(run_dir)
 
 

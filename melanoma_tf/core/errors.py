@@ -8,4 +8,12 @@ class MelanomaError(ValueError):
 
     The command line prints the message alone and exits with 1; a caller of the library catches
     it as the `ValueError` that it is.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> try:
+        ...     mt.RecordSet.read("tfrecords/absent")
+        ... except mt.MelanomaError as error:
+        ...     print(str(error).split(";")[0].split(":")[0])
+        tfrecords/absent
     """

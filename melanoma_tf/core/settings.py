@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Union
 
@@ -25,7 +25,7 @@ class Declaration:
 
     Attributes:
         help: one line for the command line.
-        choices: the values allowed; None for any.
+        choices: the values allowed, or a function that returns them; None for any.
         minimum: the least value; None for none.
         maximum: the largest value; None for none.
         above_minimum: the minimum itself is not allowed.
@@ -37,7 +37,7 @@ class Declaration:
     """
 
     help: str
-    choices: tuple[Any, ...] | None = None
+    choices: tuple[Any, ...] | Callable[[], tuple[Any, ...]] | None = None
     minimum: float | None = None
     maximum: float | None = None
     above_minimum: bool = False
@@ -52,6 +52,10 @@ class Declaration:
         for each in value if isinstance(value, tuple) else (value,):
             self._check_one(name, each)
 
+    def allowed(self) -> tuple[Any, ...] | None:
+        """The choices as they are now."""
+        return self.choices() if callable(self.choices) else self.choices
+
     def bounds(self) -> str:
         """The bounds in words, as `(0, 1]`."""
         low = "-inf" if self.minimum is None else f"{self.minimum:g}"
@@ -63,9 +67,10 @@ class Declaration:
     def _check_one(self, name: str, value: Any) -> None:
         if value is None:  # Allowed where the type is `Optional`.
             return
-        if self.choices is not None and value not in self.choices:
+        allowed = self.allowed()
+        if allowed is not None and value not in allowed:
             raise MelanomaError(
-                f"expected {name} out of {', '.join(map(str, self.choices))}; found {value}"
+                f"expected {name} out of {', '.join(map(str, allowed))}; found {value}"
             )
         if isinstance(value, (str, bool)):
             return

@@ -106,6 +106,12 @@ def list_source(
 
     Raises:
         MelanomaError: the source or an option is unknown, or the folder has another layout.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> listing = mt.list_source("isic2017", "phantoms")
+        >>> len(listing.lesions), listing.licence
+        (60, 'CC0-1.0')
     """
     source = source_named(source) if isinstance(source, str) else source
     if source.archive and source not in SOURCES:

@@ -50,6 +50,17 @@ class Source:
         label_files: official label files that `taxonomies --labels` recognises.
         archive: name of the archive that the images come from, where equal ids of images, lesions
             and patients mean the same in all its sources. For sources of the catalogue only.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.datasets.lesion import Lesion, Listing
+        >>> def list_clinic(folder):
+        ...     paths = sorted(folder.rglob("*.jpg"))
+        ...     lesions = [Lesion(p.stem, p, None, "nevus", "clinic", "train") for p in paths]
+        ...     return Listing("clinic", tuple(lesions))
+        >>> clinic = mt.Source("clinic", list_clinic, licence="internal")
+        >>> len(mt.list_source(clinic, "phantoms").lesions)
+        60
     """
 
     name: str

@@ -136,6 +136,16 @@ def score_predictions(
     Returns:
         What `metrics.scores.task_scores` returns, with `excluded`, `unlabelled` and, where there
         are rounds, `interval` (nested as the metrics are) and `bootstrap` (how it was done).
+
+    Example:
+        >>> import numpy as np
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.evaluation.predictions import Predictions
+        >>> from melanoma_tf.evaluation.score import align_with_truth
+        >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+        >>> predictions = Predictions(("a", "b", "c"), scores, ("melanoma", "nevus"), np.array([0, 1, 1]))
+        >>> mt.score_predictions(align_with_truth(predictions), rounds=0)["auc"]["melanoma"]
+        1.0
     """
     task = prepared(labelled, min_tpr=min_tpr)
     result = task_scores(task, labelled.weights)

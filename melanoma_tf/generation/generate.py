@@ -51,6 +51,16 @@ def generate_records(
     Raises:
         MelanomaError: no such run or class, another latent size, `output` exists, or too few
             candidates pass.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.generation.settings import GenerationSettings
+        >>> settings = GenerationSettings(count=2, min_mse=0.0)
+        >>> output = Path("tfrecords/generated")
+        >>> manifest = mt.generate_records(Path("runs/gan"), output, settings, log=lambda line: None)
+        >>> manifest.count(class_name="melanoma", origin="generated")
+        2
     """
     sampler = load_sampler(run_dir)
     names = _checked(sampler, settings, run_dir)

@@ -44,6 +44,18 @@ def train_gan(
 
     Arguments, result and errors are those of `training.job.train`; the settings name the class.
     Further errors are an unknown class, and fewer images of a class than a batch has.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.generation.settings import GanSettings
+        >>> settings = GanSettings(
+        ...     class_names=("melanoma",), image_size_px=64, epochs=1, steps_per_epoch=1, batch_size=2
+        ... )
+        >>> run_dir = Path("runs/dcgan")
+        >>> history = mt.train_gan("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
+        >>> (run_dir / "model.keras").is_file()
+        True
     """
     chosen = GanSettings() if settings is None else settings
     return train(gan_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log)
@@ -61,6 +73,18 @@ def train_coupled_gan(
     """Train coupled DCGANs, which share layers, on the real training images of several classes.
 
     See `train_gan`; settings without class names take all classes of the records.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.generation.settings import CoupledGanSettings
+        >>> settings = CoupledGanSettings(image_size_px=64, epochs=1, steps_per_epoch=1, batch_size=2)
+        >>> run_dir = Path("runs/coupled")
+        >>> history = mt.train_coupled_gan(
+        ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
+        ... )
+        >>> (run_dir / "model.keras").is_file()
+        True
     """
     chosen = CoupledGanSettings() if settings is None else settings
     return train(

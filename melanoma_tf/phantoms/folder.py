@@ -100,6 +100,13 @@ def write_phantoms(
     Raises:
         MelanomaError: a count below 1, an unknown class or taxonomy, fractions without a positive
             sum, or an existing folder.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> folder = mt.write_phantoms(Path("more-phantoms"), 3)
+        >>> len(list(folder.glob("ISIC-2017_Training_Data/*.jpg")))
+        3
     """
     if not 1 <= count <= _MOST_IMAGES:
         raise MelanomaError(f"expected a count of phantoms from 1 to {_MOST_IMAGES}; found {count}")

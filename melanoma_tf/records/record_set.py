@@ -26,6 +26,12 @@ class RecordSet:
     Attributes:
         folders: paths of the folders, in the order given.
         manifests: manifests of the folders.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> records = mt.RecordSet.read("tfrecords/phantoms")
+        >>> records.count(), records.class_names
+        (60, ('melanoma', 'nevus', 'seborrheic_keratosis'))
     """
 
     folders: tuple[Path, ...]

@@ -71,6 +71,11 @@ def build_segmenter(
     Raises:
         MelanomaError: an input size that the unpadded layers do not lead back to, no filters, or
             an unknown normalisation.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> mt.build_segmenter(64, 2, padding="same").output_shape
+        (None, 64, 64, 1)
     """
     _check_size(input_size, padding)
     _check_options(base_filters, padding, normalization)

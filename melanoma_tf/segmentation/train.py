@@ -44,6 +44,16 @@ def train_segmenter(
 
     Arguments, result and errors are those of `training.job.train`; further errors are records
     without masks, and masks of another size than their images.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.segmentation.settings import SegmenterSettings
+        >>> settings = SegmenterSettings(image_size_px=64, base_filters=2, padding="same", epochs=1)
+        >>> run_dir = Path("runs/outlines")
+        >>> history = mt.train_segmenter("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
+        >>> len(history["val_jaccard"])
+        1
     """
     chosen = SegmenterSettings() if settings is None else settings
     return train(

@@ -83,6 +83,13 @@ def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
     Raises:
         MelanomaError: no run, one that has not finished or of which no export is known, or
             `output` exists.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> mt.export(Path("runs/first"), Path("saved_models/exported"))
+        >>> Path("saved_models/exported/1/saved_model.pb").is_file()
+        True
     """
     kind = run_kind(run_dir)
     if kind not in _EXPORTS:

@@ -30,6 +30,14 @@ def load(folder: Path) -> ServedModel:
     Raises:
         MelanomaError: the folder has no exported model, its metadata or its SavedModel is missing
             or damaged, or its task is unknown.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> model = mt.load(Path("saved_models/first"))
+        >>> photo = sorted(Path("phantoms/ISIC-2017_Training_Data").glob("*.jpg"))[0]
+        >>> [len(answer.probabilities) for answer in model.predict([photo])]
+        [3]
     """
     exported = read_exported(folder)
     task = exported.described("task")

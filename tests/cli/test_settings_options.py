@@ -57,8 +57,8 @@ def test_an_option_has_the_default_the_choices_and_the_bounds_of_its_setting(pat
             continue
         found = option.get_default(click.Context(command))
         assert as_given(found) in (default, default or None), (name, found, default)
-        if declared.choices is not None:
-            assert list(option.type.choices) == [str(each) for each in declared.choices]
+        if declared.allowed() is not None:
+            assert list(option.type.choices) == [str(each) for each in declared.allowed()]
         elif isinstance(option.type, (click.IntRange, click.FloatRange)):
             assert (option.type.min, option.type.max) == (declared.minimum, declared.maximum)
             assert option.type.min_open == declared.above_minimum
@@ -98,7 +98,11 @@ def test_from_python_and_from_the_command_line_the_same_experiment_is_run(monkey
         "classifier": ("melanoma_tf.classification.train", "train_classifier", []),
         "segmenter": ("melanoma_tf.segmentation.train", "train_segmenter", []),
         "inpainter": ("melanoma_tf.purification.inpainter.train", "train_inpainter", []),
-        "occlusion-detector": ("melanoma_tf.purification.detector.train", "train_detector", []),
+        "occlusion-detector": (
+            "melanoma_tf.purification.detector.train",
+            "train_occlusion_detector",
+            [],
+        ),
         "gan": ("melanoma_tf.generation.train", "train_gan", ["--class", "melanoma"]),
         "coupled-gan": ("melanoma_tf.generation.train", "train_coupled_gan", []),
     }

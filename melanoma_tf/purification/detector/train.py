@@ -23,7 +23,7 @@ from melanoma_tf.training.schedules import rate_by_name
 from melanoma_tf.training.validation import validation_records
 
 
-def train_detector(
+def train_occlusion_detector(
     records: RecordsLike,
     run_dir: Path,
     settings: DetectorSettings | None = None,
@@ -35,6 +35,18 @@ def train_detector(
     """Train a detector on the `train` split, and choose the best epoch on `validation`.
 
     Arguments, result and errors are those of `training.job.train`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.purification.detector.settings import DetectorSettings
+        >>> settings = DetectorSettings(image_size_px=32, base_filters=2, levels=1, epochs=1)
+        >>> run_dir = Path("runs/detector")
+        >>> history = mt.train_occlusion_detector(
+        ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
+        ... )
+        >>> len(history["val_dice"])
+        1
     """
     chosen = DetectorSettings() if settings is None else settings
     return train(

@@ -65,6 +65,12 @@ def build_inpainter(
 
     Raises:
         MelanomaError: no filters, no levels, an unknown normalisation or start.
+
+    Example:
+        >>> import melanoma_tf as mt
+        >>> model = mt.build_inpainter(base_filters=2, levels=2, normalization="none")
+        >>> len(model.inputs)
+        2
     """
     _check(base_filters, levels, normalization, start)
     images = keras.Input((None, None, 3), name="images")

@@ -36,6 +36,14 @@ class PartialConv2D(keras.layers.Layer):
 
     Raises:
         MelanomaError: unknown padding or border, or a size below 1.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> import melanoma_tf as mt
+        >>> layer = mt.PartialConv2D(4, 3)
+        >>> features, known = layer((tf.ones([1, 8, 8, 3]), tf.ones([1, 8, 8, 1])))
+        >>> tuple(features.shape), tuple(known.shape)
+        ((1, 8, 8, 4), (1, 8, 8, 1))
     """
 
     def __init__(

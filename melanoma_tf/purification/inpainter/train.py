@@ -43,6 +43,18 @@ def train_inpainter(
 
     Arguments, result and errors are those of `training.job.train`; another error is a feature
     network that cannot be read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.purification.inpainter.settings import InpainterSettings
+        >>> settings = InpainterSettings(
+        ...     image_size_px=32, base_filters=2, levels=2, features="none", epochs=1, frozen_epochs=0
+        ... )
+        >>> run_dir = Path("runs/inpainter")
+        >>> history = mt.train_inpainter("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
+        >>> len(history["val_hole_psnr"])
+        1
     """
     chosen = InpainterSettings() if settings is None else settings
     return train(

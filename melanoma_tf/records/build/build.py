@@ -63,6 +63,15 @@ def build_records(
         MelanomaError: unusable settings, no image with a class of the taxonomy, an existing
             output, another running build of it, missing images under `require_all`, or settings
             or data that differ from the build to resume.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import melanoma_tf as mt
+        >>> from melanoma_tf.records.build.settings import BuildSettings
+        >>> listing = mt.list_source("isic2017", "phantoms")
+        >>> settings = BuildSettings("isic2017", image_size=32)
+        >>> mt.build_records([listing], settings, Path("tfrecords/small")).count()
+        60
     """
     output = Path(output)
     encoding = _encoding(settings)

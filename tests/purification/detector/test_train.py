@@ -15,7 +15,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.detector.data import evaluation_batches, training_batches
 from melanoma_tf.purification.detector.inference import DETECTOR
 from melanoma_tf.purification.detector.settings import DetectorSettings
-from melanoma_tf.purification.detector.train import train_detector
+from melanoma_tf.purification.detector.train import train_occlusion_detector
 from melanoma_tf.purification.networks import GraphPurifier, load_detector
 from melanoma_tf.purification.shipped import read_detector
 from melanoma_tf.records.manifest import read_manifest
@@ -40,7 +40,7 @@ def invoke(*arguments):
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
     folder = tmp_path_factory.mktemp("runs") / "detector"
-    history = train_detector(phantom_records, folder, SMALL, log=quiet)
+    history = train_occlusion_detector(phantom_records, folder, SMALL, log=quiet)
     assert history["val_dice"][-1] > history["val_dice"][0]
     return folder
 
@@ -179,10 +179,12 @@ def test_a_run_becomes_the_network_that_ships(run_dir, tmp_path):
 
 def test_a_run_is_resumed_bit_for_bit(phantom_records, tmp_path):
     short = dataclasses.replace(SMALL, epochs=2, base_filters=2, schedule="constant")
-    whole = train_detector(phantom_records, tmp_path / "whole", short, log=quiet)
-    train_detector(phantom_records, tmp_path / "parts",
+    whole = train_occlusion_detector(phantom_records, tmp_path / "whole", short, log=quiet)
+    train_occlusion_detector(phantom_records, tmp_path / "parts",
                    dataclasses.replace(short, epochs=1), log=quiet)  # fmt: skip
-    parts = train_detector(phantom_records, tmp_path / "parts", short, resume=True, log=quiet)
+    parts = train_occlusion_detector(
+        phantom_records, tmp_path / "parts", short, resume=True, log=quiet
+    )
     assert parts["loss"] == whole["loss"]
     assert read_run(tmp_path / "whole", DETECTOR).settings == short
 

@@ -1,0 +1,73 @@
+"""The public names: few, lazily imported, each with an example that runs."""
+
+import doctest
+import importlib
+import shutil
+
+import pytest
+
+import melanoma_tf
+
+NAMES = [name for name in melanoma_tf.__all__ if not name.startswith("__")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, phantom_folder, phantom_records, trained_run):
+    """What docs/python_api.md makes: phantoms, their records, a run and its exported model."""
+    root = tmp_path_factory.mktemp("examples")
+    shutil.copytree(phantom_folder, root / "phantoms")
+    shutil.copytree(phantom_records, root / "tfrecords" / "phantoms")
+    shutil.copytree(trained_run, root / "runs" / "first")
+    melanoma_tf.export(root / "runs" / "first", root / "saved_models" / "first")
+    return root
+
+
+@pytest.fixture(scope="module")
+def small_networks():
+    """The generative networks with few channels: the examples do not depend on them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("dcgan", "coupled_dcgan"):
+            for table in ("GENERATOR_CHANNELS", "DISCRIMINATOR_CHANNELS"):
+                path = f"melanoma_tf.generation.{module}.{table}"
+                patch.setattr(path, (8, 8, 8, 8, 8, 8))
+        yield
+
+
+def test_there_are_few_and_importing_the_package_loads_none(run_command):
+    assert 20 <= len(NAMES) <= 30
+    assert set(NAMES) <= set(dir(melanoma_tf))
+    program = (
+        "import sys, melanoma_tf; print(sorted({'tensorflow', 'numpy', 'cv2'} & set(sys.modules)))"
+    )
+    assert run_command("-c", program, module=None).stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        _ = melanoma_tf.absent
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_of_a_public_name_runs(name, folder, monkeypatch, small_networks):
+    subject = getattr(melanoma_tf, name)
+    monkeypatch.chdir(folder)
+    if name == "generate_records" and not (folder / "runs" / "gan").exists():
+        _train_gan(folder)
+    module = importlib.import_module(subject.__module__)
+    examples = [
+        test
+        for test in doctest.DocTestFinder(recurse=False).find(subject, name, module=module)
+        if test.examples
+    ]
+    assert examples, f"{name} has no example"
+    for test in examples:
+        test.globs = {name: subject}
+        result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
+        assert result.failed == 0
+
+
+def _train_gan(folder):
+    from melanoma_tf.generation.settings import GanSettings
+
+    settings = GanSettings(
+        class_names=("melanoma",), image_size_px=64, epochs=1, steps_per_epoch=1, batch_size=2
+    )
+    records, run_dir = folder / "tfrecords" / "phantoms", folder / "runs" / "gan"
+    melanoma_tf.train_gan(records, run_dir, settings, log=lambda line: None)
