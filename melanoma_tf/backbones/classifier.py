@@ -34,7 +34,7 @@ def build_classifier(
         image_size_px: side of the square input in pixels, at least 32.
         weights: `none` (random), `imagenet`, or the path of a `.keras` model of the same backbone
             (its head may have other classes) or of a `.weights.h5` file of the bare backbone.
-        dropout: share of pooled features dropped in training.
+        dropout: fraction of the pooled features dropped in training.
 
     Returns:
         A model from `(batch, size, size, 3)` RGB in [0, 255] to float32 logits `(batch, classes)`.
@@ -56,7 +56,7 @@ def build_classifier(
     with _own_generators():
         features = build_backbone(backbone, image_size_px, weights)(images)
     features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
-    # A generator of its own, which `training.fit` seeds anew with every epoch.
+    # A generator of its own, which `training.fit` seeds again at every epoch.
     features = keras.layers.Dropout(dropout, force_generator=True, name="dropout")(features)
     # float32 also under mixed precision: a softmax over float16 logits overflows.
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
@@ -65,7 +65,7 @@ def build_classifier(
 
 @contextlib.contextmanager
 def _own_generators() -> Iterator[None]:
-    """Let the random layers of a backbone, as EfficientNet's, be seeded anew like the dropout."""
+    """Let the random layers of a backbone, as EfficientNet's, be seeded again like the dropout."""
     switch = keras.backend.experimental
     before = switch.is_tf_random_generator_enabled()
     switch.enable_tf_random_generator()

@@ -1,4 +1,4 @@
-"""Runs on folds: whose images a run held out, and which runs may be scored together."""
+"""Runs on folds: images that a run held out, and runs that may be scored together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.run_record import RunRecord
 
-# Of the details of a run's record: the fingerprint of the division.
+# Key of the fingerprint of the division in the details of a run's record.
 ASSIGNMENT = "fold_assignment"
 
 ClassifierRecord = RunRecord[ClassifierSettings]

@@ -32,7 +32,7 @@ _EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
 
 @dataclass(frozen=True)
 class ClassifierInputs:
-    """How records become the classifier's batches; `classification.inputs` makes it of settings.
+    """Settings and networks of the input pipeline; `classification.inputs` makes it.
 
     Attributes:
         settings: of the classifier, with its image size resolved.

@@ -281,7 +281,7 @@ def _description(
     seen: Sequence[ViewLogits],
     apply: bool,
 ) -> dict[str, Any]:
-    """What was scored, and how."""
+    """Describe the scored images and runs, for `metrics.json`."""
     runs = [
         {
             "run_dir": str(member.run_dir),
@@ -311,7 +311,7 @@ def _description(
 def _calibration(
     members: Sequence[Member], seen: Sequence[ViewLogits], settings: EvaluationSettings, apply: bool
 ) -> dict[str, Any] | None:
-    """How reliable the probabilities are with and without temperatures; None for ranks."""
+    """Calibration metrics with and without temperatures; None for ranks."""
     if settings.combine == "ranks":
         return None
     found: dict[str, Any] = {"applied": apply, "raw": None, "calibrated": None}
@@ -331,7 +331,7 @@ def _carried(
     settings: EvaluationSettings,
     description: dict[str, Any],
 ) -> dict[str, Any]:
-    """What thresholds that were chosen on other images give here, if there are such."""
+    """Operating points of thresholds that were chosen on other images; None without them."""
     source: Thresholds | None = None
     if settings.operating_points is not None:
         source = read_thresholds(Path(settings.operating_points), description)

@@ -1,4 +1,4 @@
-"""Settings of what is done with a trained classifier: calibration, evaluation, explanation."""
+"""Settings of the use of a trained classifier: calibration, evaluation, explanation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMBINATIONS = ("mean", "ranks", "folds")
 
 @dataclass(frozen=True)
 class InferenceSettings(Settings):
-    """Which images a classifier sees, and how.
+    """Settings of the images that a trained classifier sees.
 
     Attributes:
         split: of a run on a fold, as the folds divide it.
@@ -47,7 +47,7 @@ class InferenceSettings(Settings):
 
 @dataclass(frozen=True)
 class CalibrationSettings(InferenceSettings):
-    """How a run's temperature and thresholds are fitted."""
+    """Settings of the fit of a run's temperature and thresholds."""
 
     split: str = redeclared(
         InferenceSettings,
@@ -59,7 +59,7 @@ class CalibrationSettings(InferenceSettings):
 
 @dataclass(frozen=True)
 class EvaluationSettings(InferenceSettings):
-    """How runs are scored.
+    """Settings of the evaluation of runs.
 
     Attributes:
         combine: how several runs become one, see `evaluation.combine`.
@@ -111,7 +111,7 @@ class EvaluationSettings(InferenceSettings):
 
 @dataclass(frozen=True)
 class ExplanationSettings(Settings):
-    """What is explained, and what is drawn of it.
+    """Settings of an explanation: which images, and which pictures of them.
 
     Attributes:
         split: of the records.
@@ -170,7 +170,7 @@ class ExplanationSettings(Settings):
 
 @dataclass(frozen=True)
 class PlanSettings(Settings):
-    """How a training set grows."""
+    """Settings of the table of a training set's growth."""
 
     expansion: str = setting(
         "isic2017",

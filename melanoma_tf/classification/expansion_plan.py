@@ -61,7 +61,7 @@ class ExpansionPlan:
             )
 
     def sightings(self, class_name: str, origin: str) -> int:
-        """How often an image is seen in an epoch."""
+        """Return how often an image is seen in an epoch."""
         return len(self.views) * self.copies(class_name, origin)
 
     def copies(self, class_name: str, origin: str) -> int:

@@ -47,7 +47,7 @@ class Explanation:
         saliency: float32 `(size, size)` in [0, 1], by VisualBackProp.
         probabilities: float32 `(classes,)`.
         label: index of its class, or -1 where unknown.
-        occlusions: float32 `(size, size)`, the share of each pixel under hairs, rulers and ink.
+        occlusions: float32 `(size, size)`, the fraction of each pixel under hairs, rulers and ink.
         lesion: likewise of the lesion; None where there is no mask.
         untrained: as `saliency`, of the same network with random weights; None where not asked for.
         source: the data set that the image is from, of a record.
@@ -67,7 +67,7 @@ class Explanation:
     def heat_map(self) -> Pixels:
         """The saliency in colours, uint8 RGB `(shown, shown, 3)`; the top hundredth is brightest.
 
-        Products of many maps have a few high peaks, beside which the rest would not be seen.
+        Products of many maps have a few high peaks; scaled to them, the rest would be black.
         """
         return heat_map.heat_map(self._for_the_eye()).numpy()
 
@@ -248,7 +248,7 @@ def explained(
     encoded: tf.Tensor,
     columns: dict[str, tf.Tensor],
 ) -> Iterator[Explanation]:
-    """The rows of a batch of what `look` returns, with what the classifier says of them."""
+    """Yield the explanations of a batch of what `look` returns."""
     answer = explainer.explain(encoded)
     rows = {name: value.numpy() for name, value in columns.items()}
     saliency, probabilities = answer[SALIENCY].numpy(), answer[PROBABILITIES].numpy()

@@ -1,4 +1,4 @@
-"""What a classifier looks at in image files, with their lesion masks where there are any."""
+"""Explanations of image files, with their lesion masks where given."""
 
 from __future__ import annotations
 

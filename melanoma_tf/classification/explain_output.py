@@ -39,13 +39,13 @@ _ON_A_SHEET = 24
 
 @dataclass(frozen=True)
 class Row:
-    """What the table says of an image.
+    """A row of the table.
 
     Attributes:
         image_id, source: of the image.
         label, predicted: class names; an empty label is unknown.
         probabilities: in the order of the classes.
-        shares: by `lesion`, `occlusions`, `untrained_lesion`, `untrained_occlusions`; None where
+        attention: by `lesion`, `occlusions`, `untrained_lesion`, `untrained_occlusions`; None where
             there is no mask or no untrained network.
     """
 
@@ -54,12 +54,12 @@ class Row:
     label: str
     predicted: str
     probabilities: tuple[float, ...]
-    shares: dict[str, Attention | None]
+    attention: dict[str, Attention | None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was written.
+    """Result of `write_explanations`.
 
     Attributes:
         rows: of the table.
@@ -82,7 +82,7 @@ def write_explanations(
     seed: int = 0,
     overwrite: bool = False,
 ) -> Outcome:
-    """Write a folder of what a classifier looks at.
+    """Write a folder of explanations.
 
     `NAME_saliency.png` has the image, the heat map, and the heat map over the image; `sheet.png`
     the first of them; `saliency.csv` a row for each image, and `summary.json` the means.
@@ -114,7 +114,7 @@ def write_explanations(
                 strips += [strip] if len(strips) < _ON_A_SHEET else []
         if not rows:
             first = f": {failures[0].path}: {failures[0].reason}" if failures else ""
-            raise MelanomaError(f"expected images to explain; there are none{first}")
+            raise MelanomaError(f"expected images to explain; found none{first}")
         if strips:
             write_atomically(folder / SHEET, sheets.encode_png(_sheet(strips)))
         summary = {"classifier": explainer.name, **(about or {}), **summarise(rows, seed=seed)}
@@ -151,7 +151,7 @@ def write_errors(
 
     Returns:
         By `false_positives` and `false_negatives`: how many are shown, and how many there are. A
-        kind that there is none of has no sheet; where there is neither, nothing is written.
+        kind without mistakes has no sheet; without any mistake, nothing is written.
 
     Raises:
         MelanomaError: no such class, see `classification.explain.split_of`, or `output` exists.
@@ -223,8 +223,8 @@ def summarise(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
         "images": len(rows),
         **{
             group: {
-                region: mean_attention([row.shares[region] for row in members], seed=seed)
-                for region in rows[0].shares
+                region: mean_attention([row.attention[region] for row in members], seed=seed)
+                for region in rows[0].attention
             }
             for group, members in groups.items()
         },
@@ -232,21 +232,21 @@ def summarise(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
 
 
 def _row(one: Explanation, class_names: Sequence[str]) -> Row:
-    shares: dict[str, Attention | None] = {}
+    measured: dict[str, Attention | None] = {}
     maps = {"": one.saliency}
     if one.untrained is not None:
         maps["untrained_"] = one.untrained
     for prefix, saliency in maps.items():
         for name in _REGIONS:
             region = getattr(one, name)
-            shares[prefix + name] = None if region is None else attention(saliency, region)
+            measured[prefix + name] = None if region is None else attention(saliency, region)
     return Row(
         one.image_id,
         one.source,
         "" if one.label == UNKNOWN else class_names[one.label],
         class_names[int(one.probabilities.argmax())],
         tuple(float(value) for value in one.probabilities),
-        shares,
+        measured,
     )
 
 
@@ -257,13 +257,13 @@ def _table(
 ) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    names = list(rows[0].shares)
-    figures = [f"{name}_{what}" for name in names for what in ("area", "saliency", "ratio")]
-    header = ["image_id", *class_names, "predicted", "label", *figures]
+    names = list(rows[0].attention)
+    columns = [f"{name}_{what}" for name in names for what in ("area", "saliency", "ratio")]
+    header = ["image_id", *class_names, "predicted", "label", *columns]
     writer.writerow(header + ([further[0]] if further else []))
     ids = _ids(rows)
     for index, row in enumerate(rows):
-        cells = [cell for name in names for cell in _cells(row.shares[name])]
+        cells = [cell for name in names for cell in _cells(row.attention[name])]
         known = [ids[index], *row.probabilities, row.predicted, row.label, *cells]
         writer.writerow(known + ([further[1][index]] if further else []))
     return stream.getvalue()
@@ -277,11 +277,11 @@ def _ids(rows: Sequence[Row]) -> list[str]:
     return [f"{row.source}/{row.image_id}" for row in rows]
 
 
-def _cells(share: Attention | None) -> tuple[object, object, object]:
-    """What is undefined stays empty."""
-    if share is None:
+def _cells(measured: Attention | None) -> tuple[object, object, object]:
+    """Area, saliency and ratio; undefined values are empty."""
+    if measured is None:
         return "", "", ""
-    values = (share.area_fraction, share.saliency_fraction, share.ratio)
+    values = (measured.area_fraction, measured.saliency_fraction, measured.ratio)
     return tuple("" if np.isnan(value) else value for value in values)  # type: ignore[return-value]
 
 

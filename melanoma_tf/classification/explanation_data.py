@@ -1,4 +1,4 @@
-"""Images as they are shown beside what a classifier looks at: the same square, and its regions."""
+"""Images for explanations: the square that the classifier sees, and its regions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def look(encoded: tf.Tensor, mask: tf.Tensor, view: View) -> dict[str, tf.Tensor
 
     Returns:
         `shown`, uint8 `(shown, shown, 3)`, never purified; `lesion` and `occlusions`, float32
-        `(size, size)`: the share of each of the network's pixels that they cover; `has_lesion`,
+        `(size, size)`: the covered fraction of each of the network's pixels; `has_lesion`,
         bool: whether there was a mask.
     """
     image = loading.load_image(encoded, _SHORT_SIDE_PX)
@@ -78,7 +78,7 @@ def encoded_records(
 ) -> tf.data.Dataset:
     """The examples of a split in the records' order, not decoded.
 
-    A purified copy that stands beside its original is left out, as in
+    A purified copy next to its original is left out, as in
     `classification.data.evaluation_batches`.
 
     Args:

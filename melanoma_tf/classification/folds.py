@@ -56,7 +56,7 @@ class FoldedRecordSet(RecordSet):
         )
 
     def with_validation(self) -> RecordSet:
-        """These: the held-out fold is their validation split."""
+        """Return the records themselves: the held-out fold is their validation split."""
         return self
 
     def shard_paths(self, split: str) -> list[Path]:
@@ -89,10 +89,10 @@ class FoldedRecordSet(RecordSet):
 
 
 def divide_by_folds(records: RecordSet, settings: FoldSettings) -> FoldedRecordSet:
-    """See record folders with one fold held out for validation.
+    """Return a view of record folders with one fold held out for validation.
 
     Images of one patient, lesion or picture (as found when the records were built) share a fold,
-    and each fold gets its share of every class as far as groups allow. The division depends on
+    and every class is spread evenly over the folds as far as groups allow. The division depends on
     the images, the number of folds and the seed: not on which fold is held out, nor on the order
     of folders or records. The records are read once.
 

@@ -1,4 +1,4 @@
-"""How a classifier sees images: the inputs that its settings describe."""
+"""Inputs of a classifier, made from its settings."""
 
 from __future__ import annotations
 

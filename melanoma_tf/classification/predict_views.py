@@ -33,7 +33,7 @@ class ViewLogits:
     logits: np.ndarray
 
     def names(self) -> list[str]:
-        """What tells each image from all others, `source/key`."""
+        """Unique names of the images, `source/key`."""
         return [f"{source}/{key}" for source, key in zip(self.sources, self.keys)]
 
     def namespaces(self) -> set[str]:

@@ -1,10 +1,10 @@
-"""VisualBackProp: where in an image a convolutional network finds what it goes by.
+"""VisualBackProp: the regions of an image that a convolutional network responds to.
 
 Bojarski et al. 2016, "VisualBackProp: visualizing CNNs for autonomous driving", used in Bisla et
 al. 2019, Section 3.2.1, Figures 2 and 8. One forward pass and no gradients: the feature maps of a
 resolution are averaged; the deepest average is enlarged by a transposed convolution with a kernel
 of ones and the stride of the layer that had reduced it, multiplied with the average that it meets
-there, and so on up to the image. Of a deep network, residual ones included, every resolution
+there, and so on up to the image. In a deep network, residual ones included, every resolution
 counts once, with the features that are handed on to the next coarser one.
 
 The map belongs to the features as a whole, not to one class.
@@ -208,7 +208,7 @@ def reducing_steps(network: keras.Model) -> tuple[list[Step], list[tf.Tensor]]:
 
 
 def _without_padding(tensor: tf.Tensor) -> tuple[tf.Tensor, tuple[int, int]]:
-    """What stood before layers of zero padding, and their rows above and columns to the left."""
+    """The input of layers of zero padding, and their rows above and columns to the left."""
     top = left = 0
     while isinstance(tensor.node.layer, keras.layers.ZeroPadding2D):
         (above, _), (leftmost, _) = tensor.node.layer.padding

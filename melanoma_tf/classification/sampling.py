@@ -175,7 +175,7 @@ def _of_class(
 
 
 def generated_before(limit: float, draws: int, seed: int, label: int) -> int:
-    """How many of the first draws of a class with a limited fraction are generated images.
+    """Return how many of the first draws of a class with a limit are generated images.
 
     Never one more or less than `limit * draws`; over seeds, that many on average.
     """

@@ -158,7 +158,7 @@ class OptimizationSettings(Settings):
 
 @dataclass(frozen=True)
 class BatchSettings(Settings):
-    """Which training images are seen how often; `classification.sampling` makes the stream.
+    """The sampling of training images; `classification.sampling` makes the stream.
 
     Attributes:
         origins: only images of these; () for all.
@@ -266,7 +266,7 @@ class AugmentationSettings(Settings):
 
 @dataclass(frozen=True)
 class FoldSettings(Settings):
-    """Which fold of how many.
+    """The fold that is held out.
 
     Attributes:
         folds: how many folds; 0 leaves the splits of the records as they are.

@@ -181,9 +181,9 @@ def _show(summary: dict[str, Any]) -> None:
                 continue
             limits = mean["interval"]
             between = f" ({limits['low']:.2f} to {limits['high']:.2f})" if limits else ""
-            shares = (f"{mean['area_fraction']:.1%}", f"{mean['saliency_fraction']:.1%}")
+            fractions = (f"{mean['area_fraction']:.1%}", f"{mean['saliency_fraction']:.1%}")
             ratio = f"{mean['ratio']:.2f}{between}"
-            rows.append((group, region.replace("_", " "), mean["images"], *shares, ratio))
+            rows.append((group, region.replace("_", " "), mean["images"], *fractions, ratio))
     if rows:
         columns = ("images", "region", "with it", "of the area", "of the saliency", "ratio (95 %)")
         table("Where the network looks", columns, rows)

@@ -196,7 +196,7 @@ def test_what_is_written_can_be_worked_out_again(looks, explainer, tmp_path):
     assert summarise(outcome.rows)["images"] == len(rows)
     with pytest.raises(MelanomaError, match="exists"):
         write_explanations(looks, explainer, output)
-    with pytest.raises(MelanomaError, match=r"there are none: broken.jpg: truncated"):
+    with pytest.raises(MelanomaError, match=r"found none: broken.jpg: truncated"):
         write_explanations([Failure("broken.jpg", "truncated")], explainer, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
