@@ -14,6 +14,6 @@ class MelanomaError(ValueError):
         >>> try:
         ...     mt.RecordSet.read("tfrecords/absent")
         ... except mt.MelanomaError as error:
-        ...     print(str(error).split(";")[0].split(":")[0])
-        tfrecords/absent
+        ...     print(error)  # doctest: +ELLIPSIS
+        expected a record folder at tfrecords/absent...
     """

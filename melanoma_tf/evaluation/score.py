@@ -143,7 +143,8 @@ def score_predictions(
         >>> from melanoma_tf.evaluation.predictions import Predictions
         >>> from melanoma_tf.evaluation.score import align_with_truth
         >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-        >>> predictions = Predictions(("a", "b", "c"), scores, ("melanoma", "nevus"), np.array([0, 1, 1]))
+        >>> names, labels = ("melanoma", "nevus"), np.array([0, 1, 1])
+        >>> predictions = Predictions(("a", "b", "c"), scores, names, labels)
         >>> mt.score_predictions(align_with_truth(predictions), rounds=0)["auc"]["melanoma"]
         1.0
     """

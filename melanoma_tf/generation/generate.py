@@ -58,7 +58,8 @@ def generate_records(
         >>> from melanoma_tf.generation.settings import GenerationSettings
         >>> settings = GenerationSettings(count=2, min_mse=0.0)
         >>> output = Path("tfrecords/generated")
-        >>> manifest = mt.generate_records(Path("runs/gan"), output, settings, log=lambda line: None)
+        >>> quiet = {"log": lambda line: None}
+        >>> manifest = mt.generate_records(Path("runs/gan"), output, settings, **quiet)
         >>> manifest.count(class_name="melanoma", origin="generated")
         2
     """

@@ -50,7 +50,7 @@ def train_gan(
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.generation.settings import GanSettings
         >>> settings = GanSettings(
-        ...     class_names=("melanoma",), image_size_px=64, epochs=1, steps_per_epoch=1, batch_size=2
+        ...     class_names=("melanoma",), image_size_px=64, epochs=1, batch_size=4
         ... )
         >>> run_dir = Path("runs/dcgan")
         >>> history = mt.train_gan("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
@@ -78,7 +78,7 @@ def train_coupled_gan(
         >>> from pathlib import Path
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.generation.settings import CoupledGanSettings
-        >>> settings = CoupledGanSettings(image_size_px=64, epochs=1, steps_per_epoch=1, batch_size=2)
+        >>> settings = CoupledGanSettings(image_size_px=64, epochs=1, batch_size=4)
         >>> run_dir = Path("runs/coupled")
         >>> history = mt.train_coupled_gan(
         ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None

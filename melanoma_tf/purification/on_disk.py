@@ -53,7 +53,9 @@ def purify(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from melanoma_tf.phantoms import write_phantoms
+        >>> from melanoma_tf.purification.settings import PurificationSettings
         >>> folder = Path(tempfile.mkdtemp())
         >>> images = write_phantoms(folder / "phantoms", 2) / "ISIC-2017_Training_Data"
         >>> result = purify(images, folder / "purified", PurificationSettings(segmenter="none"))

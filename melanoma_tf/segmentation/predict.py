@@ -95,6 +95,7 @@ def segment(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from melanoma_tf.phantoms import write_phantoms
         >>> folder = Path(tempfile.mkdtemp())
         >>> images = write_phantoms(folder / "phantoms", 2) / "ISIC-2017_Training_Data"
@@ -126,13 +127,9 @@ def segment(
     found: Iterable[Segmentation] = segment_files(
         paths, segmenter, overlay=settings.overlay, batch_size=settings.batch_size
     )
-    if progress is not None:
-        found = progress(found, len(paths))
+    found = found if progress is None else progress(found, len(paths))
     with published_folder(output, overwrite=overwrite) as folder:
-        result = _write_masks(found, folder, settings.overlay)
-        if not result.masks:
-            raise MelanomaError(result.failures[0])
-    return result
+        return _write_masks(found, folder, settings.overlay)
 
 
 def _write_masks(found: Iterable[Segmentation], folder: Path, overlay: bool) -> SegmentationResult:
@@ -147,6 +144,8 @@ def _write_masks(found: Iterable[Segmentation], folder: Path, overlay: bool) -> 
         (folder / f"{result.name}_segmentation.png").write_bytes(result.mask)
         if result.overlay:
             (folder / "overlays" / f"{result.name}_overlay.jpg").write_bytes(result.overlay)
+    if not masks_written:
+        raise MelanomaError(failures[0])
     return SegmentationResult(masks_written, tuple(failures))
 
 

@@ -51,7 +51,9 @@ def train_segmenter(
         >>> from melanoma_tf.segmentation.settings import SegmenterSettings
         >>> settings = SegmenterSettings(image_size_px=64, base_filters=2, padding="same", epochs=1)
         >>> run_dir = Path("runs/outlines")
-        >>> history = mt.train_segmenter("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
+        >>> history = mt.train_segmenter(
+        ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
+        ... )
         >>> len(history["val_jaccard"])
         1
     """

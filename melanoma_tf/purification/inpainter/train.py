@@ -49,10 +49,12 @@ def train_inpainter(
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.purification.inpainter.settings import InpainterSettings
         >>> settings = InpainterSettings(
-        ...     image_size_px=32, base_filters=2, levels=2, features="none", epochs=1, frozen_epochs=0
+        ...     image_size_px=32, levels=2, features="none", epochs=1, frozen_epochs=0
         ... )
         >>> run_dir = Path("runs/inpainter")
-        >>> history = mt.train_inpainter("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
+        >>> history = mt.train_inpainter(
+        ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
+        ... )
         >>> len(history["val_hole_psnr"])
         1
     """
