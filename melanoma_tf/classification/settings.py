@@ -14,7 +14,7 @@ from melanoma_tf.classification.expansion_plan import (
     expansion_plan_named,
 )
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.settings import Settings, group, setting
+from melanoma_tf.core.settings import Settings, group, positive, setting
 from melanoma_tf.training.settings import TrainingSettings
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -99,12 +99,8 @@ class OptimizationSettings(Settings):
     optimizer: str = setting(
         "adam", "Optimizer; sgd has a momentum of 0.9.", choices=OPTIMIZERS, group="Optimization"
     )
-    learning_rate: float = setting(
-        1e-3,
-        "Learning rate; the highest, where a schedule changes it.",
-        minimum=0,
-        above_minimum=True,
-        group="Optimization",
+    learning_rate: float = positive(
+        1e-3, "Learning rate; the highest, where a schedule changes it.", group="Optimization"
     )
     weight_decay: float = setting(
         0.0, "Decoupled weight decay of adamw and sgd.", minimum=0, group="Optimization"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 from tensorflow import keras
@@ -20,9 +21,12 @@ from melanoma_tf.classification.settings import ClassifierSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.initial_weights import input_files
-from melanoma_tf.training.job import History, Log, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
 from melanoma_tf.training.run_record import RunKind, describe_run
 from melanoma_tf.training.validation import validation_records
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 CLASSIFIER = RunKind(KIND, ClassifierSettings)
 _LARGEST_DEFAULT_SIZE_PX = 224
@@ -32,10 +36,7 @@ def train_classifier(
     records: RecordsLike,
     run_dir: Path,
     settings: ClassifierSettings | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    log: Log = print,
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train on the `train` split, choose the best epoch on `validation`, and calibrate on it.
 
@@ -57,9 +58,7 @@ def train_classifier(
         (1, True)
     """
     chosen = ClassifierSettings() if settings is None else settings
-    return train(
-        classifier_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log
-    )
+    return train(classifier_job, records, run_dir, chosen, **options)
 
 
 def classifier_job(records: RecordSet, settings: ClassifierSettings, log: Log) -> TrainingJob:

@@ -102,6 +102,16 @@ def required(help: str, **declared: Any) -> Any:
     return _field(dataclasses.MISSING, Declaration(help, **declared))
 
 
+def fraction(default: Any, help: str, **declared: Any) -> Any:
+    """A field in [0, 1]; arguments as for `setting`."""
+    return setting(default, help, minimum=0, maximum=1, **declared)
+
+
+def positive(default: Any, help: str, **declared: Any) -> Any:
+    """A field above 0; arguments as for `setting`."""
+    return setting(default, help, minimum=0, above_minimum=True, **declared)
+
+
 def group(kind: type[Settings], *, title: str = "") -> Any:
     """A field that holds settings of another class; the command line lists its options too."""
     return dataclasses.field(default_factory=kind, metadata={"title": title})

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from melanoma_tf.core.settings import Settings, group, redeclared, required, setting
+from melanoma_tf.core.settings import (
+    Settings,
+    fraction,
+    group,
+    positive,
+    redeclared,
+    required,
+    setting,
+)
 from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
 
 IMAGE_SIZES_PX = (64, 128, 256)
@@ -137,19 +145,13 @@ class GanSettings(TrainingSettings):
         help="Stop after this many epochs without a smaller sliced Wasserstein distance; 0 never "
         "stops.",
     )
-    collapse_fraction: float = setting(
+    collapse_fraction: float = fraction(
         0.5,
         "Warn where the diversity of generated images is below this fraction of the real ones'.",
-        minimum=0,
-        maximum=1,
         group="Training",
     )
-    learning_rate: float = setting(
-        2e-4,
-        "Learning rate of both networks' Adam.",
-        minimum=0,
-        above_minimum=True,
-        group="Optimization",
+    learning_rate: float = positive(
+        2e-4, "Learning rate of both networks' Adam.", group="Optimization"
     )
     schedule: str = setting(
         "constant",

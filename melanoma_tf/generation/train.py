@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tensorflow import keras
@@ -17,9 +18,12 @@ from melanoma_tf.generation.adversarial import build_gan, updates
 from melanoma_tf.generation.monitor import DISTANCE, GanMonitor, Images
 from melanoma_tf.generation.settings import CoupledGanSettings, GanSettings
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.training.job import History, Log, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
 from melanoma_tf.training.run_record import RunKind, describe_run
 from melanoma_tf.training.schedules import rate_by_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 GAN: RunKind[GanSettings] = RunKind("gan", GanSettings)
 COUPLED_GAN: RunKind[GanSettings] = RunKind("coupled-gan", CoupledGanSettings)
@@ -31,10 +35,7 @@ def train_gan(
     records: RecordsLike,
     run_dir: Path,
     settings: GanSettings | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    log: Log = print,
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train a DCGAN on the real training images of one class.
 
@@ -58,17 +59,14 @@ def train_gan(
         True
     """
     chosen = GanSettings() if settings is None else settings
-    return train(gan_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log)
+    return train(gan_job, records, run_dir, chosen, **options)
 
 
 def train_coupled_gan(
     records: RecordsLike,
     run_dir: Path,
     settings: CoupledGanSettings | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    log: Log = print,
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train coupled DCGANs, which share layers, on the real training images of several classes.
 
@@ -87,9 +85,7 @@ def train_coupled_gan(
         True
     """
     chosen = CoupledGanSettings() if settings is None else settings
-    return train(
-        coupled_gan_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log
-    )
+    return train(coupled_gan_job, records, run_dir, chosen, **options)
 
 
 def gan_job(records: RecordSet, settings: GanSettings, log: Log) -> TrainingJob:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.settings import Settings, setting
+from melanoma_tf.core.settings import Settings, fraction, setting
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK, WORKING_SIZE_PX
 from melanoma_tf.segmentation.settings import SHIPPED
-from melanoma_tf.training.settings import TrainingSettings
+from melanoma_tf.training.settings import RateSettings
 
 __all__ = ["CLASSICAL", "NONE", "SHIPPED", "PatchSettings", "PurificationSettings"]
 
@@ -94,11 +94,9 @@ class PurificationSettings(Settings):
         None, "Folder with NAME_segmentation.png or NAME.png for each image.", group="Images"
     )
     mask_output: Optional[Path] = setting(None, "Folder for the occlusion masks.", group="Images")
-    min_occlusion: float = setting(
+    min_occlusion: float = fraction(
         0.006,
         "Purify images with more than this fraction of their pixels occluded.",
-        minimum=0,
-        maximum=1,
         group="Records",
     )
     replace: bool = setting(False, "Replace originals instead of adding copies.", group="Records")
@@ -161,7 +159,7 @@ class PurificationSettings(Settings):
 
 
 @dataclass(frozen=True)
-class PatchSettings(TrainingSettings):
+class PatchSettings(RateSettings):
     """Settings of trainings on patches of images that occlusions are drawn on.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
 from melanoma_tf.core.settings import Settings, redeclared, setting
-from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
+from melanoma_tf.training.settings import RateSettings
 
 PADDINGS = ("valid", "same")
 NORMALIZATIONS = ("none", "batch", "instance")
@@ -16,7 +16,7 @@ SHIPPED = "shipped"
 
 
 @dataclass(frozen=True)
-class SegmenterSettings(TrainingSettings):
+class SegmenterSettings(RateSettings):
     """Everything that decides a segmenter's training; the defaults are those of Bisla et al. 2019.
 
     Attributes:
@@ -77,23 +77,9 @@ class SegmenterSettings(TrainingSettings):
         "Represent hue and saturation as a point, which has no jump at red.",
         group="Network",
     )
-    weights: str = setting(
-        "none",
-        "FILE: start from the model.keras of another run of the same network.",
-        metavar="none|FILE",
-        group="Network",
-    )
-    epochs: int = redeclared(TrainingSettings, "epochs", 100)
-    batch_size: int = redeclared(TrainingSettings, "batch_size", 8)
-    learning_rate: float = setting(
-        1e-4, "Learning rate of Adam.", minimum=0, above_minimum=True, group="Optimization"
-    )
-    schedule: str = setting(
-        "constant",
-        "cosine: warm-up, then decay to 0.",
-        choices=RATE_SCHEDULES,
-        group="Optimization",
-    )
+    epochs: int = redeclared(RateSettings, "epochs", 100)
+    batch_size: int = redeclared(RateSettings, "batch_size", 8)
+    learning_rate: float = redeclared(RateSettings, "learning_rate", 1e-4)
     overlap: str = setting(
         "none",
         "Add one minus this soft overlap to the cross-entropy.",
@@ -120,11 +106,6 @@ class SegmenterSettings(TrainingSettings):
         below_maximum=True,
         group="Training",
     )
-
-    @property
-    def depends_on_epochs(self) -> bool:
-        """See `TrainingSettings`."""
-        return self.schedule == "cosine"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -19,12 +20,15 @@ from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.previews import SegmenterPreview
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.training.initial_weights import input_files, start_from
-from melanoma_tf.training.job import History, Log, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import RunKind, describe_run
 from melanoma_tf.training.schedules import rate_by_name
 from melanoma_tf.training.validation import validation_records
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 SEGMENTER = RunKind("segmenter", SegmenterSettings)
 THRESHOLD_FILE = "threshold.json"
@@ -35,10 +39,7 @@ def train_segmenter(
     records: RecordsLike,
     run_dir: Path,
     settings: SegmenterSettings | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    log: Log = print,
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train a segmenter on the examples with masks, and choose the best epoch on `validation`.
 
@@ -58,9 +59,7 @@ def train_segmenter(
         1
     """
     chosen = SegmenterSettings() if settings is None else settings
-    return train(
-        segmenter_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log
-    )
+    return train(segmenter_job, records, run_dir, chosen, **options)
 
 
 def segmenter_job(records: RecordSet, settings: SegmenterSettings, log: Log) -> TrainingJob:

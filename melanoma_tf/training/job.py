@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, TypedDict, TypeVar
 
 import tensorflow as tf
 from tensorflow import keras
@@ -22,6 +22,20 @@ History = dict[str, list[float]]
 # Callbacks of a run, given its folder.
 Callbacks = Callable[[Path], Sequence[keras.callbacks.Callback]]
 T = TypeVar("T", bound=TrainingSettings)
+
+
+class RunOptions(TypedDict, total=False):
+    """What `train` is told about a run, by keyword.
+
+    Attributes:
+        resume: go on with the run in the folder, after its last finished epoch.
+        overwrite: replace a run that exists, once the new one has finished.
+        log: takes one line per epoch, and warnings.
+    """
+
+    resume: bool
+    overwrite: bool
+    log: Log
 
 
 def _no_callbacks(run_dir: Path) -> Sequence[keras.callbacks.Callback]:

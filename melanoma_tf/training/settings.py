@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from melanoma_tf.core.settings import Settings, setting
+from melanoma_tf.core.settings import Settings, positive, setting
 
 STRATEGIES = ("single", "mirrored")
 RATE_SCHEDULES = ("constant", "cosine")
@@ -69,3 +69,33 @@ class TrainingSettings(Settings):
     def depends_on_epochs(self) -> bool:
         """Whether another number of epochs would change the epochs already trained."""
         return False
+
+
+@dataclass(frozen=True)
+class RateSettings(TrainingSettings):
+    """Settings of a network that is trained by Adam at a constant or a falling rate.
+
+    Attributes:
+        weights: `none`, or the `model.keras` of another run of the same network to start from.
+        learning_rate: of Adam; the highest, where a schedule changes it.
+        schedule: see `training.schedules.rate_by_name`.
+    """
+
+    weights: str = setting(
+        "none",
+        "FILE: start from the model.keras of another run of the same network.",
+        metavar="none|FILE",
+        group="Network",
+    )
+    learning_rate: float = positive(1e-3, "Learning rate of Adam.", group="Optimization")
+    schedule: str = setting(
+        "constant",
+        "cosine: warm-up, then decay to 0.",
+        choices=RATE_SCHEDULES,
+        group="Optimization",
+    )
+
+    @property
+    def depends_on_epochs(self) -> bool:
+        """See `TrainingSettings`."""
+        return self.schedule == "cosine"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from melanoma_tf.core.settings import redeclared, setting
+from melanoma_tf.core.settings import fraction, redeclared, setting
 from melanoma_tf.purification.settings import PatchSettings
-from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
+from melanoma_tf.training.settings import RateSettings
 
 
 @dataclass(frozen=True)
@@ -30,39 +30,15 @@ class DetectorSettings(PatchSettings):
         12, "Filters of the first layer, by which all widths grow.", minimum=1, group="Network"
     )
     levels: int = setting(3, "How often the size is halved.", minimum=1, group="Network")
-    weights: str = setting(
-        "none",
-        "FILE: start from the model.keras of another run of the same network.",
-        metavar="none|FILE",
-        group="Network",
+    clean_fraction: float = fraction(
+        0.1, "Fraction of the patches that nothing is drawn on.", group="Data"
     )
-    clean_fraction: float = setting(
-        0.1,
-        "Fraction of the patches that nothing is drawn on.",
-        minimum=0,
-        maximum=1,
-        group="Data",
-    )
-    coarse_fraction: float = setting(
+    coarse_fraction: float = fraction(
         0.4,
         "Fraction of the patches that look like those of an enlarged small image.",
-        minimum=0,
-        maximum=1,
         group="Data",
     )
-    epochs: int = redeclared(TrainingSettings, "epochs", 20)
-    batch_size: int = redeclared(TrainingSettings, "batch_size", 4)
-    learning_rate: float = setting(
-        2e-3, "Learning rate of Adam.", minimum=0, above_minimum=True, group="Optimization"
-    )
-    schedule: str = setting(
-        "cosine",
-        "cosine: warm-up, then decay to 0.",
-        choices=RATE_SCHEDULES,
-        group="Optimization",
-    )
-
-    @property
-    def depends_on_epochs(self) -> bool:
-        """See `TrainingSettings`."""
-        return self.schedule == "cosine"
+    epochs: int = redeclared(RateSettings, "epochs", 20)
+    batch_size: int = redeclared(RateSettings, "batch_size", 4)
+    learning_rate: float = redeclared(RateSettings, "learning_rate", 2e-3)
+    schedule: str = redeclared(RateSettings, "schedule", "cosine")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 from tensorflow import keras
@@ -16,21 +17,21 @@ from melanoma_tf.purification.detector.previews import DetectorPreview
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.initial_weights import input_files, start_from
-from melanoma_tf.training.job import History, Log, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run_record import describe_run
 from melanoma_tf.training.schedules import rate_by_name
 from melanoma_tf.training.validation import validation_records
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def train_occlusion_detector(
     records: RecordsLike,
     run_dir: Path,
     settings: DetectorSettings | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    log: Log = print,
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train a detector on the `train` split, and choose the best epoch on `validation`.
 
@@ -49,9 +50,7 @@ def train_occlusion_detector(
         1
     """
     chosen = DetectorSettings() if settings is None else settings
-    return train(
-        detector_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log
-    )
+    return train(detector_job, records, run_dir, chosen, **options)
 
 
 def detector_job(records: RecordSet, settings: DetectorSettings, log: Log) -> TrainingJob:

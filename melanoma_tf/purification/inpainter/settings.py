@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.settings import Settings, group, redeclared, setting
+from melanoma_tf.core.settings import Settings, fraction, group, positive, redeclared, setting
 from melanoma_tf.purification.settings import PatchSettings
-from melanoma_tf.training.settings import RATE_SCHEDULES, TrainingSettings
+from melanoma_tf.training.settings import RateSettings
 
 NORMALIZATIONS = ("batch", "none")
 STARTS = ("nothing", "filling")
@@ -120,24 +120,14 @@ class InpainterSettings(PatchSettings):
     full_size: bool = setting(
         False, "Add a layer at full size to encoder and decoder.", group="Network"
     )
-    weights: str = setting(
-        "none",
-        "FILE: start from the model.keras of another run of the same network.",
-        metavar="none|FILE",
-        group="Network",
-    )
-    classical_fraction: float = setting(
+    classical_fraction: float = fraction(
         0.25,
         "Fraction of the pairs made by the classical method; the others have random masks.",
-        minimum=0,
-        maximum=1,
         group="Data",
     )
-    detected_fraction: float = setting(
+    detected_fraction: float = fraction(
         0.5,
         "Fraction of the random masks replaced by what the classical detector finds of them.",
-        minimum=0,
-        maximum=1,
         group="Data",
     )
     features: str = setting(
@@ -148,33 +138,25 @@ class InpainterSettings(PatchSettings):
         group="Loss",
     )
     loss: LossWeights = group(LossWeights)
-    epochs: int = redeclared(TrainingSettings, "epochs", 100)
-    batch_size: int = redeclared(TrainingSettings, "batch_size", 8)
+    epochs: int = redeclared(RateSettings, "epochs", 100)
+    batch_size: int = redeclared(RateSettings, "batch_size", 8)
     frozen_epochs: int = setting(
         20,
         "The last epochs, trained by gradient descent with frozen normalisation of the encoder.",
         minimum=0,
         group="Training",
     )
-    learning_rate: float = setting(
-        2e-4,
-        "Learning rate of Adam, before the frozen epochs.",
-        minimum=0,
-        above_minimum=True,
-        group="Optimization",
+    learning_rate: float = redeclared(
+        RateSettings, "learning_rate", 2e-4, help="Learning rate of Adam, before the frozen epochs."
     )
-    schedule: str = setting(
+    schedule: str = redeclared(
+        RateSettings,
+        "schedule",
         "constant",
-        "Schedule of Adam; cosine: warm-up, then decay to a hundredth.",
-        choices=RATE_SCHEDULES,
-        group="Optimization",
+        help="Schedule of Adam; cosine: warm-up, then decay to a hundredth.",
     )
-    frozen_learning_rate: float = setting(
-        1e-4,
-        "Learning rate of gradient descent, in the frozen epochs.",
-        minimum=0,
-        above_minimum=True,
-        group="Optimization",
+    frozen_learning_rate: float = positive(
+        1e-4, "Learning rate of gradient descent, in the frozen epochs.", group="Optimization"
     )
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 from tensorflow import keras
@@ -23,21 +24,21 @@ from melanoma_tf.purification.inpainter.two_phases import AdamThenSGD, TwoRates
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.freezable import freeze
 from melanoma_tf.training.initial_weights import input_files, start_from
-from melanoma_tf.training.job import History, Log, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import CONFIG, check_run, describe_run
 from melanoma_tf.training.validation import validation_records
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def train_inpainter(
     records: RecordsLike,
     run_dir: Path,
     settings: InpainterSettings | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    log: Log = print,
+    **options: Unpack[RunOptions],
 ) -> History:
     """Train an inpainter on the `train` split, and choose the best epoch on `validation`.
 
@@ -59,9 +60,7 @@ def train_inpainter(
         1
     """
     chosen = InpainterSettings() if settings is None else settings
-    return train(
-        inpainter_job, records, run_dir, chosen, resume=resume, overwrite=overwrite, log=log
-    )
+    return train(inpainter_job, records, run_dir, chosen, **options)
 
 
 def inpainter_job(records: RecordSet, settings: InpainterSettings, log: Log) -> TrainingJob:
