@@ -26,8 +26,8 @@ _PERCENTILE = 1.0
 
 
 def generate_records(
-    run_dir: Path,
-    output: Path,
+    run_dir: Path | str,
+    output: Path | str,
     settings: GenerationSettings,
     *,
     records: RecordsLike | None = None,
@@ -45,24 +45,19 @@ def generate_records(
         overwrite: replace an existing folder.
         log: takes a line for each class.
 
-    Returns:
-        The manifest, as written.
-
     Raises:
         MelanomaError: no such run or class, another latent size, `output` exists, or too few
             candidates pass.
 
     Example:
-        >>> from pathlib import Path
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.generation.settings import GenerationSettings
         >>> settings = GenerationSettings(count=2, min_mse=0.0)
-        >>> output = Path("tfrecords/generated")
-        >>> quiet = {"log": lambda line: None}
-        >>> manifest = mt.generate_records(Path("runs/gan"), output, settings, **quiet)
+        >>> manifest = mt.generate_records("runs/gan", "tfrecords/generated", settings, log=len)
         >>> manifest.count(class_name="melanoma", origin="generated")
         2
     """
+    run_dir, output = Path(run_dir), Path(output)
     sampler = load_sampler(run_dir)
     names = _checked(sampler, settings, run_dir)
     folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
@@ -70,8 +65,7 @@ def generate_records(
     blocks = real_blocks(folders, sampler.settings.image_size_px)
     real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
-    features = settings.features
-    too_near = None if features is None else feature_space_filter(features, real)
+    too_near = feature_space_filter(settings.features, real) if settings.features else None
     generated = []
     for name in names:
         novel = sample_novel(

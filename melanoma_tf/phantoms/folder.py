@@ -102,10 +102,8 @@ def write_phantoms(
             sum, or an existing folder.
 
     Example:
-        >>> from pathlib import Path
         >>> import melanoma_tf as mt
-        >>> folder = mt.write_phantoms(Path("more-phantoms"), 3)
-        >>> len(list(folder.glob("ISIC-2017_Training_Data/*.jpg")))
+        >>> len(list(mt.write_phantoms("more-phantoms", 3).glob("*_Data/*.jpg")))
         3
     """
     if not 1 <= count <= _MOST_IMAGES:

@@ -49,8 +49,6 @@ def build_segmenter(
 ) -> keras.Model:
     """Build the network of Table 1.
 
-    The options are not in the paper; their defaults leave Table 1 as printed.
-
     Args:
         input_size: side of the square input and output in pixels: 228, 236, ... 380, ...
         base_filters: filters of the first layer, 64 in the paper; every width grows with it.
@@ -69,8 +67,7 @@ def build_segmenter(
         float32 `(batch, size, size, 1)`.
 
     Raises:
-        MelanomaError: an input size that the unpadded layers do not lead back to, no filters, or
-            an unknown normalisation.
+        MelanomaError: an input size that the layers do not lead back to, or impossible options.
 
     Example:
         >>> import melanoma_tf as mt
@@ -79,7 +76,6 @@ def build_segmenter(
     """
     _check_size(input_size, padding)
     _check_options(base_filters, padding, normalization)
-
     layers = _Layers(base_filters, padding, normalization)
     images = keras.Input((input_size, input_size, 3), name="images")
     channels = SevenChannels(colour_constancy, skin_white_balance, chroma, name="seven_channels")
@@ -87,20 +83,20 @@ def build_segmenter(
     features, skips = layers.descend(features)
     for index, row in enumerate(_BOTTOM, start=1):
         features = layers.convolve(features, row, f"bottom_conv{index}")
-    features = keras.layers.SpatialDropout2D(dropout, force_generator=True, name="bottom_dropout")(
-        features
-    )
+    features = _dropped(features, dropout, "bottom_dropout")
     for index, row in enumerate(_BOTTOM_UP, start=1):
         features = layers.transpose(features, row, f"bottom_trans{index}")
-    features = keras.layers.SpatialDropout2D(dropout, force_generator=True, name="up_dropout")(
-        features
-    )
+    features = _dropped(features, dropout, "up_dropout")
     features = layers.ascend(features, skips)
     # float32 also under mixed precision: the logarithm of a float16 probability overflows.
     probability = keras.layers.Conv2D(
         1, 1, activation="sigmoid", dtype="float32", name="probability"
     )(features)
     return keras.Model(images, probability, name="segmenter")
+
+
+def _dropped(features: tf.Tensor, fraction: float, name: str) -> tf.Tensor:
+    return keras.layers.SpatialDropout2D(fraction, force_generator=True, name=name)(features)
 
 
 @dataclass(frozen=True)

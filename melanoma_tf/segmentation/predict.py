@@ -106,13 +106,7 @@ def segment(
     source, output = Path(source), Path(output)
     run = [] if network == SHIPPED else [Path(network)]
     refuse_existing(output, overwrite, [source, *run])
-    segmenter = load_segmenter(
-        network,
-        adaptive_threshold=settings.adaptive_threshold,
-        flips=settings.flips,
-        refine=settings.refine,
-        largest_only=settings.largest_only,
-    )
+    segmenter = load_segmenter(network, **settings.inference())
     if (source / FILE_NAME).is_file():
         filled = segment_records(
             source,

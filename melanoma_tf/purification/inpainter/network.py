@@ -45,8 +45,7 @@ def build_inpainter(
 ) -> keras.Model:
     """Build the network.
 
-    The defaults are those of Liu et al.; `start` and `full_size` are not in the papers, and make
-    a small network good at small holes.
+    The defaults are those of Liu et al.; `start` and `full_size` suit small networks and holes.
 
     Args:
         base_filters: filters of the first layer; widths double up to eight times this.
@@ -68,8 +67,7 @@ def build_inpainter(
 
     Example:
         >>> import melanoma_tf as mt
-        >>> model = mt.build_inpainter(base_filters=2, levels=2, normalization="none")
-        >>> len(model.inputs)
+        >>> len(mt.build_inpainter(2, 2, normalization="none").inputs)
         2
     """
     _check(base_filters, levels, normalization, start)

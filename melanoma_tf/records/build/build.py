@@ -31,7 +31,7 @@ Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 def build_records(
     listings: Sequence[Listing],
     settings: BuildSettings,
-    output: Path,
+    output: Path | str,
     *,
     workers: int = 1,
     overwrite: bool = False,
@@ -56,21 +56,16 @@ def build_records(
         progress: wraps the stream of results, given their number.
         search_progress: likewise, for the search for duplicates, which reads every image first.
 
-    Returns:
-        The manifest, as written.
-
     Raises:
         MelanomaError: unusable settings, no image with a class of the taxonomy, an existing
             output, another running build of it, missing images under `require_all`, or settings
             or data that differ from the build to resume.
 
     Example:
-        >>> from pathlib import Path
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.records.build.settings import BuildSettings
-        >>> listing = mt.list_source("isic2017", "phantoms")
-        >>> settings = BuildSettings("isic2017", image_size=32)
-        >>> mt.build_records([listing], settings, Path("tfrecords/small")).count()
+        >>> phantoms = [mt.list_source("isic2017", "phantoms")]
+        >>> mt.build_records(phantoms, BuildSettings("isic2017"), "tfrecords/again").count()
         60
     """
     output = Path(output)
