@@ -103,9 +103,7 @@ def evaluate_classifier(
     settings = settings or EvaluationSettings()
     run_dirs = [run_dirs] if isinstance(run_dirs, (str, Path)) else list(run_dirs)
     output = _output(run_dirs, output)
-    for name in ("predictions.csv", "metrics.json"):
-        refuse_existing_file(output / name, overwrite)
-    refuse_existing_report(output, settings.split, overwrite)
+    _refuse_existing(output, settings.split, overwrite)
     members = _members(run_dirs, settings)
     records = _records(records, members, settings)
     refuse_inputs(output, records.folders)
@@ -127,6 +125,12 @@ def evaluate_classifier(
     write_json(output / "metrics.json", metrics)
     write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
+
+
+def _refuse_existing(output: Path, split: str, overwrite: bool) -> None:
+    for name in ("predictions.csv", "metrics.json"):
+        refuse_existing_file(output / name, overwrite)
+    refuse_existing_report(output, split, overwrite)
 
 
 def calibrate_classifier(

@@ -40,8 +40,7 @@ def generate_records(
         run_dir: a finished run of `train gan` or `train coupled-gan`.
         output: the record folder to appear.
         settings: see `GenerationSettings`.
-        records: folders with the real images to compare with, of all splits; by default those that
-            the run was trained on.
+        records: real images to compare with, of all splits; by default those of the training.
         overwrite: replace an existing folder.
         log: takes a line for each class.
 
@@ -57,11 +56,10 @@ def generate_records(
         >>> manifest.count(class_name="melanoma", origin="generated")
         2
     """
-    run_dir, output = Path(run_dir), Path(output)
-    sampler = load_sampler(run_dir)
-    names = _checked(sampler, settings, run_dir)
+    sampler = load_sampler(Path(run_dir))
+    names = _checked(sampler, settings, Path(run_dir))
     folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
-    refuse_existing(output, overwrite, [run_dir, *folders.folders])
+    refuse_existing(Path(output), overwrite, [Path(run_dir), *folders.folders])
     blocks = real_blocks(folders, sampler.settings.image_size_px)
     real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
@@ -80,7 +78,7 @@ def generate_records(
         generated.append(_with_nearest(name, novel, blocks))
     return write_generated(
         generated,
-        output,
+        Path(output),
         folders,
         run_id=sampler.run_id,
         min_mse=min_mse,
