@@ -105,13 +105,7 @@ def segment(
     source, output = Path(source), Path(output)
     run = [] if network == SHIPPED else [Path(network)]
     refuse_existing(output, overwrite, [source, *run])
-    segmenter = load_segmenter(
-        network,
-        adaptive_threshold=settings.adaptive_threshold,
-        flips=settings.flips,
-        refine=settings.refine,
-        largest_only=settings.largest_only,
-    )
+    segmenter = load_segmenter(network, **settings.inference())
     if (source / FILE_NAME).is_file():
         filled = segment_records(
             source,
@@ -126,13 +120,9 @@ def segment(
     found: Iterable[Segmentation] = segment_files(
         paths, segmenter, overlay=settings.overlay, batch_size=settings.batch_size
     )
-    if progress is not None:
-        found = progress(found, len(paths))
+    found = found if progress is None else progress(found, len(paths))
     with published_folder(output, overwrite=overwrite) as folder:
-        result = _write_masks(found, folder, settings.overlay)
-        if not result.masks:
-            raise MelanomaError(result.failures[0])
-    return result
+        return _write_masks(found, folder, settings.overlay)
 
 
 def _write_masks(found: Iterable[Segmentation], folder: Path, overlay: bool) -> SegmentationResult:
@@ -147,6 +137,8 @@ def _write_masks(found: Iterable[Segmentation], folder: Path, overlay: bool) -> 
         (folder / f"{result.name}_segmentation.png").write_bytes(result.mask)
         if result.overlay:
             (folder / "overlays" / f"{result.name}_overlay.jpg").write_bytes(result.overlay)
+    if not masks_written:
+        raise MelanomaError(failures[0])
     return SegmentationResult(masks_written, tuple(failures))
 
 

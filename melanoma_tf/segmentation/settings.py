@@ -192,3 +192,8 @@ class SegmentationSettings(Settings):
     )
     overlay: bool = setting(False, "Also draw the outlines, into OUTPUT/overlays.", group="Output")
     batch_size: int = setting(8, "Images in a batch.", minimum=1, group="Inference")
+
+    def inference(self) -> dict[str, bool]:
+        """The settings that `InferenceSettings` has too, by name."""
+        names = ("adaptive_threshold", "flips", "refine", "largest_only")
+        return {name: getattr(self, name) for name in names}
