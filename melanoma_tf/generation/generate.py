@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,8 @@ def generate_records(
     names = _checked(sampler, settings, Path(run_dir))
     folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
     refuse_existing(Path(output), overwrite, [Path(run_dir), *folders.folders])
-    blocks = real_blocks(folders, sampler.settings.image_size_px)
+    size = sampler.settings.image_size_px
+    blocks = real_blocks(folders, size)
     real = _without_keys(blocks)
     min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
     too_near = feature_space_filter(settings.features, real) if settings.features else None
@@ -71,7 +73,7 @@ def generate_records(
             settings.count,
             real,
             min_mse,
-            image_size_px=sampler.settings.image_size_px,
+            image_size_px=size,
             feature_space_filter=too_near,
         )
         log(_line(name, novel))
@@ -82,12 +84,13 @@ def generate_records(
         folders,
         run_id=sampler.run_id,
         min_mse=min_mse,
-        settings={
-            "image_size": sampler.settings.image_size_px,
-            "generate": {**settings.to_json(), "run": sampler.record.to_json()},
-        },
+        settings={"image_size": size, "generate": _provenance(settings, sampler)},
         overwrite=overwrite,
     )
+
+
+def _provenance(settings: GenerationSettings, sampler: Sampler) -> dict[str, Any]:
+    return {**settings.to_json(), "run": sampler.record.to_json()}
 
 
 def _without_keys(blocks: RealBlocks) -> Callable[[], Iterator[Images]]:
