@@ -54,10 +54,14 @@ def test_there_are_few_and_importing_the_package_loads_none(run_command):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_example_of_a_public_name_runs(name, folder, monkeypatch, small_networks):
-    subject = getattr(melanoma_tf, name)
     monkeypatch.chdir(folder)
     if name == "generate_records" and not (folder / "runs" / "gan").exists():
-        _train_gan(folder)
+        run_example("train_gan")
+    run_example(name)
+
+
+def run_example(name):
+    subject = getattr(melanoma_tf, name)
     module = importlib.import_module(subject.__module__)
     examples = [
         test
@@ -69,13 +73,3 @@ def test_the_example_of_a_public_name_runs(name, folder, monkeypatch, small_netw
         test.globs = {name: subject}
         result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
         assert result.failed == 0
-
-
-def _train_gan(folder):
-    from melanoma_tf.generation.settings import GanSettings
-
-    settings = GanSettings(
-        class_names=("melanoma",), image_size_px=64, epochs=1, steps_per_epoch=1, batch_size=2
-    )
-    records, run_dir = folder / "tfrecords" / "phantoms", folder / "runs" / "gan"
-    melanoma_tf.train_gan(records, run_dir, settings, log=lambda line: None)

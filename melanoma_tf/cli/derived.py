@@ -145,17 +145,18 @@ def _option(
     name: str, declared: Declaration, default: Any, value_type: Any
 ) -> Callable[[Command], Command]:
     value_type, _ = optional_type(value_type)
-    required = default is dataclasses.MISSING
-    default = None if required else default
     attributes: dict[str, Any] = {
         "cls": GroupedOption,
         "group": declared.group,
         "help": declared.help,
-        "default": default,
-        "required": required,
         "metavar": declared.metavar,
-        "show_default": declared.shown_default or default not in (None, "", ()),
     }
+    if default is dataclasses.MISSING:
+        # Without the attribute: some versions of click take a default of None for a value.
+        attributes["required"] = True
+    else:
+        attributes["default"] = default
+        attributes["show_default"] = declared.shown_default or default not in (None, "", ())
     flag = option_name(name, declared)
     if value_type is bool:
         names = f"{flag}/--no-{flag[2:]}" if default and "/" not in flag else flag

@@ -35,7 +35,7 @@ def generate_records(
     overwrite: bool = False,
     log: Log = print,
 ) -> Manifest:
-    """Write a record folder of generated images, none of them a copy of a real one.
+    """Write records of generated images, none of them a copy of a real one.
 
     Args:
         run_dir: a finished run of `train gan` or `train coupled-gan`.
@@ -46,8 +46,7 @@ def generate_records(
         log: takes a line for each class.
 
     Raises:
-        MelanomaError: no such run or class, another latent size, `output` exists, or too few
-            candidates pass.
+        MelanomaError: no such run or class, an existing `output`, or too few candidates pass.
 
     Example:
         >>> import melanoma_tf as mt

@@ -53,7 +53,7 @@ def train_gan(
         >>> settings = GanSettings(
         ...     class_names=("melanoma",), image_size_px=64, epochs=1, batch_size=4
         ... )
-        >>> run_dir = Path("runs/dcgan")
+        >>> run_dir = Path("runs/gan")
         >>> history = mt.train_gan("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
         >>> (run_dir / "model.keras").is_file()
         True
@@ -76,7 +76,9 @@ def train_coupled_gan(
         >>> from pathlib import Path
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.generation.settings import CoupledGanSettings
-        >>> settings = CoupledGanSettings(image_size_px=64, epochs=1, batch_size=4)
+        >>> settings = CoupledGanSettings(
+        ...     class_names=("melanoma", "nevus"), image_size_px=64, epochs=1, batch_size=4
+        ... )
         >>> run_dir = Path("runs/coupled")
         >>> history = mt.train_coupled_gan(
         ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None

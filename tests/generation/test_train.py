@@ -40,7 +40,7 @@ from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.verify import verify_records
-from melanoma_tf.records.writer import write_records
+from melanoma_tf.records.writer import Description, write_records
 from melanoma_tf.training.run_record import read_run
 from melanoma_tf.training.schedules import cosine
 
@@ -392,10 +392,7 @@ def two_folders(records, tmp_path_factory):
     for index, one in enumerate(read_examples(records)):
         halves[index % 2].append(one)
     for number, examples in enumerate(halves):
-        write_records(
-            examples, folder / str(number), taxonomy=manifest.taxonomy,
-            class_names=manifest.class_names, settings={}, sources=manifest.sources,
-        )  # fmt: skip
+        write_records(examples, folder / str(number), Description.of_copy(manifest))
     return [folder / "0", folder / "1"]
 
 

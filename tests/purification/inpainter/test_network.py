@@ -265,8 +265,10 @@ def test_features_are_needed_for_their_terms_and_weights_make_sense():
     with pytest.raises(MelanomaError, match="expected a feature network"):
         InpaintingLoss()
     InpaintingLoss(LossWeights(perceptual=0, style=0))
-    with pytest.raises(MelanomaError, match="0 or more, not all 0"):
+    with pytest.raises(MelanomaError, match=r"expected hole within \[0, inf\); found -1.0"):
         LossWeights(hole=-1.0)
+    with pytest.raises(MelanomaError, match="found 0 for all"):
+        LossWeights(0, 0, 0, 0, 0)
 
 
 def test_vgg16_comes_from_a_file_and_is_fixed(tmp_path):
