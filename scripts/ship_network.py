@@ -3,7 +3,7 @@
     python scripts/ship_network.py runs/outlines
     python scripts/ship_network.py runs/detector --threshold 0.5
 
-The run is one of `train segmenter`, `inpainter` or `occlusion-detector`. The model card beside the
+The run is one of `train segmenter`, `inpainter` or `occlusion-detector`. The model card next to the
 weights, `melanoma_tf/pretrained/NAME.md`, is written by hand.
 """
 

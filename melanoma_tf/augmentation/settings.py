@@ -77,17 +77,17 @@ class ClassifierAugmentation:
 
     @property
     def resamples(self) -> bool:
-        """Whether images are rotated or scaled, so that pixels are interpolated."""
+        """Tell whether images are rotated or scaled, so that pixels are interpolated."""
         return bool(self.rotation_degrees) or (self.smallest_scale, self.largest_scale) != (1, 1)
 
     @property
     def recolours(self) -> bool:
-        """Whether light or colours are changed."""
+        """Tell whether light or colours are changed."""
         return any((self.brightness, self.contrast, self.saturation, self.hue))
 
     @property
     def mixes(self) -> bool:
-        """Whether images of a batch are mixed, so that labels become soft labels."""
+        """Tell whether images of a batch are mixed, so that labels become soft labels."""
         return bool(self.mixup or self.cutmix)
 
 

@@ -41,7 +41,7 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     return image, _detected(covered, seed)
 
 
-@tf.function  # Its graph takes long to build, and stands in several places of a pipeline.
+@tf.function  # Its graph takes long to build, and several places of a pipeline use it.
 def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Draw random occlusions over an image.
 

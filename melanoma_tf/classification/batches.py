@@ -1,4 +1,4 @@
-"""Which training images of records make an epoch, by `classification.settings.BatchSettings`."""
+"""Selection of the training images of an epoch, by `classification.settings.BatchSettings`."""
 
 from __future__ import annotations
 

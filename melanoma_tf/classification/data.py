@@ -69,7 +69,7 @@ class ClassifierInputs:
 
     @property
     def purify_training(self) -> bool:
-        """Whether training images are purified."""
+        """Tell whether training images are purified."""
         return self.settings.purify in ("train", "both")
 
     @property

@@ -182,7 +182,7 @@ class PlanSettings(Settings):
 
 @dataclass(frozen=True)
 class ReportSettings(Settings):
-    """What `report.html` shows.
+    """Settings of `report.html`.
 
     Attributes:
         examples: pictures of errors of each kind.

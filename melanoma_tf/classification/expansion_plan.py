@@ -40,7 +40,7 @@ SIX_VIEWS = tuple(View(flipped, *place) for flipped in (False, True) for place i
 
 @dataclass(frozen=True)
 class ExpansionPlan:
-    """Which images are seen in which views.
+    """Views in which images are seen.
 
     Attributes:
         mirrored: by class, the origins whose images are mirrored left-right once.

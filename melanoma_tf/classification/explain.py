@@ -213,7 +213,7 @@ def split_of(explainer: Explainer, records: RecordsLike, split: str) -> RecordSe
     """Record folders as a classifier saw them: of one trained on a fold, divided by its folds.
 
     Raises:
-        MelanomaError: a folder is unfinished or has other classes, an image stands in two, none
+        MelanomaError: a folder is unfinished or has other classes, an image is in two, none
             has the split, or the classifier's folds divide others.
     """
     records = records_for(records, explainer.record, split, name=explainer.name)

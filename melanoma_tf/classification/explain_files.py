@@ -47,7 +47,7 @@ def files_and_masks(images: Sequence[Path], masks: Path | None) -> tuple[list[Pa
     if masks is None:
         return paths, []
     if not masks.is_dir():
-        raise MelanomaError(f"expected a folder of lesion masks at {masks}; there is none")
+        raise MelanomaError(f"expected a folder of lesion masks at {masks}; it does not exist")
     without = [path for path in paths if find_mask(masks, path) is None]
     if len(without) == len(paths):
         raise MelanomaError(

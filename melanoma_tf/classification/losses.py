@@ -1,4 +1,4 @@
-"""What a classifier is trained by, and watched by: losses and metrics from logits.
+"""Losses and metrics of a classifier, from logits.
 
 Labels are class numbers, int `(batch,)` or `(batch, 1)`, or soft labels, float
 `(batch, classes)`, where images were mixed; metrics then count the largest share.
@@ -215,7 +215,7 @@ class MatthewsCorrelation(addons.MatthewsCorrelationCoefficient):
 
 
 def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric]:
-    """What training is watched by.
+    """Metrics of the training.
 
     Args:
         counted: per class, whether it has training examples.

@@ -253,7 +253,7 @@ def _require_chain(network: keras.Model, steps: Sequence[Step]) -> None:
 
 
 def _has_features_of(network: keras.Model, size: tuple[int, int]) -> bool:
-    """Whether a convolution gives features of this size."""
+    """Tell whether a convolution gives features of this size."""
     return any(
         hasattr(layer, "kernel_size") and _size(layer.output) == size for layer in network.layers
     )

@@ -1,4 +1,4 @@
-"""What the commands share: progress bars, tables, and warnings on the error stream."""
+"""Progress bars, tables, and warnings on the error stream, for all commands."""
 
 from __future__ import annotations
 

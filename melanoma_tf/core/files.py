@@ -12,7 +12,7 @@ from melanoma_tf.core.errors import MelanomaError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file beside `path` and rename it, so that no reader ever sees half of it."""
+    """Write a file next to `path` and rename it, so that no reader ever sees half of it."""
     payload = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -48,7 +48,7 @@ def refuse_existing_file(path: Path, overwrite: bool, inputs: Iterable[Path] = (
 def published_folder(
     output: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()
 ) -> Iterator[Path]:
-    """Yield a temporary folder beside `output`, and rename it to `output` at the end.
+    """Yield a temporary folder next to `output`, and rename it to `output` at the end.
 
     Where the body raises, the temporary folder is removed and `output` stays as it was.
 

@@ -1,4 +1,4 @@
-"""Which folders may be replaced: those that carry this tool's marker, and hold nothing else.
+"""Folders that may be replaced: those with this tool's marker and nothing else in them.
 
 Every output folder holds a marker, `.melanoma-tf.json`, that names the files this tool made in it.
 A folder without a marker, or with a file that the marker does not name, is never removed.
@@ -47,7 +47,7 @@ def mark(folder: Path, patterns: Sequence[str] = ()) -> None:
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether a folder carries a marker of this tool."""
+    """Tell whether a folder carries a marker of this tool."""
     return (folder / MARKER).is_file() and _contents(folder) is not None
 
 

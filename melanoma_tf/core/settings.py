@@ -21,7 +21,7 @@ S = TypeVar("S", bound="Settings")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is said of a setting beside its type and default.
+    """The description of a setting, besides its type and default.
 
     Attributes:
         help: one line for the command line.
@@ -123,7 +123,7 @@ def redeclared(kind: type[Settings], name: str, default: Any, **changed: Any) ->
 
 
 def declaration(kind: type[Settings], name: str) -> Declaration:
-    """What is declared of a setting."""
+    """The declaration of a setting."""
     return next(f.metadata[_KEY] for f in dataclasses.fields(kind) if f.name == name)
 
 
@@ -182,7 +182,7 @@ def field_types(kind: type[Settings]) -> dict[str, Any]:
 
 
 def is_settings(kind: Any) -> bool:
-    """Whether a type is a settings class."""
+    """Tell whether a type is a settings class."""
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 

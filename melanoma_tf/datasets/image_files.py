@@ -43,7 +43,7 @@ def find_images(
 
 
 def has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
-    """Whether a file's suffix is among some, in any letter case."""
+    """Tell whether a file's suffix is among some, in any letter case."""
     return path.suffix.lower() in suffixes
 
 

@@ -26,7 +26,7 @@ class LabelFile:
     recognize: Callable[[Path, tuple[str, ...]], bool] | None = None
 
     def fits(self, path: Path, header: tuple[str, ...]) -> bool:
-        """Whether this reader is for a file with these cells in its first line."""
+        """Tell whether this reader is for a file with these cells in its first line."""
         if self.recognize is not None:
             return self.recognize(path, header)
         return self.columns <= set(header)

@@ -28,7 +28,7 @@ class BootstrapSettings(Settings):
 
 @dataclass(frozen=True)
 class ScoreSettings(BootstrapSettings):
-    """How predictions of a classifier are read and scored.
+    """Settings of the reading and scoring of a classifier's predictions.
 
     Attributes:
         taxonomy: the predictions must have exactly its classes; None takes those of the file.
@@ -51,7 +51,7 @@ class ScoreSettings(BootstrapSettings):
 
 @dataclass(frozen=True)
 class CompareSettings(ScoreSettings):
-    """How two classifiers are compared; see `ScoreSettings`."""
+    """Settings of the comparison of two classifiers; see `ScoreSettings`."""
 
     rounds: int = redeclared(
         BootstrapSettings, "rounds", 1000, help="Rounds of the paired bootstrap.", minimum=2

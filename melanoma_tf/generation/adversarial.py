@@ -29,7 +29,7 @@ LATENTS_PER_EXAMPLE = 1 + EXTRA_UPDATES
 
 @dataclass(frozen=True)
 class GanArchitecture(Settings):
-    """What the two networks are.
+    """The architecture of both networks.
 
     Attributes:
         classes: the number of classes.

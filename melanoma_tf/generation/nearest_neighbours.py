@@ -151,7 +151,7 @@ class _Table:
 
 
 def _half(images: Images) -> int:
-    """How many values are in the left half of an image, less the middle column."""
+    """Number of values in the left half of an image, less the middle column."""
     _, height, width, channels = images.shape
     return height * (width // 2) * channels
 

@@ -126,7 +126,7 @@ def sample_novel(
 def _apart(
     batch: Images, eligible: npt.NDArray[np.bool_], kept: list[Images], min_mse: float
 ) -> npt.NDArray[np.bool_]:
-    """Which of the eligible lie apart from those kept and from the earlier ones of the batch."""
+    """Select the eligible that lie apart from those kept and from the earlier ones of the batch."""
     eligible = eligible & (nearest(batch, kept).distance >= min_mse)
     pixels = int(np.prod(batch.shape[1:]))
     # Sums of products of bytes are exact in double precision.

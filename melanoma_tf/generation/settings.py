@@ -239,7 +239,7 @@ class GenerationSettings(Settings):
 
 @dataclass(frozen=True)
 class GeneratorScoreSettings(Settings):
-    """How a generator is scored.
+    """Settings of the scores of a generator.
 
     Attributes:
         features: feature space of KID, FID, precision and recall: `imagenet` or a classifier run;

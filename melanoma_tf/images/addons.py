@@ -1,4 +1,4 @@
-"""What this project takes from TensorFlow Addons: the only module that imports it."""
+"""The functions of TensorFlow Addons in use: the only module that imports it."""
 
 from __future__ import annotations
 

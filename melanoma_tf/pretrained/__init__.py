@@ -18,7 +18,7 @@ from melanoma_tf.core.files import read_json, write_atomically, write_json
 
 
 def shipped_folder() -> Path:
-    """Where the networks that ship with the package lie."""
+    """The folder of the networks that ship with the package."""
     return Path(str(resources.files(__name__)))
 
 

@@ -119,14 +119,14 @@ class PurificationSettings(Settings):
 
     @property
     def needs_lesions(self) -> bool:
-        """Whether the result depends on lesion masks; a network detector does without them."""
+        """Tell whether the result depends on lesion masks; a network detector does without them."""
         if self.occlusion_masks is not None:
             return False
         return self.method != NETWORK or self.detector == CLASSICAL
 
     @property
     def ignores_lesions(self) -> bool:
-        """Whether lesion masks or a segmenter were chosen that the method does not use."""
+        """Tell whether lesion masks or a segmenter were chosen that the method does not use."""
         chosen = self.lesion_masks is not None or self.segmenter not in (SHIPPED, NONE)
         return chosen and not self.needs_lesions
 

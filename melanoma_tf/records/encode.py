@@ -15,7 +15,7 @@ from melanoma_tf.records.schema import IMAGE_FORMATS
 
 @dataclass(frozen=True)
 class Encoding:
-    """How images are stored.
+    """Storage of images.
 
     Attributes:
         image_size: length of the short side in pixels; smaller images keep their size.

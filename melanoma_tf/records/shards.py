@@ -60,7 +60,7 @@ class Sharding:
             raise MelanomaError(f"expected at least 1 shard; found {self.shards}")
 
     def is_full(self, split: str, index: int, items: int, size_bytes: int) -> bool:
-        """Whether a split's shard is complete.
+        """Tell whether a split's shard is complete.
 
         Args:
             split: name of the split.

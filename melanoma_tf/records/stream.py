@@ -91,7 +91,7 @@ def shuffled_stream(
 
 
 def is_not_purified_copy(serialized: tf.Tensor) -> tf.Tensor:
-    """Whether a serialised record is not the purified copy of another record.
+    """Tell whether a serialised record is not the purified copy of another record.
 
     Scores count every image once. A purified image that replaced its original has the original's
     key, and counts.

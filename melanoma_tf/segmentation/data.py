@@ -21,7 +21,7 @@ _MASK_LEVEL = 128  # The challenge binarises masks at > 128.
 
 @dataclass(frozen=True)
 class SegmenterInputs:
-    """How records become the segmenter's batches.
+    """Settings of the segmenter's batches.
 
     Attributes:
         image_size_px: side of the square to which whole images are squeezed.
@@ -40,9 +40,9 @@ class SegmenterInputs:
 
 
 def count_masks(records: RecordSet, split: str) -> int:
-    """How many examples of a split have a mask; every mask has its image's size.
+    """Count the examples of a split that have a mask; every mask has its image's size.
 
-    Outside `train`, purified copies beside their originals are not counted.
+    Outside `train`, purified copies of stored originals are not counted.
 
     Raises:
         MelanomaError: there is no such split, holds no mask in it, or a mask
@@ -109,7 +109,7 @@ def training_batches(
 def evaluation_batches(records: RecordSet, split: str, inputs: SegmenterInputs) -> tf.data.Dataset:
     """One pass over the examples of a split that have a mask, unchanged, in the records' order.
 
-    A purified copy that stands beside its original is left out: an image counts once.
+    A purified copy next to its original is left out: an image counts once.
 
     Returns:
         Batches `(images, masks)` as `training_batches`; the last may be smaller.

@@ -55,7 +55,7 @@ def export_classifier(
         metrics: the run's `metrics.json`, where it was evaluated.
         calibration: the run's `calibration.json`, where it has one: its temperature becomes part
             of the graph, so that served probabilities are those of `evaluate`; the whole of it,
-            thresholds included, stands in `metadata.json`.
+            thresholds included, is in `metadata.json`.
         overwrite: replace a model that is there.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Export of finished runs, whatever they trained."""
+"""Export of finished runs of any exportable kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from melanoma_tf.training.run_record import read_run, run_kind
 
 
 class _Prepare(tf.Module):
-    """What an exported model does with an encoded image; it holds the network that purifies."""
+    """Preprocessing of an encoded image in an exported model, with the network that purifies."""
 
     def __init__(self, inputs: pipeline.ClassifierInputs):
         super().__init__(name="prepare")

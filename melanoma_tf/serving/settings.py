@@ -9,7 +9,7 @@ from melanoma_tf.core.settings import Settings, setting
 
 @dataclass(frozen=True)
 class PredictionSettings(Settings):
-    """How an exported classifier is used.
+    """Settings of the use of an exported classifier.
 
     Attributes:
         batch_size: images in a batch.

@@ -10,8 +10,8 @@ class WeightAverages(keras.callbacks.Callback):
     """Keeps an exponential moving average of all weights, and lends it to the model.
 
     During an epoch's steps the model has its own weights; from the validation until the next
-    epoch begins it has their average, so that whatever looks at it or saves it then gets that.
-    Callbacks that save come after this one.
+    epoch begins it has their average, which is then validated and saved. Callbacks that save come
+    after this one.
 
     Args:
         model: a built model; call under its strategy.
@@ -19,7 +19,7 @@ class WeightAverages(keras.callbacks.Callback):
             The first steps keep less, so that the random start is soon forgotten.
 
     Attributes:
-        variables: what a checkpoint must hold beside the model.
+        variables: what a checkpoint must hold besides the model.
     """
 
     def __init__(self, model: keras.Model, momentum: float):

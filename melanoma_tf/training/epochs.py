@@ -1,4 +1,4 @@
-"""What happens at the beginning and the end of an epoch."""
+"""Callbacks at the beginning and the end of an epoch."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _callbacks(
 
 
 def _check_equal_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Where shares differ, images of the smaller ones would weigh more in the loss."""
+    """Refuse unequal shares: images of the smaller ones would weigh more in the loss."""
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise MelanomaError(

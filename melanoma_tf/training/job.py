@@ -25,7 +25,7 @@ T = TypeVar("T", bound=TrainingSettings)
 
 
 class RunOptions(TypedDict, total=False):
-    """What `train` is told about a run, by keyword.
+    """Keyword arguments of a training about its run.
 
     Attributes:
         resume: go on with the run in the folder, after its last finished epoch.

@@ -26,7 +26,7 @@ class Preview(keras.callbacks.Callback):
         self._examples = next(iter(batches.unbatch().batch(_SHOWN)))
 
     def pictures(self) -> tf.Tensor:
-        """What the model makes of the images now, uint8 RGB `(up to 6, height, width, 3)`."""
+        """Draw the model's present output, uint8 RGB `(up to 6, height, width, 3)`."""
         raise NotImplementedError
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:

@@ -39,7 +39,7 @@ class Run:
         folder: `runs/NAME`.
         record: for `config.json`.
         resume: go on with the run in the folder; with `overwrite`, with the unfinished
-            replacement beside it where there is one.
+            replacement next to it, if one exists.
         overwrite: replace it. The new run is made in `NAME.new` and takes the old one's place when
             it has finished.
         inputs: what the training reads: the run folder may not be, hold or lie in any of them.
@@ -53,7 +53,7 @@ class Run:
 
     @functools.cached_property
     def working(self) -> Path:
-        """The folder in which the run is made: `folder`, or `NAME.new` beside it."""
+        """The folder in which the run is made: `folder`, or `NAME.new` next to it."""
         aside = replacement_of(self.folder)
         replaces = aside.exists() if self.resume else (self.folder / HISTORY).exists()
         return aside if self.overwrite and replaces else self.folder
@@ -120,7 +120,7 @@ class Run:
 
 
 def replacement_of(run_dir: Path) -> Path:
-    """Where the run that is to replace a finished one is made."""
+    """The folder of the run that is to replace a finished one."""
     return run_dir.with_name(f"{run_dir.name}.new")
 
 

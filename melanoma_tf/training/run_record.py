@@ -86,7 +86,7 @@ class RunRecord(Generic[S]):
         }
 
     def record_paths(self) -> tuple[Path, ...]:
-        """Where the record folders were when the run began."""
+        """The paths of the record folders when the run began."""
         return tuple(Path(folder.path) for folder in self.records)
 
 

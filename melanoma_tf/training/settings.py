@@ -12,7 +12,7 @@ RATE_SCHEDULES = ("constant", "cosine")
 
 @dataclass(frozen=True)
 class TrainingSettings(Settings):
-    """How long, on which devices and from which seed a network is trained.
+    """Length, devices and seed of a training.
 
     Attributes:
         epochs: passes over the training examples, in all.
@@ -67,7 +67,7 @@ class TrainingSettings(Settings):
 
     @property
     def depends_on_epochs(self) -> bool:
-        """Whether another number of epochs would change the epochs already trained."""
+        """Tell whether another number of epochs would change the epochs already trained."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""What a run must remember to go on."""
+"""The state that a run needs to go on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BEST = "best.weights.h5"
 
 
 class RunState:
-    """What a run must remember to go on: variables, finished epochs, history, best weights."""
+    """The state that a run needs to go on: variables, epochs, history, best weights."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class RunState:
         return best
 
     def out_of_patience(self) -> bool:
-        """Whether the best epoch lies as many epochs back as the settings wait for a better."""
+        """Tell whether the best epoch lies as many epochs back as the settings wait for a better."""
         values = self.history.get(self._job.monitor)
         patience = self._job.record.settings.patience
         if not values or not patience:

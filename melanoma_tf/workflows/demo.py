@@ -26,7 +26,7 @@ from melanoma_tf.workflows.settings import DemoSettings
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made.
+    """Output of the demo.
 
     Attributes:
         stages: per stage its name, where its output is, and how long it took in seconds.

@@ -7,7 +7,7 @@
 
 Trains four arms (the records; with their purified copies; with generated images; with both;
 without `--purified` or `--generated` those that remain) with several seeds each, by
-`melanoma-tf train classifier` and whatever options follow `--`. Prints, for the test split, each
+`melanoma-tf train classifier` and the options after `--`. Prints, for the test split, each
 figure's mean and range over the seeds, and the paired difference of the arm's ensemble (mean of
 the probabilities over the seeds) to the first arm's with its 95 % interval: DeLong's for areas, a
 bootstrap over patients or images for the rest. What is finished is not done again. `--purified` is

@@ -3,7 +3,7 @@
     python scripts/benchmarks/build_memory.py --rows 5000 50000
 
 Each build runs in a process of its own with 2 workers; the peak is that of the building process
-and, beside it, that of its largest worker. The last line is the ratio of the largest number of
+and, next to it, that of its largest worker. The last line is the ratio of the largest number of
 rows to the smallest.
 """
 

@@ -137,7 +137,7 @@ def _speckled_ink(canvas: Canvas) -> None:
 
 
 def _away_from_centre(canvas: Canvas) -> np.ndarray:
-    """A place near the border: the marker goes beside the lesion, never onto it."""
+    """A place near the border: the marker goes next to the lesion, never onto it."""
     angle = canvas.rng.uniform(0, 2 * np.pi)
     return canvas.size * (0.5 + 0.42 * np.array([np.cos(angle), np.sin(angle)]))
 

@@ -3,7 +3,7 @@
     python scripts/benchmarks/phantom.py [--count 60]
 
 Counted in seconds of the process's own time, which other work on the machine does not stretch,
-and in seconds on the wall beside it.
+and in seconds on the wall next to it.
 """
 
 from __future__ import annotations

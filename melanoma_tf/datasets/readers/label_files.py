@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class LabelRow:
-    """What a label file says of one image; the fields are those of `Lesion`."""
+    """One image as a label file describes it; the fields are those of `Lesion`."""
 
     key: str
     diagnosis: str

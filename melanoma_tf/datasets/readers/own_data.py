@@ -11,7 +11,7 @@ from melanoma_tf.datasets.vocabularies import ANY_WORDS
 
 @dataclass(frozen=True)
 class OwnDataSettings:
-    """What the user states about the data.
+    """The user's statements about the data.
 
     Attributes:
         name: name of the source in the records; ids hold within sources of one name.

@@ -89,7 +89,7 @@ def duplicate_pairs(path: Path) -> tuple[tuple[str, str], ...]:
 
 
 def is_duplicate_list(first_line: tuple[str, ...]) -> bool:
-    """Whether a file with these columns is the list that `duplicate_pairs` reads."""
+    """Tell whether a file with these columns is the list that `duplicate_pairs` reads."""
     return set(_DUPLICATE_COLUMNS) <= set(first_line)
 
 

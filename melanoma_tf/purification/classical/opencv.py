@@ -212,7 +212,7 @@ def _strokes(
 
 
 def _lines(plane: Pixels, thresholds: Pixels, lines: tuple[Direction, ...]) -> Pixels:
-    """Where straight lines run, 255."""
+    """Mark straight lines, 255."""
     found = np.zeros_like(plane)
     outer = margin(lines)
     padded = _padded(plane, outer)
@@ -241,7 +241,7 @@ def _both(plane: Pixels, taken: int, move: tuple[int, int]) -> tuple[Pixels, Pix
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What the skin looks like without its small marks, at half the working size.
+    """Estimate the skin without its small marks, at half the working size.
 
     Attributes:
         red_contrast: by how much closing raises the brightness of red light.

@@ -105,7 +105,7 @@ def _drawn_pair(
 
 
 def _found(drawn: tf.Tensor, holes: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
-    """What the detector finds of a drawing, one or two pixels wider; else the drawing's mask."""
+    """The detector's mask of a drawing, one or two pixels wider; else the drawing's mask."""
     found = detected_occlusions(drawn)[tf.newaxis]
     found = tf.where(chance < 0.5, dilate(found, 3), dilate(found, 5))[0]
     return tf.where(tf.reduce_any(found > 0.5), found, holes)

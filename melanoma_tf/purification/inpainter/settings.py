@@ -68,7 +68,7 @@ class LossWeights(Settings):
 
     @property
     def need_features(self) -> bool:
-        """Whether a feature network is needed."""
+        """Tell whether a feature network is needed."""
         return bool(self.perceptual or self.style)
 
 

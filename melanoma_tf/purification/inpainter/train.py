@@ -88,7 +88,7 @@ def inpainter_job(records: RecordSet, settings: InpainterSettings, log: Log) -> 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Where a feature network comes from.
+    """The origin of a feature network.
 
     Attributes:
         name: for `config.json`.

@@ -53,7 +53,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Resolution:
-    """How a build handles its duplicates.
+    """Treatment of duplicates in a build.
 
     Attributes:
         links: pairs of names `source/key` that must share a split.

@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SplitPolicy:
-    """How the rows get their splits.
+    """Assignment of splits to rows.
 
     Attributes:
         split: `auto`, `official` or fractions such as `0.7/0.15/0.15`.
