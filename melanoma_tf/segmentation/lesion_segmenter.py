@@ -140,7 +140,7 @@ def _windows(found: tf.Tensor) -> tf.Tensor:
 
 
 def _extent(present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """First and last place of True in each row of bool `(batch, size)`, as fractions of the size."""
+    """First and last place of True in each row of bool `(batch, size)`, as parts of the size."""
     marks = tf.cast(present, tf.int32)
     size = tf.shape(marks)[1]
     first = tf.argmax(marks, 1, tf.int32)

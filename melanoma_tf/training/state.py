@@ -66,7 +66,7 @@ class RunState:
         return best
 
     def out_of_patience(self) -> bool:
-        """Tell whether the best epoch lies as many epochs back as the settings wait for a better."""
+        """Tell whether the best epoch lies as far back as the settings wait for a better one."""
         values = self.history.get(self._job.monitor)
         patience = self._job.record.settings.patience
         if not values or not patience:
