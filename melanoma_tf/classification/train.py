@@ -21,8 +21,9 @@ from melanoma_tf.classification.settings import ClassifierSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.initial_weights import input_files
-from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.run_record import RunKind, describe_run
+from melanoma_tf.training.train import train
 from melanoma_tf.training.validation import validation_records
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def train_classifier(
 ) -> History:
     """Train on the `train` split, choose the best epoch on `validation`, and calibrate on it.
 
-    Arguments, result and errors are those of `training.job.train`. With a fold held out, that is
+    Arguments, result and errors are those of `training.train.train`. With a fold held out, that is
     the validation split. Further errors are fewer than two classes or too few images to train on,
     and weights that cannot be had.
 

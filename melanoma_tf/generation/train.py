@@ -18,9 +18,10 @@ from melanoma_tf.generation.adversarial import build_gan, updates
 from melanoma_tf.generation.monitor import DISTANCE, GanMonitor, Images
 from melanoma_tf.generation.settings import CoupledGanSettings, GanSettings
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.run_record import RunKind, describe_run
 from melanoma_tf.training.schedules import rate_by_name
+from melanoma_tf.training.train import train
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,7 +44,7 @@ def train_gan(
     where a class has fewer than 8 of them, the distance is that to the training images, and a
     warning says so.
 
-    Arguments, result and errors are those of `training.job.train`; the settings name the class.
+    Arguments, result and errors are those of `training.train.train`; the settings name the class.
     Further errors are an unknown class, and fewer images of a class than a batch has.
 
     Example:

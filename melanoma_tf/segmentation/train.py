@@ -20,11 +20,12 @@ from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.previews import SegmenterPreview
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.training.initial_weights import input_files, start_from
-from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import RunKind, describe_run
 from melanoma_tf.training.schedules import rate_by_name
+from melanoma_tf.training.train import train
 from melanoma_tf.training.validation import validation_records
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def train_segmenter(
 ) -> History:
     """Train a segmenter on the examples with masks, and choose the best epoch on `validation`.
 
-    Arguments, result and errors are those of `training.job.train`; further errors are records
+    Arguments, result and errors are those of `training.train.train`; further errors are records
     without masks, and masks of another size than their images.
 
     Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import tensorflow as tf
 from tensorflow import keras
@@ -13,11 +13,9 @@ from tensorflow import keras
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.epochs import Epochs
+from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.state import RunState
-
-if TYPE_CHECKING:
-    from melanoma_tf.training.job import TrainingJob
 
 
 def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -11,11 +11,9 @@ from tensorflow import keras
 
 from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.training.averaging import WeightAverages
+from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import HISTORY, load_model
 from melanoma_tf.training.run_record import MODEL
-
-if TYPE_CHECKING:
-    from melanoma_tf.training.job import TrainingJob
 
 _BEST = "best.weights.h5"
 

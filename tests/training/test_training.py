@@ -23,7 +23,8 @@ from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import redeclared, setting
 from melanoma_tf.records.record_set import RecordSet
-from melanoma_tf.training import job as training
+from melanoma_tf.training import train as training
+from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.run_record import RunKind, describe_run, read_run
 from melanoma_tf.training.settings import TrainingSettings
@@ -67,7 +68,7 @@ def build(dropout=0.0):
 def make_job(records, settings, log, **changes):
     validation = evaluation_batches(records, "validation", INPUTS)
     optimization = OptimizationSettings(learning_rate=settings.learning_rate)
-    return training.TrainingJob(
+    return TrainingJob(
         **{
             "record": describe_run(KIND, settings, records),
             "build": lambda: build(settings.dropout),

@@ -17,10 +17,11 @@ from melanoma_tf.purification.detector.previews import DetectorPreview
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.initial_weights import input_files, start_from
-from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run_record import describe_run
 from melanoma_tf.training.schedules import rate_by_name
+from melanoma_tf.training.train import train
 from melanoma_tf.training.validation import validation_records
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def train_occlusion_detector(
 ) -> History:
     """Train a detector on the `train` split, and choose the best epoch on `validation`.
 
-    Arguments, result and errors are those of `training.job.train`.
+    Arguments, result and errors are those of `training.train.train`.
 
     Example:
         >>> from pathlib import Path

@@ -24,10 +24,11 @@ from melanoma_tf.purification.inpainter.two_phases import AdamThenSGD, TwoRates
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.freezable import freeze
 from melanoma_tf.training.initial_weights import input_files, start_from
-from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob, train
+from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import CONFIG, check_run, describe_run
+from melanoma_tf.training.train import train
 from melanoma_tf.training.validation import validation_records
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def train_inpainter(
 ) -> History:
     """Train an inpainter on the `train` split, and choose the best epoch on `validation`.
 
-    Arguments, result and errors are those of `training.job.train`; another error is a feature
+    Arguments, result and errors are those of `training.train.train`; another error is a feature
     network that cannot be read.
 
     Example:
