@@ -185,10 +185,16 @@ def _drawn_transform(
     flips = tf.reverse(drawn[4:], [0]) < 0.0 if settings.flips else tf.zeros([2], tf.bool)
     # A fraction of the result's side, at every scale.
     shift = drawn[2:4] * settings.shift * sides / zoom
+    steps = sides / (size_px * zoom)
+    if settings.aspect > 1.0:
+        widest = math.log(settings.aspect)
+        stretch = Stream("geometric.aspect").uniform(seed, [], -widest, widest)
+        # Only ever larger: a lesion that touches the border must not end there.
+        steps *= tf.exp(tf.minimum(tf.stack([stretch, -stretch]), 0.0))
     return projective_transform(
         angle=angle,
         flips=flips,
-        step_px=sides / (size_px * zoom),
+        step_px=steps,
         centre=(sides - 1.0) / 2.0 + shift,
         size_px=size_px,
     )

@@ -111,6 +111,8 @@ class GeometricAugmentation:
             in how much skin they show around a lesion.
         shift: largest shift along each axis, as a fraction of the side.
         elastic: standard deviation of a smooth random displacement, as a fraction of the side.
+        aspect: largest factor by which either the width or the height is stretched, uniform in its
+            logarithm; 1 disables it. Images of all aspect ratios are squeezed to squares.
     """
 
     flips: bool = True
@@ -120,6 +122,7 @@ class GeometricAugmentation:
     smallest_lesion: float = 0.1
     shift: float = 0.1
     elastic: float = 0.02
+    aspect: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -189,8 +192,10 @@ _SMALL_COLOUR_CHANGES = dataclasses.replace(
 )
 _SKIN = PhotometricAugmentation(mottled_skin=0.5, pale_lesion=0.5, gel=0.4)
 _DEVICES = dataclasses.replace(_SKIN, random_convolution=1.0)
+_HALF_DEVICES = dataclasses.replace(_SKIN, random_convolution=0.5)
 
-# Each adds to the one before; `mild` is what segmentation networks are commonly trained with.
+# Each but `mixed` adds to the one before; `mild` is what segmentation networks are commonly
+# trained with.
 SEGMENTER_PRESETS = {
     "none": SegmenterAugmentation(None, None),
     "mild": SegmenterAugmentation(_SMALL_MOVES, _SMALL_COLOUR_CHANGES),
@@ -199,6 +204,7 @@ SEGMENTER_PRESETS = {
     "full": SegmenterAugmentation(GeometricAugmentation(), PhotometricAugmentation()),
     "skin": SegmenterAugmentation(GeometricAugmentation(), _SKIN),
     "devices": SegmenterAugmentation(GeometricAugmentation(), _DEVICES),
+    "mixed": SegmenterAugmentation(GeometricAugmentation(aspect=1.4), _HALF_DEVICES),
 }
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # The side of the input in pixels, and `imagenet` or None -> a network without its head.
 Build = Callable[[int, Optional[str]], "keras.Model"]
 
-BUILT_IN = ("resnet50", "efficientnetv2-b0", "mobilenetv3-small", "small")
+EFFICIENTNET_LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+BUILT_IN = ("resnet50", "efficientnetv2-b0", "mobilenetv3-small", *EFFICIENTNET_LITE, "small")
 _registered: dict[str, Build] = {}
 
 

@@ -33,7 +33,8 @@ def build_classifier(
         num_classes: number of logits, at least 2.
         image_size_px: side of the square input in pixels, at least 32.
         weights: `none` (random), `imagenet`, or the path of a `.keras` model of the same backbone
-            (its head may have other classes) or of a `.weights.h5` file of the bare backbone.
+            (its head may have other classes), of a `.weights.h5` file of the bare backbone, or
+            for EfficientNet-Lite of a `.npz` file of `scripts/convert_efficientnet_lite.py`.
         dropout: fraction of the pooled features dropped in training.
 
     Returns:

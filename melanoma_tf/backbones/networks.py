@@ -7,7 +7,12 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow import keras
 
-from melanoma_tf.backbones import Build, backbone_names, registered
+from melanoma_tf.backbones import EFFICIENTNET_LITE, Build, backbone_names, registered
+from melanoma_tf.backbones.efficientnet_lite import (
+    build_efficientnet_lite,
+    imagenet_weights,
+    load_weights,
+)
 from melanoma_tf.core.errors import MelanomaError
 
 _SMALL_FILTERS = 32
@@ -50,7 +55,8 @@ def _with_imagenet(name: str, build: Build, size_px: int) -> keras.Model:
             raise
         raise MelanomaError(
             f"the ImageNet weights of {name} could not be downloaded ({_last_line(error)}); "
-            "expected network access, or them in ~/.keras/models; or give --weights FILE or none"
+            "expected network access, or them in ~/.keras/models; or give --weights FILE or none, "
+            "or --backbone efficientnet-lite0, whose weights ship"
         ) from error
 
 
@@ -67,6 +73,9 @@ def _load_weights(network: keras.Model, path: Path) -> None:
         if not inner:
             raise MelanomaError(f"{path}: expected a classifier with the backbone {network.name}")
         network.set_weights(inner[0].get_weights())
+        return
+    if path.suffix == ".npz":
+        load_weights(network, path)
         return
     try:
         network.load_weights(path)
@@ -105,6 +114,18 @@ def _mobilenetv3_small(size_px: int, weights: str | None) -> keras.Model:
         include_top=False, weights=weights, input_shape=(size_px, size_px, 3)
     )
     return keras.Model(network.input, network.output, name="mobilenetv3-small")
+
+
+def _efficientnet_lite(name: str) -> Build:
+    variant = name.rsplit("-", 1)[-1]
+
+    def build(size_px: int, weights: str | None) -> keras.Model:
+        network = build_efficientnet_lite(variant, image_size_px=size_px)
+        if weights is not None:
+            load_weights(network, imagenet_weights(variant))
+        return keras.Model(network.input, network.output, name=name)
+
+    return build
 
 
 def _small(size_px: int, weights: str | None) -> keras.Model:
@@ -147,5 +168,6 @@ BACKBONES: dict[str, Build] = {
     "resnet50": _resnet50,
     "efficientnetv2-b0": _efficientnetv2_b0,
     "mobilenetv3-small": _mobilenetv3_small,
+    **{name: _efficientnet_lite(name) for name in EFFICIENTNET_LITE},
     "small": _small,
 }

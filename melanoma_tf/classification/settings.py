@@ -42,13 +42,15 @@ class NetworkSettings(Settings):
 
     backbone: str = setting(
         "resnet50",
-        "Backbone; small trains from scratch on a CPU.",
+        "Backbone. small trains from scratch on a CPU; the ImageNet weights of efficientnet-lite0 "
+        "ship, those of others are downloaded.",
         choices=backbone_names,
         group="Network",
     )
     weights: str = setting(
         "imagenet",
-        "Initial weights. FILE: another run's model.keras, or the backbone's .weights.h5.",
+        "Initial weights. FILE: another run's model.keras, or the backbone's .weights.h5 or (for "
+        "efficientnet-lite) .npz.",
         metavar="imagenet|none|FILE",
         group="Network",
     )

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
+from melanoma_tf.backbones import EFFICIENTNET_LITE
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import Settings, redeclared, setting
 from melanoma_tf.training.settings import RateSettings
 
 PADDINGS = ("valid", "same")
 NORMALIZATIONS = ("none", "batch", "instance")
 OVERLAPS = ("none", "dice", "jaccard")
+IMAGENET = "imagenet"
+NO_ENCODER = "none"
 # The name of a network that ships with the package, where the folder of a run is expected.
 SHIPPED = "shipped"
+_TABLE_1_ONLY = ("base_filters", "padding", "colour_constancy", "skin_white_balance", "chroma")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,11 @@ class SegmenterSettings(RateSettings):
     Attributes:
         image_size_px, base_filters, padding, normalization, dropout, colour_constancy,
             skin_white_balance, chroma: see `segmentation.network.build_segmenter`.
-        weights: `none`, or the `model.keras` of another run of the same network to start from.
+        encoder: `none` for the network of Table 1, or the encoder of
+            `segmentation.lite_network.build_lite_segmenter`, which shares the image size, the
+            normalization and the dropout with it and has none of the other options.
+        weights: `none`, or the `model.keras` of another run of the same network to start from;
+            with an encoder also `imagenet`, or a converted file of ImageNet weights (`.npz`).
         learning_rate: of Adam; the highest, where a schedule changes it.
         schedule: `constant` as in the paper, or `cosine`, see `training.schedules.rate_by_name`.
         overlap, label_smoothing: see `segmentation.losses.SegmentationLoss`.
@@ -37,9 +46,24 @@ class SegmenterSettings(RateSettings):
 
     image_size_px: int = setting(
         380,
-        "Side of the network's input in pixels: 228, 236, ... (64, 72, ... with --padding same).",
+        "Side of the network's input in pixels: 228, 236, ... (64, 72, ... with --padding same; "
+        "64, 96, ... with --encoder).",
         minimum=32,
         group="Network",
+    )
+    encoder: str = setting(
+        NO_ENCODER,
+        "Encoder of a U-Net that replaces the paper's network.",
+        choices=(NO_ENCODER, *EFFICIENTNET_LITE),
+        group="Network",
+    )
+    weights: str = redeclared(
+        RateSettings,
+        "weights",
+        "none",
+        help="FILE: start from the model.keras of another run of the same network. With --encoder "
+        "also imagenet, or a FILE.npz of converted ImageNet weights.",
+        metavar="none|imagenet|FILE",
     )
     base_filters: int = setting(
         64,
@@ -94,7 +118,8 @@ class SegmenterSettings(RateSettings):
         "mild: small geometric and photometric changes; geometric: flips, rotation, scale, elastic "
         "warp; photometric: and light, colour, focus; full: and dark corners, hairs, rulers, ink, "
         "stickers; skin: and red, blotched, freckled skin, pale lesions, gel; devices: and random "
-        "convolutions, for images of other devices.",
+        "convolutions, for images of other devices; mixed: random convolutions in half of the "
+        "images, and stretched.",
         choices=tuple(SEGMENTER_PRESETS),
         group="Augmentation",
     )
@@ -106,6 +131,23 @@ class SegmenterSettings(RateSettings):
         below_maximum=True,
         group="Training",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder == NO_ENCODER:
+            if self.weights == IMAGENET:
+                raise MelanomaError(
+                    "the network of Table 1 has no ImageNet weights; expected --encoder with "
+                    "--weights imagenet"
+                )
+            return
+        for name in _TABLE_1_ONLY:
+            if getattr(self, name) != getattr(SegmenterSettings, name):
+                option = name.replace("_", "-")
+                raise MelanomaError(
+                    f"expected no --{option} with --encoder {self.encoder}; it belongs to the "
+                    "network of Table 1"
+                )
 
 
 @dataclass(frozen=True)

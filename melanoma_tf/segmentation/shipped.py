@@ -10,8 +10,9 @@ from tensorflow import keras
 from melanoma_tf.core.settings import field_types
 from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
+from melanoma_tf.segmentation.lite_network import build_lite_segmenter
 from melanoma_tf.segmentation.network import build_segmenter
-from melanoma_tf.segmentation.settings import InferenceSettings
+from melanoma_tf.segmentation.settings import NO_ENCODER, InferenceSettings
 
 NAME = "segmenter"
 _NETWORK = (
@@ -23,6 +24,7 @@ _NETWORK = (
     "skin_white_balance",
     "chroma",
 )
+_LITE_NETWORK = ("normalization", "dropout")
 _INFERENCE = tuple(field_types(InferenceSettings))
 
 
@@ -39,8 +41,7 @@ def shipped_segmenter() -> LesionSegmenter:
 def read_segmenter(folder: Path) -> LesionSegmenter:
     """Read what `write_segmenter` wrote."""
     settings = read_settings(folder, NAME)
-    network = {name: settings[name] for name in _NETWORK}
-    model = build_segmenter(settings["image_size_px"], **network)
+    model = _build(settings)
     read_weights(model, folder, NAME)
     inference = {name: settings[name] for name in _INFERENCE}
     return LesionSegmenter(model, InferenceSettings.from_json(inference, f"{NAME}.json"))
@@ -50,9 +51,20 @@ def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) 
     """Write a network's weights as float16 and its settings, as they ship.
 
     Args:
-        model: what `build_segmenter` made of the settings.
+        model: what `build_segmenter` or `build_lite_segmenter` made of the settings.
         folder: gets `segmenter.npz` and `segmenter.json`.
-        settings: the arguments of `build_segmenter` (with `image_size_px` for its input size) and
-            of `InferenceSettings`, by name; further values are stored too.
+        settings: the arguments of `build_segmenter` (with `image_size_px` for its input size), or
+            of `build_lite_segmenter` (with `encoder`), and of `InferenceSettings`, by name; further
+            values are stored too.
     """
     write_network(model, folder, NAME, settings)
+
+
+def _build(settings: dict[str, Any]) -> keras.Model:
+    size_px = settings["image_size_px"]
+    encoder = settings.get("encoder", NO_ENCODER)  # The network that ships was stored without one.
+    if encoder == NO_ENCODER:
+        return build_segmenter(size_px, **{name: settings[name] for name in _NETWORK})
+    return build_lite_segmenter(
+        encoder, size_px, **{name: settings[name] for name in _LITE_NETWORK}
+    )

@@ -15,10 +15,11 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.segmentation import data as pipeline
+from melanoma_tf.segmentation.lite_network import build_lite_segmenter, load_encoder
 from melanoma_tf.segmentation.losses import compile_segmenter
 from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.previews import SegmenterPreview
-from melanoma_tf.segmentation.settings import SegmenterSettings
+from melanoma_tf.segmentation.settings import IMAGENET, NO_ENCODER, SegmenterSettings
 from melanoma_tf.training.initial_weights import input_files, start_from
 from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.previews import previews
@@ -50,7 +51,7 @@ def train_segmenter(
     Example:
         >>> from pathlib import Path
         >>> import melanoma_tf as mt
-        >>> from melanoma_tf.segmentation.settings import SegmenterSettings
+        >>> from melanoma_tf.segmentation.settings import IMAGENET, NO_ENCODER, SegmenterSettings
         >>> settings = SegmenterSettings(image_size_px=64, base_filters=2, padding="same", epochs=1)
         >>> run_dir = Path("runs/outlines")
         >>> history = mt.train_segmenter(
@@ -116,6 +117,8 @@ def segmenter_inputs(settings: SegmenterSettings) -> pipeline.SegmenterInputs:
 
 
 def _build(settings: SegmenterSettings) -> keras.Model:
+    if settings.encoder != NO_ENCODER:
+        return _build_on_encoder(settings)
     model = build_segmenter(
         settings.image_size_px,
         settings.base_filters,
@@ -128,6 +131,23 @@ def _build(settings: SegmenterSettings) -> keras.Model:
     )
     if settings.weights != "none":
         start_from(model, Path(settings.weights))
+    return model
+
+
+def _build_on_encoder(settings: SegmenterSettings) -> keras.Model:
+    model = build_lite_segmenter(
+        settings.encoder,
+        settings.image_size_px,
+        normalization=settings.normalization,
+        dropout=settings.dropout,
+    )
+    weights = Path(settings.weights)
+    if settings.weights == IMAGENET:
+        load_encoder(model, settings.encoder)
+    elif weights.suffix == ".npz":
+        load_encoder(model, settings.encoder, weights)
+    elif settings.weights != "none":
+        start_from(model, weights)
     return model
 
 

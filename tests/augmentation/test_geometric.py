@@ -1,5 +1,7 @@
 """Image and mask move together; appearance varies, masks stay masks; a seed decides."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,6 +67,19 @@ def test_an_image_whose_lesion_touches_the_border_is_never_made_smaller():
     for seed in range(12):
         _, mask = moved(ranges, seed, centre=(0, 32))
         assert mask[0].any() or mask[-1].any()
+
+
+def test_one_axis_is_stretched_and_none_pressed():
+    ranges = dataclasses.replace(STILL, aspect=1.4)
+    sides = []
+    for seed in range(30):
+        _, mask = moved(ranges, seed, centre=(32, 32))
+        sides.append((mask.any(1).sum() / 27, mask.any(0).sum() / 27))  # A disc of radius 14.
+    factors = np.array(sides)
+    assert np.all(factors > 0.95)
+    assert np.all(factors.min(1) < 1.05)
+    assert factors.max(0) == pytest.approx(1.4, abs=0.1)
+    np.testing.assert_array_equal(moved(ranges, 0)[0], moved(ranges, 0)[0])
 
 
 def test_beyond_the_image_there_is_skin_and_no_second_lesion():

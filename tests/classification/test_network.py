@@ -58,7 +58,7 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
         raise Exception("URL fetch failure on https://host/w.h5: None -- no route to host")
 
     monkeypatch.setitem(BACKBONES, "resnet50", unreachable)
-    with pytest.raises(MelanomaError, match=r"no route to host.*--weights FILE or none"):
+    with pytest.raises(MelanomaError, match=r"no route to host.*--backbone efficientnet-lite0"):
         build_classifier(backbone="resnet50", num_classes=3, image_size_px=32, weights="imagenet")
 
 
