@@ -89,7 +89,7 @@ def refuse_inputs(output: Path, inputs: Iterable[Path]) -> None:
     for each in inputs:
         source = each.resolve()
         if target == source:
-            raise MelanomaError(f"expected an output apart from the input; {output} is {each}")
+            raise MelanomaError(f"expected an output apart from the input; {output} is the input")
         if target in source.parents:
             raise MelanomaError(
                 f"expected an output apart from the input; {output} holds the input {each}"

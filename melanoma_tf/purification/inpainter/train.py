@@ -51,7 +51,8 @@ def train_inpainter(
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.purification.inpainter.settings import InpainterSettings
         >>> settings = InpainterSettings(
-        ...     image_size_px=32, levels=2, features="none", epochs=1, frozen_epochs=0
+        ...     image_size_px=32, levels=2, features="none", classical_fraction=0.0, epochs=1,
+        ...     frozen_epochs=0,
         ... )
         >>> run_dir = Path("runs/inpainter")
         >>> history = mt.train_inpainter(
