@@ -52,7 +52,9 @@ def train_segmenter(
         >>> from pathlib import Path
         >>> import melanoma_tf as mt
         >>> from melanoma_tf.segmentation.settings import IMAGENET, NO_ENCODER, SegmenterSettings
-        >>> settings = SegmenterSettings(image_size_px=64, base_filters=2, padding="same", epochs=1)
+        >>> settings = SegmenterSettings(
+        ...     image_size_px=64, base_filters=2, padding="same", epochs=1, augment="none"
+        ... )
         >>> run_dir = Path("runs/outlines")
         >>> history = mt.train_segmenter(
         ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None

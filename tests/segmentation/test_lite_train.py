@@ -23,7 +23,7 @@ LITE = SegmenterSettings(
     batch_size=12,
     learning_rate=1e-3,
     overlap="jaccard",
-    augment="mixed",
+    augment="mild",
     average_momentum=0.5,
     threshold=0.5,
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from tensorflow import keras
 
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
@@ -16,6 +17,7 @@ from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import deserialize
 from melanoma_tf.records.writer import Description, write_records
+from melanoma_tf.segmentation import train as segmentation_train
 from melanoma_tf.segmentation.data import training_batches
 from melanoma_tf.segmentation.predict import load_segmenter, segment_files
 from melanoma_tf.segmentation.settings import SegmenterSettings
@@ -39,12 +41,32 @@ SMALL = SegmenterSettings(
     schedule="cosine",
     overlap="dice",
     average_momentum=0.5,
+    # The graph of stronger augmentation takes longer to build than all else here to run.
+    augment="mild",
     threshold=0.0,
 )
 
 
 def quiet(_):
     pass
+
+
+def two_convolutions(size_px, base_filters, **options):
+    """A network that takes a second to compile; the one of Table 1 has tests of its own."""
+    images = keras.Input((size_px, size_px, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.Conv2D(4 * base_filters, 5, padding="same", activation="relu")(features)
+    features = keras.layers.BatchNormalization(synchronized=True)(features)
+    lesion = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32")(features)
+    return keras.Model(images, lesion, name="segmenter")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_network():
+    """What is tested here, runs and their use, does not depend on the network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segmentation_train, "build_segmenter", two_convolutions)
+        yield
 
 
 @pytest.fixture(scope="module")
