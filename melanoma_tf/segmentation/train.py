@@ -51,7 +51,7 @@ def train_segmenter(
     Example:
         >>> from pathlib import Path
         >>> import melanoma_tf as mt
-        >>> from melanoma_tf.segmentation.settings import IMAGENET, NO_ENCODER, SegmenterSettings
+        >>> from melanoma_tf.segmentation.settings import SegmenterSettings
         >>> settings = SegmenterSettings(
         ...     image_size_px=64, base_filters=2, padding="same", epochs=1, augment="none"
         ... )
