@@ -10,6 +10,7 @@ import click
 import pytest
 
 from melanoma_tf.cli import main
+from tests.cli.command_tree import commands
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -64,15 +65,7 @@ def prose(page: Path) -> str:
     return re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name)
-
-
-COMMANDS = sorted(commands(main))
+COMMANDS = sorted(path for path, _ in commands(main))
 CODE = [line for page in PAGES for line in code_lines(page)]
 COMMAND_LINES = [line for line in CODE if line.text.startswith("melanoma-tf ")]
 SCRIPT_LINES = [line for line in CODE if SCRIPT.search(line.text)]

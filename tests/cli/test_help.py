@@ -1,21 +1,12 @@
 """What a user sees first: `--help` of every command, at once and with an example."""
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from melanoma_tf.cli import main
+from tests.cli.command_tree import commands
 
-
-def commands(group: click.Group, path: tuple[str, ...] = ()):
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name)
-
-
-COMMANDS = sorted(commands(main))
+COMMANDS = sorted(path for path, _ in commands(main))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -8,17 +8,13 @@ import pytest
 from melanoma_tf.cli import main
 from melanoma_tf.cli.derived import flattened, option_name
 from melanoma_tf.core.settings import declaration, field_types, is_settings
+from tests.cli.command_tree import commands
 
-
-def commands(group: click.Group, path: tuple[str, ...] = ()):
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        elif hasattr(command.callback, "settings_kind"):
-            yield (*path, name), command, command.callback.settings_kind
-
-
-DERIVED = list(commands(main))
+DERIVED = [
+    (path, command, command.callback.settings_kind)
+    for path, command in commands(main)
+    if hasattr(command.callback, "settings_kind")
+]
 # What an option of a command without settings is for: places, never what decides a result.
 PLACES = {
     "--output", "--run-dir", "--records", "--model", "--json", "--overwrite", "--resume", "--add",
