@@ -92,9 +92,8 @@ def phantom_records(tmp_path_factory, phantom_folder) -> Path:
 @contextlib.contextmanager
 def one_convolution_for_small() -> Iterator[None]:
     """Put one convolution in the place of the small backbone, which takes long to compile."""
-    from tensorflow import keras
-
     from melanoma_tf.backbones.networks import BACKBONES
+    from melanoma_tf.core.keras import keras
 
     def build(size_px, weights):
         images = keras.Input((size_px, size_px, 3))

@@ -1,6 +1,7 @@
 """House rules that a reader can rely on: imports go downward, functions and files stay short."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,25 @@ def test_addons_and_io_are_each_imported_in_one_module_only():
             if any(name.split(".")[0] == package for name in imported_modules(path))
         ]
         assert len(users) <= 1, f"{package} is imported by {users}"
+
+
+ROOT = PACKAGE.parent
+SOURCES = [
+    *MODULES,
+    *sorted((ROOT / "tests").rglob("*.py")),
+    *sorted((ROOT / "scripts").rglob("*.py")),
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_keras_comes_from_the_one_module_that_chooses_it(path):
+    if path == PACKAGE / "core" / "keras.py":
+        return
+    for name in imported_modules(path):
+        assert not re.match(r"(tensorflow\.)?(tf_)?keras(\.|$)", name), f"{path} imports {name}"
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr == "keras":
+            assert ast.unparse(node.value) not in ("tf", "tensorflow"), f"{path}:{node.lineno}"
 
 
 def test_command_line_imports_nothing_heavy_at_the_top():

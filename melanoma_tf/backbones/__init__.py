@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 from melanoma_tf.core.errors import MelanomaError
 
 if TYPE_CHECKING:
-    from tensorflow import keras
+    from melanoma_tf.core.keras import keras
 
 # The side of the input in pixels, and `imagenet` or None -> a network without its head.
 Build = Callable[[int, Optional[str]], "keras.Model"]

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from tensorflow import keras
-
 from melanoma_tf.backbones.networks import build_backbone
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 KIND = "classifier"
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.pretrained import shipped_folder
 
 SMALLEST_INPUT_PX = 32

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import KIND, build_classifier
+from melanoma_tf.core.keras import keras
 from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import check_run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones import EFFICIENTNET_LITE, Build, backbone_names, registered
 from melanoma_tf.backbones.efficientnet_lite import (
@@ -14,6 +13,7 @@ from melanoma_tf.backbones.efficientnet_lite import (
     load_weights,
 )
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 _SMALL_FILTERS = 32
 _SMALL_STAGES = 4

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
@@ -19,6 +18,7 @@ from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.module import PROBABILITIES, SALIENCY, ClassifierModule
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images import heat_map
 from melanoma_tf.images.masks import draw_outline
 from melanoma_tf.records.record_set import RecordSet, RecordsLike

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.classification.saliency import visual_backprop
+from melanoma_tf.core.keras import keras
 
 # Encoded image -> the pixels that the network sees.
 Prepare = Callable[[tf.Tensor], tf.Tensor]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.classification.losses import (
     ClassificationLoss,
@@ -15,6 +14,7 @@ from melanoma_tf.classification.losses import (
 )
 from melanoma_tf.classification.settings import OptimizationSettings
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.training.schedules import cosine
 
 _DECAY_PER_STEP = 10.0

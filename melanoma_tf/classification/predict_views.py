@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.datasets.splits import namespace
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.images.views import dihedral_views

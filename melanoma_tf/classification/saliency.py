@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 # From images to saliency and logits.
 Explain = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import KIND, build_classifier
 from melanoma_tf.classification import data as pipeline
@@ -19,6 +18,7 @@ from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.optimization import compile_classifier
 from melanoma_tf.classification.settings import ClassifierSettings
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.initial_weights import input_files
 from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob

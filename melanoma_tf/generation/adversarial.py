@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import Settings
 from melanoma_tf.generation import coupled_dcgan, dcgan
 from melanoma_tf.generation.differentiable_augmentation import augment

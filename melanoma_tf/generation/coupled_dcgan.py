@@ -7,9 +7,8 @@ shared again (Liu and Tuzel 2016).
 
 from __future__ import annotations
 
-from tensorflow import keras
-
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.generation.dcgan import (
     DISCRIMINATOR_CHANNELS,
     GENERATOR_CHANNELS,

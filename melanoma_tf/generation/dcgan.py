@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.generation.layers import MinibatchDiscrimination, SpectralNormalization
 from melanoma_tf.generation.settings import IMAGE_SIZES_PX, DiscriminatorSettings
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
+
+from melanoma_tf.core.keras import keras
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 
 DISTANCE, DIVERSITY = "sliced_wasserstein", "diversity"

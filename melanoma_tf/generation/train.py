@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.evaluation.metrics.sliced_wasserstein import sliced_wasserstein
 from melanoma_tf.generation import data as pipeline
 from melanoma_tf.generation.adversarial import build_gan, updates

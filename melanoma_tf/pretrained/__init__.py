@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow import keras
 
 from melanoma_tf.core.files import read_json, write_atomically, write_json
+from melanoma_tf.core.keras import keras
 
 
 def shipped_folder() -> Path:

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK
 from melanoma_tf.purification.detector.inference import DETECTOR, OcclusionDetector
 from melanoma_tf.purification.inpainter.inference import INPAINTER, Inpainter

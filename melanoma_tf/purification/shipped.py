@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tensorflow import keras
-
+from melanoma_tf.core.keras import keras
 from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
 from melanoma_tf.purification.detector.inference import OcclusionDetector
 from melanoma_tf.purification.detector.network import build_detector

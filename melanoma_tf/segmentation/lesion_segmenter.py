@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images import masks
 from melanoma_tf.segmentation.adaptive_threshold import apply_adaptive_threshold
 from melanoma_tf.segmentation.settings import InferenceSettings

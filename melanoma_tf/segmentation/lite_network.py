@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones import EFFICIENTNET_LITE
 from melanoma_tf.backbones.efficientnet_lite import (
@@ -21,6 +20,7 @@ from melanoma_tf.backbones.efficientnet_lite import (
     stage_outputs,
 )
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.segmentation.settings import NORMALIZATIONS
 
 SMALLEST_INPUT_PX = 64

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.segmentation.settings import OVERLAPS
 
 # Pixels added to both sides of a soft overlap's fraction: empty against empty is then 1, and the

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images.colour import rgb_to_lightness
 from melanoma_tf.segmentation.settings import NORMALIZATIONS, PADDINGS, SegmenterSettings
 

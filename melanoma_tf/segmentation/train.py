@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
+from melanoma_tf.core.keras import keras
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.segmentation import data as pipeline
 from melanoma_tf.segmentation.lite_network import build_lite_segmenter, load_encoder

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf import __version__
 from melanoma_tf.classification.cross_validation import ClassifierRecord
@@ -20,6 +19,7 @@ from melanoma_tf.classification.module import (
     Prepare,
 )
 from melanoma_tf.core.files import write_atomically, write_json
+from melanoma_tf.core.keras import keras
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.serving.warmup import write_warmup
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from tensorflow import keras
+
+from melanoma_tf.core.keras import keras
 
 
 class WeightAverages(keras.callbacks.Callback):

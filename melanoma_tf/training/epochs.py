@@ -7,9 +7,9 @@ import time
 from typing import Callable
 
 import numpy as np
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.training.state import RunState
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Callable
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.epochs import Epochs
 from melanoma_tf.training.job import TrainingJob

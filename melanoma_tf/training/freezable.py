@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
+
+from melanoma_tf.core.keras import keras
 
 _MOMENTUM = 0.95  # A short memory, since a small data set has few steps in an epoch.
 _EPSILON = 1e-3

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tensorflow import keras
-
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 
 def start_from(model: keras.Model, path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Callable, TypedDict
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.training.run_record import RunRecord
 
 Log = Callable[[str], None]

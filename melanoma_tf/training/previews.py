@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow import keras
+
+from melanoma_tf.core.keras import keras
 
 _SHOWN = 6
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from tensorflow import keras
-
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.keras import keras
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
 from melanoma_tf.core.ownership import mark, refuse_inputs
 from melanoma_tf.training.run_record import CONFIG, MODEL, RunRecord, run_payload

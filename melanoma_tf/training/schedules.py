@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Union
 
-from tensorflow import keras
-
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 SCHEDULES = ("constant", "cosine")
 _FIRST_SHARE = 0.05

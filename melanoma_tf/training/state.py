@@ -7,9 +7,9 @@ from typing import Callable
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import HISTORY, load_model

@@ -19,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.generation.adversarial import LATENTS_PER_EXAMPLE, Gan, build_gan
 from melanoma_tf.generation.settings import GanSettings, StabiliserSettings
 

@@ -18,8 +18,8 @@ from collections.abc import Callable
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.inpainter.partial_convolution import PartialConv2D
 
 # Side of the image in pixels, channels in and out, kernel, stride: layers of the network.

@@ -21,8 +21,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images import masks
 from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.predict import image_files, load_segmenter, segment_files

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.efficientnet_lite import (
     VARIANTS,
@@ -15,6 +14,7 @@ from melanoma_tf.backbones.efficientnet_lite import (
     stage_outputs,
 )
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import build_classifier
 from melanoma_tf.backbones.networks import BACKBONES, CaffeNormalization
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 
 def small(num_classes=3, **settings):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import build_classifier
 from melanoma_tf.classification.optimization import compile_classifier
 from melanoma_tf.classification.settings import OptimizationSettings
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 STEPS = 4
 

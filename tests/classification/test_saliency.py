@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import build_classifier
 from melanoma_tf.backbones.networks import BACKBONES
@@ -16,6 +15,7 @@ from melanoma_tf.classification.saliency import (
     visual_backprop,
 )
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 
 
 def convolved(features, kernel, stride, before, length):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.generation.coupled_dcgan import (
     build_coupled_discriminator,
     build_coupled_generator,
@@ -21,7 +22,7 @@ DISCRIMINATOR = [(128, 16), (64, 32), (32, 64), (16, 128), (8, 256), (4, 512), (
 
 def rows(model):
     """Size and channels of what every convolution gives."""
-    kinds = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose)
+    kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
     return [(one.output.shape[1], one.output.shape[3]) for one in model.layers
             if isinstance(one, kinds)]  # fmt: skip
 
@@ -91,9 +92,7 @@ def test_table_5_shares_four_layers_and_has_three_of_each_class(classes):
 @pytest.mark.parametrize("size", [64, 128])
 def test_small_coupled_networks_keep_the_three_layers_of_each_class(size):
     generator = build_coupled_generator(2, size, 5)
-    names = [
-        one.name for one in generator.layers if isinstance(one, tf.keras.layers.Conv2DTranspose)
-    ]
+    names = [one.name for one in generator.layers if isinstance(one, keras.layers.Conv2DTranspose)]
     assert sum(name.startswith("class0") for name in names) == 3
     assert generator(tf.zeros([1, 5])).shape == (1, 2, size, size, 3)
 
@@ -110,7 +109,7 @@ def test_a_logit_belongs_to_the_image_in_its_place():
 
 def test_spectral_normalization_bounds_every_kernel():
     model = build_discriminator(64, DiscriminatorSettings(spectral_normalization=True))
-    assert not any(isinstance(one, tf.keras.layers.BatchNormalization) for one in model.layers)
+    assert not any(isinstance(one, keras.layers.BatchNormalization) for one in model.layers)
     wrapped = [one for one in model.layers if isinstance(one, SpectralNormalization)]
     assert len(wrapped) == 5
     first = wrapped[0]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from tensorflow import keras
 
 from melanoma_tf.backbones.features import Extractor
 from melanoma_tf.cli import main
 from melanoma_tf.cli.train import coupled_gan
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import declaration
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.generation.adversarial import Gan, build_gan, updates

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.efficientnet_lite import imagenet_weights
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.segmentation.lite_network import build_lite_segmenter, load_encoder
 from melanoma_tf.segmentation.losses import SegmentationLoss
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.segmentation.network import (
     SevenChannels,
     build_segmenter,

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter

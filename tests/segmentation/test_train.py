@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from tensorflow import keras
 
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.schema import deserialize

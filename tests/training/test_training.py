@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from melanoma_tf.classification.data import evaluation_batches, training_batches
 from melanoma_tf.classification.inputs import classifier_inputs
@@ -21,6 +20,7 @@ from melanoma_tf.classification.settings import (
 )
 from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import redeclared, setting
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.training import train as training

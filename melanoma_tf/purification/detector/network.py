@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.purification.inpainter.network import CropLike
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.detector import data as pipeline
 from melanoma_tf.purification.detector.inference import DETECTOR
 from melanoma_tf.purification.detector.losses import compile_detector

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from tensorflow import keras
 
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.inpainter.settings import InpainterSettings
 from melanoma_tf.training.run_record import RunKind
 

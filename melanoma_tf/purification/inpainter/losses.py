@@ -9,9 +9,9 @@ import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.settings import LossWeights
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images.filling import fill, fill_weighted
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.partial_convolution import PartialConv2D

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.networks import CaffeNormalization
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.inpainter.settings import IMAGENET
 
 _MAPS = 3  # As many as Liu et al. take: after each of the first three poolings.

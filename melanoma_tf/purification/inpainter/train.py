@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.backbones.classifier import KIND as CLASSIFIER
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.inpainter import data as pipeline
 from melanoma_tf.purification.inpainter import perceptual

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.detector.inference import OcclusionDetector
 from melanoma_tf.purification.detector.losses import OcclusionDice, OcclusionLoss, pack
 from melanoma_tf.purification.detector.network import MirrorToMultiple, build_detector

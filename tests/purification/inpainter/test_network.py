@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.inpainter import perceptual
 from melanoma_tf.purification.inpainter.losses import HolePSNR, InpaintingLoss, LossWeights, pack

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from tensorflow import keras
 
 from melanoma_tf.cli import main
+from melanoma_tf.core.keras import keras
 from melanoma_tf.images.filling import fill
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.pretrained import shipped_folder

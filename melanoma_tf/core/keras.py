@@ -1,0 +1,19 @@
+"""Keras 2, which every network of this package is written in.
+
+TensorFlow 2.15 brings it as `tensorflow.keras`. From 2.16 on that name is Keras 3, and Keras 2 is
+the package `tf_keras`. The choice is by TensorFlow's version, so that one stack has one answer, and
+a process that uses Keras 3 too keeps it: no environment variable is set. Import it from here only:
+
+    from melanoma_tf.core.keras import keras
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+if tuple(int(part) for part in tf.__version__.split(".")[:2]) >= (2, 16):
+    import tf_keras as keras
+else:
+    from tensorflow import keras
+
+__all__ = ["keras"]
