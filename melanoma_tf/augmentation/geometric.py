@@ -12,8 +12,8 @@ import math
 import tensorflow as tf
 
 from melanoma_tf.augmentation.settings import GeometricAugmentation
+from melanoma_tf.core.addons import dense_image_warp
 from melanoma_tf.core.random_streams import Stream
-from melanoma_tf.images.addons import dense_image_warp
 
 _ELASTIC_GRID = 5
 _BLUR_GRID = 8

@@ -12,9 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf.classification.settings import LOSSES
+from melanoma_tf.core import addons
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
-from melanoma_tf.images import addons
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")

@@ -9,11 +9,11 @@ a process that uses Keras 3 too keeps it: no environment variable is set. Import
 
 from __future__ import annotations
 
-import tensorflow as tf
+from melanoma_tf.core.stack import IS_TENSORFLOW_2_15
 
-if tuple(int(part) for part in tf.__version__.split(".")[:2]) >= (2, 16):
-    import tf_keras as keras
-else:
+if IS_TENSORFLOW_2_15:
     from tensorflow import keras
+else:
+    import tf_keras as keras
 
 __all__ = ["keras"]

@@ -1,22 +1,32 @@
-"""Decoding of DICOM files by tensorflow-io, which no other module imports."""
+"""Decoding of DICOM files, by TensorFlow I/O or, where that does not load, by pydicom."""
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from collections.abc import Mapping
+from types import ModuleType
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_io as tfio
 
+from melanoma_tf.core.stack import is_usable
 from melanoma_tf.records.header import UnreadableImageError, check_size
+
+decoder: ModuleType
+if is_usable("tensorflow_io"):
+    from melanoma_tf.records import dicom_tensorflow_io as decoder
+else:
+    from melanoma_tf.records import dicom_pydicom as decoder
 
 _ROWS, _COLUMNS, _FRAMES = 0x00280010, 0x00280011, 0x00280008
 _SAMPLES, _BITS_ALLOCATED, _COLOUR = 0x00280002, 0x00280100, 0x00280004
 _TRANSFER_SYNTAX = 0x00020010
+_TAGS = (_ROWS, _COLUMNS, _FRAMES, _SAMPLES, _BITS_ALLOCATED, _COLOUR, _TRANSFER_SYNTAX)
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+_DEFLATED, _EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 _PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
+_ITEM_TAG, _DELIMITER_TAG = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
 def decode_dicom(encoded: bytes, max_megapixels: float) -> np.ndarray:
@@ -33,47 +43,35 @@ def decode_dicom(encoded: bytes, max_megapixels: float) -> np.ndarray:
         UnreadableImageError: the file is broken, truncated, too large, has several frames or an
             unknown encoding.
     """
-    height, width = _number(encoded, _ROWS), _number(encoded, _COLUMNS)
+    tags = decoder.read_tags(encoded, _TAGS)
+    height, width = _number(tags, _ROWS), _number(tags, _COLUMNS)
     if height < 1 or width < 1:
         raise UnreadableImageError("DICOM file without an image")
     check_size(height, width, max_megapixels)
-    frames = _number(encoded, _FRAMES, default=1)
+    frames = _number(tags, _FRAMES, default=1)
     if frames != 1:
         raise UnreadableImageError(f"DICOM file of {frames} frames; expected one image")
-    _check_whole(encoded, height * width)
-    wide = _number(encoded, _BITS_ALLOCATED) > 8
+    _check_whole(encoded, tags, height * width)
     try:
-        # Without "strict", other bytes give an empty tensor and no error. "auto" scales 10 or 12
-        # stored bits to the type's whole range.
-        decoded = tfio.image.decode_dicom_image(
-            encoded,
-            color_dim=True,
-            dtype=tf.uint16 if wide else tf.uint8,
-            on_error="strict",
-            scale="auto",
-        ).numpy()
-    except tf.errors.OpError:
-        colour = _tag(encoded, _COLOUR) or "unknown colours"
-        raise UnreadableImageError(f"cannot be decoded: DICOM of {colour}") from None
-    if decoded.shape[:3] != (1, height, width) or decoded.shape[3] not in (1, 3):
-        raise UnreadableImageError(f"DICOM image of shape {decoded.shape[1:]}")
-    return decoded[0]
+        decoded = decoder.decode_frame(encoded, wide=_number(tags, _BITS_ALLOCATED) > 8)
+    except UnreadableImageError as reason:
+        colour = tags[_COLOUR] or "unknown colours"
+        raise UnreadableImageError(f"cannot be decoded: DICOM of {colour}: {reason}") from None
+    if decoded.shape[:2] != (height, width) or decoded.shape[2] not in (1, 3):
+        raise UnreadableImageError(f"DICOM image of shape {decoded.shape}")
+    return decoded
 
 
-def _check_whole(encoded: bytes, pixels: int) -> None:
-    """Refuse truncated uncompressed pixels, which the decoder would fill up.
-
-    Truncated compressed pixels do not decode.
-    """
-    syntax = _tag(encoded, _TRANSFER_SYNTAX)
-    layout = {
-        _IMPLICIT_LITTLE_ENDIAN: "<I",
-        # The value representation (two letters) and two reserved bytes come first.
-        _EXPLICIT_LITTLE_ENDIAN: "<4xI",
-    }.get(syntax)
-    if layout is None:
+def _check_whole(encoded: bytes, tags: Mapping[int, str], pixels: int) -> None:
+    """Refuse truncated pixels, which decoders fill up."""
+    syntax = tags[_TRANSFER_SYNTAX]
+    # Truncated, the first does not inflate; the other has long been retired.
+    if syntax in (_DEFLATED, _EXPLICIT_BIG_ENDIAN):
         return
-    expected = pixels * _number(encoded, _SAMPLES) * _number(encoded, _BITS_ALLOCATED) // 8
+    # In explicit files the value representation (two letters) and two reserved bytes come first.
+    layout = "<I" if syntax == _IMPLICIT_LITTLE_ENDIAN else "<4xI"
+    compressed = syntax not in (_IMPLICIT_LITTLE_ENDIAN, _EXPLICIT_LITTLE_ENDIAN)
+    expected = pixels * _number(tags, _SAMPLES) * _number(tags, _BITS_ALLOCATED) // 8
     position = encoded.find(_PIXEL_DATA_TAG)
     while position >= 0:
         try:
@@ -82,17 +80,22 @@ def _check_whole(encoded: bytes, pixels: int) -> None:
             break
         start = position + 4 + struct.calcsize(layout)
         # The tag's bytes may occur elsewhere too; followed by the right length it is the tag.
-        if expected <= length <= expected + 1 and start + length <= len(encoded):
+        if compressed:
+            if length == _UNDEFINED_LENGTH and _holds_whole_fragments(encoded, start):
+                return
+        elif expected <= length <= expected + 1 and start + length <= len(encoded):
             return
         position = encoded.find(_PIXEL_DATA_TAG, position + 1)
     raise UnreadableImageError("truncated: the DICOM pixel data end too early")
 
 
-def _number(encoded: bytes, tag: int, default: int = 0) -> int:
-    text = _tag(encoded, tag)
-    return int(text) if text.isdigit() else default
+def _holds_whole_fragments(encoded: bytes, position: int) -> bool:
+    """Tell whether whole fragments of compressed pixels start here and reach their delimiter."""
+    while encoded[position : position + 4] == _ITEM_TAG and position + 8 <= len(encoded):
+        (length,) = struct.unpack_from("<I", encoded, position + 4)
+        position += 8 + length
+    return encoded[position : position + 4] == _DELIMITER_TAG
 
 
-def _tag(encoded: bytes, tag: int) -> str:
-    value: Any = tfio.image.decode_dicom_data(encoded, tf.constant(tag, tf.uint32)).numpy()
-    return value.decode("ascii", "replace").strip("\0 ")
+def _number(tags: Mapping[int, str], tag: int, default: int = 0) -> int:
+    return int(tags[tag]) if tags[tag].isdigit() else default
