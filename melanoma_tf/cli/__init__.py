@@ -14,6 +14,7 @@ import click
 from melanoma_tf import __version__
 from melanoma_tf.cli import (
     compare,
+    console,
     demo,
     evaluate,
     explain,
@@ -63,6 +64,7 @@ def main() -> None:
 
     `melanoma-tf demo` runs all of it on synthetic images. Research software, no medical device.
     """
+    console.show_notes()
 
 
 _MODULES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -40,6 +41,20 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     if not console.is_terminal:
         console = Console(width=200)
     console.print(drawn)
+
+
+class _Notes(logging.Handler):
+    """Prints what the library logs, such as the oddities of a file: a line on the error stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"note: {record.getMessage()}", err=True)
+
+
+def show_notes() -> None:
+    """Print what the library logs from now on."""
+    logger = logging.getLogger("melanoma_tf")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes())
 
 
 def warn(message: str) -> None:

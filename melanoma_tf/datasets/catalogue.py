@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.diagnoses import slug
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.datasets.readers.label_files import LabelRow
-from melanoma_tf.datasets.readers.tables import read_header
-from melanoma_tf.datasets.source import Source
+from melanoma_tf.datasets.readers.label_files import (
+    LABEL_COLUMN,
+    LabelRow,
+    any_one_hot_labels,
+    class_columns,
+    one_hot_labels,
+    word_labels,
+)
+from melanoma_tf.datasets.readers.tables import KEY_COLUMNS, read_header
+from melanoma_tf.datasets.source import LabelFile, LabelForm, Source
 from melanoma_tf.datasets.sources.csv_table import CSV
 from melanoma_tf.datasets.sources.dermofit import DERMOFIT
 from melanoma_tf.datasets.sources.folder import FOLDER
@@ -25,6 +33,7 @@ from melanoma_tf.datasets.sources.isic2020 import ISIC2020
 from melanoma_tf.datasets.sources.isic2024 import ISIC2024
 from melanoma_tf.datasets.sources.isic_archive import ISIC_ARCHIVE
 from melanoma_tf.datasets.sources.ph2 import PH2
+from melanoma_tf.datasets.vocabularies import ANY_WORDS, MILK10K_CODES
 
 SOURCES: tuple[Source, ...] = (
     ISIC2016,
@@ -41,6 +50,9 @@ SOURCES: tuple[Source, ...] = (
     CSV,
 )
 _NOT_CSV = (".txt", ".xlsx")
+_MILK10K_CLASSES = (
+    "AKIEC", "BCC", "BEN_OTH", "BKL", "DF", "INF", "MAL_OTH", "MEL", "NV", "SCCKA", "VASC",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,21 +141,60 @@ def list_source(
     )
 
 
+@dataclass(frozen=True)
+class LabelTable:
+    """A label file's rows and what they tell.
+
+    Attributes:
+        rows: one per image.
+        form: what the file tells of an image, see `LabelFile`.
+        classes: diagnoses that it tells apart, where `form` is `classes`.
+    """
+
+    rows: tuple[LabelRow, ...]
+    form: LabelForm
+    classes: tuple[str, ...]
+
+
 def read_labels(path: Path) -> Sequence[LabelRow]:
-    """Read any official label file, without its images.
+    """Read any label file, without its images; see `read_label_table`."""
+    return read_label_table(path).rows
+
+
+def read_label_table(path: Path) -> LabelTable:
+    """Read a label file of any source, or a table with a column `label` or one column per class.
 
     Raises:
-        MelanomaError: no source has such a label file, or the file is faulty.
+        MelanomaError: the file has no such form, or is faulty.
     """
     header = first_line(path)
-    for source in SOURCES:
-        for file in source.label_files:
-            if file.fits(path, header):
-                return file.read(path)
-    raise MelanomaError(
-        f"{path}: expected an official label file of ISIC 2016 to 2024, HAM10000, PH2 or the ISIC"
-        f" archive; found the columns {', '.join(header)}"
-    )
+    files = [file for source in SOURCES for file in source.label_files] + [_MILK10K]
+    fitting = [file for file in files if file.fits(path, header)]
+    if fitting:
+        file = max(fitting, key=lambda file: len(file.columns))
+        return LabelTable(tuple(file.read(path)), file.form, file.classes)
+    if LABEL_COLUMN in header:
+        return LabelTable(word_labels(path), "words", ())
+    if not set(KEY_COLUMNS) & set(header):
+        raise MelanomaError(
+            f"{path}: expected an official label file of ISIC 2016 to 2025, HAM10000, PH2 or the "
+            f"ISIC archive, or a table with image_id and label; found the columns "
+            f"{', '.join(header[:9])}"
+        )
+    rows = any_one_hot_labels(path)
+    words = [ANY_WORDS.get(slug(name), name) for name in class_columns(header)]
+    return LabelTable(rows, "classes", tuple(words))
+
+
+def _read_milk10k(path: Path) -> tuple[LabelRow, ...]:
+    return one_hot_labels(path, MILK10K_CODES, _MILK10K_CLASSES)
+
+
+_MILK10K = LabelFile(
+    _read_milk10k,
+    columns=frozenset({"MEL", "AKIEC", "SCCKA"}),
+    classes=tuple(MILK10K_CODES[slug(name)] for name in _MILK10K_CLASSES),
+)
 
 
 def first_line(path: Path) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 #   cell carcinoma is in none of them.
 # - isic2019 parts AKIEC: of its 327 images the official file calls 130 AK and 197 SCC, so the group
 #   as such has no class there, and Bowen's disease, a carcinoma in situ, counts as SCC.
-# - melanoma uses the challenges' own verdict where only `benign` is known.
+# - melanoma uses the challenges' own verdict where only `benign` is known. MILK10k's other
+#   malignant lesions include collision tumours, which may be melanomas in part.
 TARGETS: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
     # diagnosis                          isic2017 isic2018 isic2019 melanoma
     "melanoma":                           (_MEL,   _MEL,   _MEL,   _MEL),
@@ -55,6 +56,9 @@ TARGETS: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
     "lentigo":                            (None,   None,   None,   _NOT),
     "cafe_au_lait_macule":                (None,   None,   None,   _NOT),
     "atypical_melanocytic_proliferation": (None,   None,   None,   _NOT),
+    "inflammation_or_infection":          (None,   None,   None,   _NOT),
+    "other_benign_lesion":                (None,   None,   None,   _NOT),
+    "other_malignant_lesion":             (None,   None,   None,   None),
     "benign":                             (None,   None,   None,   _NOT),
     "malignant":                          (None,   None,   None,   None),
     "indeterminate":                      (None,   None,   None,   None),

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from melanoma_tf.datasets.diagnoses import Vocabulary
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.label_files import LabelRow
+
+# What a label file tells of an image: which of its classes; malignant or not, and a diagnosis for
+# some; a word; or nothing about the diagnosis.
+LabelForm = Literal["classes", "verdict", "words", "metadata"]
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,17 @@ class LabelFile:
 
     Attributes:
         read: reader of the file.
-        columns: the file is recognised by these columns.
+        columns: the file is recognised by these columns; of several that fit, most columns win.
         recognize: recognises files without such columns, given the path and the first line's cells.
+        form: what the file tells of an image.
+        classes: diagnoses that it tells apart, where `form` is `classes`.
     """
 
     read: Callable[[Path], Sequence[LabelRow]]
     columns: frozenset[str] = frozenset()
     recognize: Callable[[Path, tuple[str, ...]], bool] | None = None
+    form: LabelForm = "classes"
+    classes: tuple[str, ...] = ()
 
     def fits(self, path: Path, header: tuple[str, ...]) -> bool:
         """Tell whether this reader is for a file with these cells in its first line."""

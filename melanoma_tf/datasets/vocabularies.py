@@ -83,12 +83,21 @@ DERMOFIT_WORDS: Vocabulary = {
 
 HAM10000_CODES: Vocabulary = {**SEVEN_CODES, "akiec": AKIEC}
 
+# Classes of MILK10k: challenge.isic-archive.com/landing/milk10k
+MILK10K_CODES: Vocabulary = {
+    **HAM10000_CODES,
+    "sccka": "squamous_cell_carcinoma",  # keratoacanthomas among them
+    "inf": "inflammation_or_infection",
+    "ben_oth": "other_benign_lesion",
+    "mal_oth": "other_malignant_lesion",
+}
+
 # Class folders and tables of the user may use any name that means one thing only.
 ANY_WORDS: Vocabulary = {
     **{name: name for name in TARGETS},
     **DERMOFIT_WORDS,
     **ARCHIVE_WORDS,
-    **HAM10000_CODES,
+    **MILK10K_CODES,
     "common_nevus": "nevus",
     "naevus": "nevus",
 }

@@ -11,6 +11,11 @@ from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
 
 # Diagnoses from the general to the specific, as two releases call the columns.
 _LEVELS = tuple((f"diagnosis_{level}", f"iddx_{level}") for level in range(1, 6))
+_VERDICTS = ("target", "malignant")
+# A table with `isic_id` and one of these holds metadata, not scores or one-hot labels.
+METADATA_COLUMNS = frozenset(
+    (*sum(_LEVELS, ()), *_VERDICTS, "diagnosis", "benign_malignant", "age_approx", "sex")
+)
 
 
 def archive_labels(path: Path) -> tuple[LabelRow, ...]:
@@ -32,4 +37,4 @@ def _diagnosis(row: Row) -> str:
         if diagnosis is not None:
             return diagnosis
     verdicts: dict[float | None, str] = {0.0: "benign", 1.0: "malignant"}
-    return verdicts.get(row.number("target", "malignant"), UNKNOWN)
+    return verdicts.get(row.number(*_VERDICTS), UNKNOWN)

@@ -1,31 +1,48 @@
-"""CSV files: tolerates a BOM, Windows line ends and NaN cells, and names the line of a fault."""
+"""Tables with a header line: columns by name, numbers, image ids; faults are named by their line.
+
+What people's files have is accepted and logged in one line: an index that pandas wrote, blank cells
+behind the last column, decimal commas, `.jpg` behind image ids.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.readers.delimited import Lines, Notes, delimiter_name, open_lines
+
+# Names of the column of image ids in the challenges' files. A lesion is named where no image is.
+KEY_COLUMNS = ("image", "image_id", "image_name", "isic_id", "lesion_id")
 
 _NO_VALUE = frozenset({"", "nan", "na", "n/a", "null", "none"})
+_UNNAMED = re.compile(r"(Unnamed: \d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_ISIC_ID = re.compile(r"ISIC_\d+(_downsampled)?(\.jpe?g)?", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|tiff?|dcm)$", re.IGNORECASE)
+_LISTED_AT_ONCE = 9
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a label file, with its line for error messages.
+    """One row of a table, with its line for error messages.
 
     Attributes:
         path: the file.
         line: the line in the file on which the row ends, from 1.
         cells: column name -> text; an absent value (NaN, NA, null, empty) is "".
+        notes: for oddities that are accepted.
+        decimal_commas: whether a comma in a number is a decimal mark.
     """
 
     path: Path
     line: int
     cells: dict[str, str]
+    notes: Notes = field(repr=False, compare=False)
+    decimal_commas: bool = False
 
     @property
     def place(self) -> str:
@@ -48,14 +65,25 @@ class Row:
         try:
             return float(text)
         except ValueError:
-            names = "/".join(columns)
-            raise MelanomaError(
-                f"{self.place}: expected a number in {names}, found {text!r}"
-            ) from None
+            pass
+        if self.decimal_commas and _DECIMAL_COMMA.fullmatch(text):
+            self.notes.add("read decimal commas")
+            return float(text.replace(",", "."))
+        names = "/".join(columns)
+        raise MelanomaError(f"{self.place}: expected a number in {names}, found {text!r}")
+
+    def image_id(self, column: str) -> str:
+        """Return the image id in a column, without the suffix of an image file; may be empty."""
+        text = self.cells[column]
+        name = _IMAGE_SUFFIX.sub("", text)
+        if name != text:
+            suffix = text[len(name) :]
+            self.notes.add(f"removed {suffix} from image ids in the column {column}")
+        return name
 
     def image_key(self, column: str) -> str:
         """Return the image id in a column, checked by `checked_key`."""
-        return checked_key(self.cells[column], self.place)
+        return checked_key(self.image_id(column), self.place)
 
 
 def checked_key(key: str, place: str) -> str:
@@ -74,40 +102,63 @@ def checked_key(key: str, place: str) -> str:
     return key
 
 
-def read_table(path: Path, required: Iterable[str] = ()) -> Iterator[Row]:
-    """Read the rows of a CSV file with a header line; blank lines are passed over.
+def is_image_id(cell: str) -> bool:
+    """Tell whether a cell in the first line is an ISIC image id, so that there is no header."""
+    return _ISIC_ID.fullmatch(cell) is not None
 
-    Fields are separated by commas; if the header has none, by semicolons or tabs.
+
+def key_column(path: Path, header: Sequence[str]) -> str:
+    """Find the column of image ids, see `KEY_COLUMNS`.
 
     Raises:
-        MelanomaError: the file is absent, empty or not UTF-8, names a column twice, lacks a
-            required one, or has a row of another length than the header.
+        MelanomaError: there is none.
     """
-    with contextlib.closing(_records(path)) as records:
-        header = _header(path, next(records)[1])
-        absent = [name for name in required if name not in header]
+    for name in KEY_COLUMNS:
+        if name in header:
+            return name
+    expected = f"{', '.join(KEY_COLUMNS[:-1])} or {KEY_COLUMNS[-1]}"
+    raise MelanomaError(f"{path}: expected a column {expected}; found {_listed(header)}")
+
+
+def read_table(
+    path: Path, required: Iterable[str] = (), *, without_header: Sequence[str] = ()
+) -> Iterator[Row]:
+    """Read the rows of a table; blank lines are passed over.
+
+    Args:
+        path: the table.
+        required: columns that it must have.
+        without_header: names of the columns of a table whose first line is that of an ISIC image.
+
+    Raises:
+        MelanomaError: as `delimited.open_lines`; the file names a column twice, lacks a required
+            one, or has a row of another length than the header.
+    """
+    with open_lines(path) as opened:
+        first = next(opened.lines)
+        if without_header and is_image_id(first[1][0].strip()):
+            opened.notes.add(f"no header: read the columns as {', '.join(without_header)}")
+            columns = _Columns(path, list(without_header), opened)
+            yield columns.row(*first)
+        else:
+            columns = _Columns(path, first[1], opened)
+        absent = [name for name in required if name not in columns.names]
         if absent:
             raise MelanomaError(
-                f"{path}: expected the column {', '.join(absent)}; found {', '.join(header)}"
+                f"{path}: expected the column {', '.join(absent)}; found {_listed(columns.names)}"
             )
-        for line, values in records:
-            yield _row(path, line, header, values)
+        columns.note_oddities()
+        for line, values in opened.lines:
+            yield columns.row(line, values)
 
 
 def read_header(path: Path) -> tuple[str, ...]:
-    """Read the cells in the first line of a CSV file."""
-    with contextlib.closing(_records(path)) as records:
-        return _header(path, next(records)[1])
+    """Read the cells in the first line of a table, the names of its columns where it has a header.
 
-
-def read_cells(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Read the rows of a CSV file without a header line, under the given column names.
-
-    Raises:
-        MelanomaError: as `read_table`.
+    Columns without a name, such as the index that pandas writes, are left out.
     """
-    for line, values in _records(path):
-        yield _row(path, line, columns, values)
+    with open_lines(path, quiet=True) as opened:
+        return _Columns(path, next(opened.lines)[1], opened).names
 
 
 def unique(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Row]]:
@@ -128,43 +179,51 @@ def unique(rows: Iterable[Row], column: str) -> Iterator[tuple[str, Row]]:
         yield key, row
 
 
-def _records(path: Path) -> Generator[tuple[int, list[str]], None, None]:
-    """Yield line number and fields of each line that is not blank; at least one."""
-    empty = True
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            delimiter = _delimiter(stream.readline())
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=delimiter, strict=True)
-            for values in reader:
-                if any(map(str.strip, values)):
-                    empty = False
-                    yield reader.line_num, values
-    except FileNotFoundError:
-        raise MelanomaError(f"expected the label file {path}; it does not exist") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MelanomaError(f"{path}: expected a CSV file in UTF-8, found {error}") from None
-    if empty:
-        raise MelanomaError(f"{path}: expected a label file, found an empty one")
+class _Columns:
+    """The named columns of a table.
+
+    Args:
+        path: the file.
+        header: the cells of the header line.
+        opened: the file's lines.
+    """
+
+    def __init__(self, path: Path, header: list[str], opened: Lines):
+        names = [name.strip() for name in header]
+        self.path, self.opened = path, opened
+        self.kept = [index for index, name in enumerate(names) if not _UNNAMED.fullmatch(name)]
+        self.names = tuple(names[index] for index in self.kept)
+        # Blank cells behind the last name are no columns; an unnamed one before it is an index.
+        self.n_cells = max(self.kept, default=-1) + 1
+        self.index = sorted(set(range(self.n_cells)) - set(self.kept))
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice and not is_image_id(names[0]):
+            raise MelanomaError(f"{path}: expected each column once, found {twice[0]!r} twice")
+        if not self.names:
+            raise MelanomaError(f"{path}: expected names of columns in the first line, found none")
+
+    def note_oddities(self) -> None:
+        """Log what is unusual about the header."""
+        notes = self.opened.notes
+        if self.opened.delimiter != ",":
+            notes.add(f"cells are separated by {delimiter_name(self.opened.delimiter)}")
+        for index in self.index:
+            notes.add(f"passed over column {index + 1}, which has no name (an index?)")
+
+    def row(self, line: int, values: list[str]) -> Row:
+        """Make the row of a line of cells."""
+        if len(values) > self.n_cells and not any(map(str.strip, values[self.n_cells :])):
+            self.opened.notes.add("passed over blank cells behind the last column")
+        elif len(values) != self.n_cells:
+            raise MelanomaError(
+                f"{self.path} line {line}: expected {self.n_cells} fields, found {len(values)}"
+            )
+        texts = (values[index].strip() for index in self.kept)
+        kept = ("" if text.lower() in _NO_VALUE else text for text in texts)
+        cells = dict(zip(self.names, kept))
+        return Row(self.path, line, cells, self.opened.notes, self.opened.delimiter != ",")
 
 
-def _delimiter(first_line: str) -> str:
-    return next((mark for mark in ",;\t" if mark in first_line), ",")
-
-
-def _header(path: Path, values: list[str]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in values)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise MelanomaError(f"{path}: expected each column once, found {twice[0]!r} twice")
-    return names
-
-
-def _row(path: Path, line: int, columns: Sequence[str], values: list[str]) -> Row:
-    if len(values) != len(columns):
-        raise MelanomaError(
-            f"{path} line {line}: expected {len(columns)} fields, found {len(values)}"
-        )
-    cells = (value.strip() for value in values)
-    kept = ("" if cell.lower() in _NO_VALUE else cell for cell in cells)
-    return Row(path, line, dict(zip(columns, kept)))
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED_AT_ONCE
+    return ", ".join(names[:_LISTED_AT_ONCE]) + (f" and {more:,} more" if more > 0 else "")

@@ -14,7 +14,7 @@ from melanoma_tf.datasets.readers.folders import (
     require_folder,
 )
 from melanoma_tf.datasets.readers.label_files import LabelRow, known_diagnosis, label_row
-from melanoma_tf.datasets.readers.tables import read_table, unique
+from melanoma_tf.datasets.readers.tables import key_column, read_header, read_table, unique
 from melanoma_tf.datasets.source import LabelFile, Source
 from melanoma_tf.datasets.vocabularies import HAM10000_CODES
 
@@ -52,7 +52,7 @@ def list_ham10000(folder: Path) -> Listing:
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
     """Read the metadata: columns `lesion_id`, `image_id`, `dx`, `age`, `sex`, `localization`."""
-    rows = unique(read_table(path, ("lesion_id", "image_id", "dx")), "image_id")
+    rows = unique(read_table(path, ("dx",)), key_column(path, read_header(path)))
     return tuple(
         label_row(row, key, known_diagnosis(row, HAM10000_CODES, "dx")) for key, row in rows
     )
@@ -64,6 +64,8 @@ HAM10000 = Source(
     licence="CC-BY-NC-4.0",
     attribution=HAM10000_CITATION,
     vocabulary=HAM10000_CODES,
-    label_files=(LabelFile(read_labels, columns=frozenset({"image_id", "dx"})),),
+    label_files=(
+        LabelFile(read_labels, columns=frozenset({"dx"}), classes=tuple(HAM10000_CODES.values())),
+    ),
     archive="isic",
 )

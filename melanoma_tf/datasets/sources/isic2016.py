@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.challenge import Part, list_challenge
 from melanoma_tf.datasets.readers.label_files import LabelRow, known_diagnosis
-from melanoma_tf.datasets.readers.tables import read_cells, unique
+from melanoma_tf.datasets.readers.tables import is_image_id, read_table, unique
 from melanoma_tf.datasets.source import LabelFile, Source
 
 # "malignant (melanoma) or non-malignant": challenge.isic-archive.com/landing/2016/39
-_CODES = {"benign": "benign", "malignant": "melanoma", "0_0": "benign", "1_0": "melanoma"}
+_CODES = {
+    "benign": "benign",
+    "malignant": "melanoma",
+    **dict.fromkeys(("0", "0_0"), "benign"),
+    **dict.fromkeys(("1", "1_0"), "melanoma"),
+}
 
 
 def _part(split: str, name: str) -> Part:
@@ -43,12 +47,12 @@ def read_labels(path: Path) -> tuple[LabelRow, ...]:
     Raises:
         MelanomaError: the file contains another word.
     """
-    rows = unique(read_cells(path, ("image", "verdict")), "image")
+    rows = unique(read_table(path, without_header=("image", "verdict")), "image")
     return tuple(LabelRow(key, known_diagnosis(row, _CODES, "verdict")) for key, row in rows)
 
 
 def _is_label_file(path: Path, first_line: tuple[str, ...]) -> bool:
-    return len(first_line) == 2 and re.fullmatch(r"ISIC_\d+", first_line[0]) is not None
+    return len(first_line) == 2 and is_image_id(first_line[0])
 
 
 ISIC2016 = Source(
@@ -58,6 +62,6 @@ ISIC2016 = Source(
     attribution="Gutman et al. Skin Lesion Analysis toward Melanoma Detection: A Challenge at ISBI"
     " 2016, hosted by ISIC. arXiv:1605.01397",
     vocabulary=_CODES,
-    label_files=(LabelFile(read_labels, recognize=_is_label_file),),
+    label_files=(LabelFile(read_labels, recognize=_is_label_file, form="verdict"),),
     archive="isic",
 )

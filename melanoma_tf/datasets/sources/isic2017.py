@@ -6,8 +6,12 @@ from pathlib import Path
 
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.challenge import Part, list_challenge
-from melanoma_tf.datasets.readers.label_files import LabelRow, one_hot
-from melanoma_tf.datasets.readers.tables import read_table, unique
+from melanoma_tf.datasets.readers.label_files import (
+    LabelRow,
+    class_columns,
+    one_hot_labels,
+)
+from melanoma_tf.datasets.readers.tables import is_image_id
 from melanoma_tf.datasets.source import LabelFile, Source
 
 ISIC2017_CITATION = (
@@ -15,6 +19,7 @@ ISIC2017_CITATION = (
     " hosted by ISIC. arXiv:1710.05006"
 )
 _CLASSES = ("melanoma", "seborrheic_keratosis")
+_VOCABULARY = {name: name for name in (*_CLASSES, "nevus")}
 
 
 def _part(split: str, name: str) -> Part:
@@ -45,13 +50,18 @@ def list_isic2017(folder: Path) -> Listing:
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
-    """Read part 3: columns `image_id`, `melanoma`, `seborrheic_keratosis`.
+    """Read part 3: `image_id`, `melanoma`, `seborrheic_keratosis`.
 
     An image with neither is a nevus: of 2,000, 374 are melanoma, 254 seborrheic keratosis "and the
     remainder" benign nevi (https://challenge.isic-archive.com/landing/2017/44).
     """
-    rows = unique(read_table(path, ("image_id", *_CLASSES)), "image_id")
-    return tuple(LabelRow(key, one_hot(row, _CLASSES, none_set="nevus")) for key, row in rows)
+    return one_hot_labels(path, _VOCABULARY, _CLASSES, none_set="nevus")
+
+
+def _is_label_file(path: Path, header: tuple[str, ...]) -> bool:
+    if len(header) == 3 and is_image_id(header[0]):
+        return True
+    return sorted(class_columns(header)) == sorted(_CLASSES)
 
 
 ISIC2017 = Source(
@@ -59,7 +69,7 @@ ISIC2017 = Source(
     list_isic2017,
     licence="CC0-1.0",
     attribution=ISIC2017_CITATION,
-    vocabulary={name: name for name in ("melanoma", "nevus", "seborrheic_keratosis")},
-    label_files=(LabelFile(read_labels, columns=frozenset({"image_id", *_CLASSES})),),
+    vocabulary=_VOCABULARY,
+    label_files=(LabelFile(read_labels, recognize=_is_label_file, classes=tuple(_VOCABULARY)),),
     archive="isic",
 )

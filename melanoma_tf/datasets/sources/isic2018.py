@@ -49,7 +49,7 @@ def list_isic2018(folder: Path) -> Listing:
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
-    """Read task 3: column `image` and one per class, in any order."""
+    """Read task 3: the column of images and one per class, in any order."""
     classes = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
     return one_hot_labels(path, HAM10000_CODES, classes)
 
@@ -61,6 +61,12 @@ ISIC2018 = Source(
     attribution="Codella et al. Skin Lesion Analysis Toward Melanoma Detection 2018: A Challenge"
     f" Hosted by ISIC. arXiv:1902.03368; {HAM10000_CITATION}",
     vocabulary=HAM10000_CODES,
-    label_files=(LabelFile(read_labels, columns=frozenset({"image", "MEL", "AKIEC"})),),
+    label_files=(
+        LabelFile(
+            read_labels,
+            columns=frozenset({"MEL", "AKIEC"}),
+            classes=tuple(HAM10000_CODES.values()),
+        ),
+    ),
     archive="isic",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.challenge import Part, list_challenge
 from melanoma_tf.datasets.readers.label_files import LabelRow, metadata_rows, one_hot_labels
+from melanoma_tf.datasets.readers.tables import read_header
 from melanoma_tf.datasets.source import LabelFile, Source
 from melanoma_tf.datasets.sources.ham10000 import HAM10000_CITATION
 from melanoma_tf.datasets.sources.isic2017 import ISIC2017_CITATION
@@ -41,8 +42,12 @@ def list_isic2019(folder: Path) -> Listing:
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
-    """Read the truth: column `image` and one per class; no taxonomy has a class for UNK."""
-    classes = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
+    """Read the truth: the column of images and one per class; no taxonomy has a class for UNK.
+
+    Files of participants may lack UNK.
+    """
+    unknown = ("UNK",) if "UNK" in read_header(path) else ()
+    classes = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", *unknown)
     return one_hot_labels(path, _CODES, classes)
 
 
@@ -59,8 +64,12 @@ ISIC2019 = Source(
     f" Medical University of Vienna, {HAM10000_CITATION}; MSK (c) Anonymous, {ISIC2017_CITATION}",
     vocabulary=_CODES,
     label_files=(
-        LabelFile(read_labels, columns=frozenset({"image", "MEL", "UNK"})),
-        LabelFile(_read_metadata, columns=frozenset({"image", "age_approx"})),
+        LabelFile(
+            read_labels,
+            columns=frozenset({"MEL", "SCC"}),
+            classes=tuple(_CODES.values()),
+        ),
+        LabelFile(_read_metadata, columns=frozenset({"image", "age_approx"}), form="metadata"),
     ),
     archive="isic",
 )

@@ -16,7 +16,7 @@ from melanoma_tf.datasets.readers.label_files import (
     known_diagnosis,
     label_row,
 )
-from melanoma_tf.datasets.readers.tables import read_table, unique
+from melanoma_tf.datasets.readers.tables import key_column, read_header, read_table, unique
 from melanoma_tf.datasets.source import LabelFile, Source
 from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
 
@@ -57,20 +57,25 @@ def list_isic2020(folder: Path) -> Listing:
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
-    """Read the truth: one row per image with patient, diagnosis and verdict (`target`).
+    """Read the truth: one row per image with its verdict (`target`), and a diagnosis where known.
 
-    Most diagnoses are `unknown`; then the verdict tells whether the lesion is benign.
+    Most diagnoses are `unknown`; then the verdict tells whether the lesion is a melanoma or benign.
 
     Raises:
         MelanomaError: an unknown diagnosis, or one that contradicts the verdict.
     """
-    required = ("image_name", "patient_id", "diagnosis", "target")
+    column = key_column(path, read_header(path))
     found = []
-    for key, row in unique(read_table(path, required), "image_name"):
-        malignant = row.number("target") == 1
+    for key, row in unique(read_table(path, ("target",)), column):
+        target = row.number("target")
+        if target not in (0, 1):
+            raise MelanomaError(
+                f"{row.place}: expected a target of 0 or 1, found {row.cells['target']!r}"
+            )
+        malignant = target == 1
         words = row.text("diagnosis")
         if slug(words) in {"", UNKNOWN}:
-            diagnosis = "malignant" if malignant else "benign"
+            diagnosis = "melanoma" if malignant else "benign"
         else:
             diagnosis = known_diagnosis(row, ARCHIVE_WORDS, "diagnosis")
         if malignant != (diagnosis in {"melanoma", "malignant"}):
@@ -100,6 +105,6 @@ ISIC2020 = Source(
     attribution="International Skin Imaging Collaboration. SIIM-ISIC 2020 Challenge Dataset (2020),"
     " doi:10.34970/2020-ds01; Rotemberg et al. Sci. Data 8:34 (2021)",
     vocabulary=ARCHIVE_WORDS,
-    label_files=(LabelFile(read_labels, columns=frozenset({"image_name", "target"})),),
+    label_files=(LabelFile(read_labels, columns=frozenset({"target"}), form="verdict"),),
     archive="isic",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from melanoma_tf.datasets.image_files import images_in, masks_in
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.datasets.readers.archive_tables import archive_labels
+from melanoma_tf.datasets.readers.archive_tables import METADATA_COLUMNS, archive_labels
 from melanoma_tf.datasets.readers.challenge import join_images
 from melanoma_tf.datasets.readers.folders import (
     first_file,
@@ -56,10 +56,22 @@ def _terms(path: Path, keys: Set[str]) -> tuple[list[str], list[str]]:
     return sorted(set(licences)), sorted(set(credits))
 
 
+def _is_metadata(path: Path, header: tuple[str, ...]) -> bool:
+    return "isic_id" in header and any(name in METADATA_COLUMNS for name in header)
+
+
 ISIC_ARCHIVE = Source(
     "isic-archive",
     list_isic_archive,
     vocabulary=ARCHIVE_WORDS,
-    label_files=(LabelFile(archive_labels, columns=frozenset({"isic_id"})),),
+    label_files=(
+        # Two columns, so that ISIC 2024 with its `target` is not taken for ISIC 2020.
+        LabelFile(
+            archive_labels,
+            columns=frozenset({"isic_id", "target"}),
+            recognize=_is_metadata,
+            form="verdict",
+        ),
+    ),
     archive="isic",
 )

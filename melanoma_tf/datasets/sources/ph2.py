@@ -133,5 +133,5 @@ PH2 = Source(
     attribution="Mendonca, Ferreira, Marques, Marcal, Rozeira. PH2 - A dermoscopic image database"
     " for research and benchmarking. EMBC 2013, doi:10.1109/EMBC.2013.6610779",
     vocabulary=_CODES,
-    label_files=(LabelFile(read_labels, recognize=_is_label_file),),
+    label_files=(LabelFile(read_labels, recognize=_is_label_file, classes=tuple(_CODES.values())),),
 )
