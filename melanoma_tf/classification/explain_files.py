@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,14 @@ import tensorflow as tf
 from melanoma_tf.classification.explain import AT_ONCE, Explainer, Explanation, explained
 from melanoma_tf.classification.explanation_data import look
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import find_images, find_mask, refuse_equal_names
-from melanoma_tf.records.decode import UnreadableImageError, read_mask
+from melanoma_tf.datasets.image_files import (
+    FoundImages,
+    find_images,
+    mask_of,
+    refuse_equal_names,
+    scan_masks,
+)
+from melanoma_tf.records.decode import UnreadableImageError, read_mask, read_portable
 from melanoma_tf.records.header import read_header
 
 
@@ -31,8 +37,8 @@ Result = Union[Explanation, Failure]
 _Read = Union[tuple[bytes, dict[str, tf.Tensor]], Failure]
 
 
-def files_and_masks(images: Sequence[Path], masks: Path | None) -> tuple[list[Path], list[Path]]:
-    """The image files among files and folders, and those of them that lack a mask.
+def files_and_masks(images: Sequence[Path], masks: Path | None) -> tuple[FoundImages, list[Path]]:
+    """The photographs among files and folders, and those of them that lack a mask.
 
     Args:
         images: files and folders.
@@ -42,19 +48,21 @@ def files_and_masks(images: Sequence[Path], masks: Path | None) -> tuple[list[Pa
         MelanomaError: a path does not exist, a folder has no image, two images have one name, or
             `masks` has none of any.
     """
-    paths = find_images(images)
+    found = find_images(images)
+    paths = found.paths
     refuse_equal_names(paths)
     if masks is None:
-        return paths, []
+        return found, []
     if not masks.is_dir():
         raise MelanomaError(f"expected a folder of lesion masks at {masks}; it does not exist")
-    without = [path for path in paths if find_mask(masks, path) is None]
+    scanned = scan_masks(masks).masks
+    without = [path for path in paths if mask_of(scanned, path) is None]
     if len(without) == len(paths):
         raise MelanomaError(
             f"{masks}: expected NAME_segmentation.png or NAME.png, as {paths[0].stem}"
             f"_segmentation.png; found none for any of {len(paths):,} images"
         )
-    return paths, without
+    return found, without
 
 
 def explained_files(
@@ -64,8 +72,8 @@ def explained_files(
 
     Args:
         explainer: the classifier.
-        paths: JPEG or PNG files.
-        masks: a folder with lesion masks, see `datasets.image_files.find_mask`.
+        paths: image files, see `records.decode.read_image`.
+        masks: a folder with lesion masks, see `datasets.image_files.scan_masks`.
     """
     view = explainer.view
 
@@ -74,17 +82,17 @@ def explained_files(
         return look(encoded, mask, view)
 
     seen = looked_at.get_concrete_function()
+    scanned = {} if masks is None else scan_masks(masks).masks
 
     def read(path: Path) -> _Read:
         try:
-            encoded = path.read_bytes()
-            read_header(encoded)
-            mask = _encoded_mask(path, masks, encoded)
+            encoded = read_portable(path)
+            mask = _encoded_mask(path, scanned, encoded)
             return encoded, seen(tf.constant(encoded), tf.constant(mask))
         except MelanomaError as error:
             return Failure(path, str(error))
         except tf.errors.InvalidArgumentError:
-            return Failure(path, "expected a JPEG or PNG image; it cannot be decoded")
+            return Failure(path, "expected an image; it cannot be decoded")
 
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(paths), AT_ONCE):
@@ -101,9 +109,9 @@ def explained_files(
                 yield each if isinstance(each, Failure) else next(rows)
 
 
-def _encoded_mask(image: Path, folder: Path | None, encoded: bytes) -> bytes:
+def _encoded_mask(image: Path, masks: Mapping[str, Path], encoded: bytes) -> bytes:
     """The mask as PNG bytes of 0 and 255, checked to be of the image's size; empty of none."""
-    path = None if folder is None else find_mask(folder, image)
+    path = mask_of(masks, image)
     if path is None:
         return b""
     try:

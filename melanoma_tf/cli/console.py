@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import click
 
+from melanoma_tf.datasets.image_files import PassedOver, describe
+
 Item = TypeVar("Item")
 
 
@@ -55,6 +57,12 @@ def show_notes() -> None:
     logger = logging.getLogger("melanoma_tf")
     if not any(isinstance(handler, _Notes) for handler in logger.handlers):
         logger.addHandler(_Notes())
+
+
+def warn_of_files(passed_over: Iterable[PassedOver]) -> None:
+    """Warn of files that are not used, a line for each reason."""
+    for line in describe(passed_over):
+        warn(f"passed over {line}")
 
 
 def warn(message: str) -> None:

@@ -11,7 +11,7 @@ import click
 
 from melanoma_tf.classification.evaluation_settings import ExplanationSettings
 from melanoma_tf.cli import options
-from melanoma_tf.cli.console import progress, table, warn
+from melanoma_tf.cli.console import progress, table, warn, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
 
@@ -131,7 +131,9 @@ def _load(run_dir: Path | None, model: Path | None, settings: ExplanationSetting
 def _explain_files(job: _Job, images: tuple[Path, ...], masks: Path | None) -> None:
     from melanoma_tf.classification.explain_files import explained_files, files_and_masks
 
-    paths, without = files_and_masks(images, masks)
+    found, without = files_and_masks(images, masks)
+    warn_of_files(found.passed_over)
+    paths = found.paths
     if without:
         warn(f"{len(without):,} of {len(paths):,} images have no mask, the first: {without[0]}")
     results = explained_files(job.explainer, paths, masks)

@@ -185,6 +185,13 @@ def _print_findings(manifest: Manifest) -> None:
     for source, missing in findings.get("missing", {}).items():
         first = ", ".join(missing["first"])
         warn(f"{source}: {missing['count']:,} rows have no image file, the first: {first}")
+    for source, unlabelled in findings.get("unlabelled", {}).items():
+        first = ", ".join(unlabelled["first"])
+        warn(f"{source}: {unlabelled['count']:,} images have no row, the first: {first}")
+    for source, reasons in findings.get("passed_over", {}).items():
+        for reason, files in reasons.items():
+            first = ", ".join(files["first"])
+            warn(f"{source}: passed over {files['count']:,} x {reason}, the first: {first}")
     for source, diagnoses in findings.get("unmapped", {}).items():
         named = ", ".join(f"{name} ({count:,})" for name, count in diagnoses.items())
         warn(f"{source}: left out, without a class in {manifest.taxonomy}: {named}")

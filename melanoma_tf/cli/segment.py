@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from melanoma_tf.cli import options
-from melanoma_tf.cli.console import progress
+from melanoma_tf.cli.console import progress, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.segmentation.settings import SHIPPED, SegmentationSettings
@@ -51,6 +51,7 @@ def segment(
         overwrite=overwrite,
         progress=lambda items, total: progress(items, label="segment", total=total),
     )
+    warn_of_files(result.passed_over)
     click.echo(f"wrote {result.masks:,} masks to {output}")
     for line in result.failures:
         click.echo(line, err=True)

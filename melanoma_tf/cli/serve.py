@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from melanoma_tf.cli import options
-from melanoma_tf.cli.console import progress, table
+from melanoma_tf.cli.console import progress, table, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.serving.settings import PredictionSettings
 
@@ -62,7 +62,9 @@ def predict(
 
     if output:
         refuse_existing_file(output, overwrite, images)
-    paths = find_images(images)
+    found = find_images(images)
+    warn_of_files(found.passed_over)
+    paths = found.paths
     predictions = load_classifier(model).predict(paths, batch_size=settings.batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
     good = [result for result in results if not result.error]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import CLASSES, TARGETS, TAXONOMY_NAMES
+from melanoma_tf.datasets.image_files import PassedOver
 
 SPLITS = ("train", "validation", "test")
 
@@ -64,6 +65,8 @@ class Listing:
         licence: short name of the licence; `list_source` fills in that of the source.
         attribution: whom to cite; likewise.
         links: pairs of keys that the source itself declares to show the same picture.
+        unlabelled: keys of photographs in the folder that have no row.
+        passed_over: other files among the photographs, each with the reason.
     """
 
     name: str
@@ -72,6 +75,8 @@ class Listing:
     licence: str = ""
     attribution: str = ""
     links: tuple[tuple[str, str], ...] = ()
+    unlabelled: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.bootstrap import resamples
+from melanoma_tf.records.decode import read_mask as records_mask
+from melanoma_tf.records.header import UnreadableImageError
 
 METRICS = (
     "jaccard",
@@ -28,7 +29,6 @@ METRICS = (
     "jaccard_rowwise_2018",
 )
 LEAST_JACCARD = 0.65  # ISIC 2018: below it a segmentation counts as a failure.
-_LEVEL = 128
 _NAMED_AT_ONCE = 5
 
 
@@ -105,7 +105,8 @@ def _size(mask: npt.NDArray[np.bool_]) -> str:
 def score_folders(predicted: Path, truth: Path) -> Iterator[MaskScore]:
     """Score every PNG of a folder against the one of the same name in another.
 
-    Both are binarised at > 128, as by the challenge.
+    Masks of any mode are read by their meaning, see `records.mask_values`; grey ones are binarised
+    at > 128, as by the challenge.
 
     Args:
         predicted: folder of `NAME_segmentation.png`.
@@ -152,17 +153,15 @@ def _listed(names: set[str]) -> str:
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
-    """Read a mask: bool `(height, width)`, True where the grey value exceeds 128.
+    """Read a mask, as records do: bool `(height, width)`, True is lesion.
 
     Raises:
-        MelanomaError: the file is no image.
+        MelanomaError: the file is no image, or a mask that would come out empty and is not.
     """
-    content = np.fromfile(path, np.uint8)
-    # OpenCV raises at an empty buffer, and returns None at any other that is no image.
-    grey = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
-    if grey is None:
-        raise MelanomaError(f"{path}: expected a mask as PNG; found other bytes")
-    return grey > _LEVEL
+    try:
+        return records_mask(path) > 0
+    except UnreadableImageError as error:
+        raise MelanomaError(f"{path}: expected a mask; {error}") from None
 
 
 def summarize(scores: Sequence[MaskScore], *, rounds: int = 1000, seed: int = 0) -> dict[str, Any]:

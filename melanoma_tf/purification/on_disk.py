@@ -69,7 +69,9 @@ def purify(
     if settings.ignores_lesions:
         log("warning: lesion masks are not used: only the classical detector looks at them")
     if not is_records:
-        outcomes = purify_files(source, output, settings, overwrite=overwrite, progress=progress)
+        outcomes = purify_files(
+            source, output, settings, overwrite=overwrite, progress=progress, log=log
+        )
         return PurificationResult(tuple(outcomes))
     # Imported here: records need TensorFlow, which takes seconds to load.
     from melanoma_tf.purification.on_records import purify_records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,16 @@ import numpy as np
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.ownership import refuse_inputs
-from melanoma_tf.datasets.image_files import IMAGE_SUFFIXES, find_mask, has_suffix
+from melanoma_tf.datasets.image_files import (
+    LESION_MASK,
+    OCCLUSION_MASK,
+    FoundImages,
+    PassedOver,
+    describe,
+    find_images,
+    mask_of,
+    scan_masks,
+)
 from melanoma_tf.purification.purifier import (
     Progress,
     PurificationTools,
@@ -24,6 +33,10 @@ from melanoma_tf.purification.purifier import (
 )
 from melanoma_tf.purification.settings import PurificationSettings
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
+
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+# Parameters of the encoders; above 100 means lossless to that of WebP.
+_PARAMETERS = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101]}
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,7 @@ def purify_files(
     tools: PurificationTools | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    log: Callable[[str], None] = print,
 ) -> list[Outcome]:
     """Purify an image file, or every image under a folder; names, sizes and formats stay.
 
@@ -70,6 +84,7 @@ def purify_files(
         tools: what `load_tools` makes of `settings`; None loads them.
         overwrite: replace existing files.
         progress: wraps the stream of outcomes, given their number.
+        log: takes warnings, such as of files that are no photographs.
 
     Returns:
         One outcome per image, in the order of their names.
@@ -86,7 +101,10 @@ def purify_files(
         if Path(folder).is_file():
             raise MelanomaError(f"expected a folder to write at {folder}; found a file")
         refuse_inputs(Path(folder), map(Path, inputs))
-    tasks = _tasks(Path(source), Path(output), settings)
+    found = _photographs(Path(source))
+    for line in describe(found.passed_over, Path(source)):
+        log(f"warning: passed over {line}")
+    tasks = _tasks(Path(source), Path(output), found.paths, settings)
     if not overwrite:
         _refuse_existing(tasks)
     tools = tools or load_tools(settings)
@@ -103,46 +121,53 @@ def purify_files(
     return list(outcomes)
 
 
-def _tasks(source: Path, output: Path, settings: PurificationSettings) -> list[_Task]:
-    masks, ending = settings.lesion_masks, "_segmentation"
+def _photographs(source: Path) -> FoundImages:
+    """The photographs at a path and below it that can be written again under their names."""
+    found = find_images([source], below=True)
+    readable_only = [path for path in found.paths if path.suffix.lower() == ".dcm"]
+    paths = tuple(path for path in found.paths if path not in set(readable_only))
+    if not paths:
+        raise MelanomaError(f"expected images to write again; found only DICOM at {source}")
+    dicom = [PassedOver(path, "DICOM file, which cannot be written") for path in readable_only]
+    return FoundImages(paths, (*found.passed_over, *dicom))
+
+
+def _tasks(
+    source: Path, output: Path, paths: Sequence[Path], settings: PurificationSettings
+) -> list[_Task]:
+    masks, kind = settings.lesion_masks, LESION_MASK
     if settings.occlusion_masks is not None:
-        masks, ending = settings.occlusion_masks, "_occlusion"
+        masks, kind = settings.occlusion_masks, OCCLUSION_MASK
     mask_output = settings.mask_output
-    if source.is_dir():
-        found = sorted(p for p in source.rglob("*") if has_suffix(p, IMAGE_SUFFIXES))
-        names = [path.relative_to(source) for path in found if path.is_file()]
-        root = source
-    elif source.is_file():
-        root, names = source.parent, [Path(source.name)]
-    else:
-        raise MelanomaError(f"expected an image or a folder at {source}; found neither")
-    if not names:
+    root = source if source.is_dir() else source.parent
+    if len(paths) > 1 and masks is not None and masks.is_file():
         raise MelanomaError(
-            f"expected images ({', '.join(IMAGE_SUFFIXES)}) under {source}; found none"
+            f"expected a folder of masks for {len(paths):,} images; found the file {masks}"
         )
-    if len(names) > 1 and masks is not None and masks.is_file():
-        raise MelanomaError(
-            f"expected a folder of masks for {len(names):,} images; found the file {masks}"
-        )
-    tasks = [
-        _Task(
-            root / name,
-            output / name,
-            None if mask_output is None else mask_output / name.with_suffix(".png"),
-            _mask_of(masks, root, name, ending),
-        )
-        for name in names
-    ]
+    mask_for = _masks_of(masks, root, kind)
+    tasks = []
+    for path in paths:
+        name = path.relative_to(root)
+        drawn = None if mask_output is None else mask_output / name.with_suffix(".png")
+        tasks.append(_Task(path, output / name, drawn, mask_for(path)))
     _refuse_clashes(tasks)
     return tasks
 
 
-def _mask_of(place: Path | None, root: Path, name: Path, ending: str) -> Path | None:
-    if place is None or place.is_file():
-        return place
-    found = find_mask(place / name.parent, root / name, ending)
-    # The path of an absent mask, so that reading it reports it.
-    return found or place / name.with_suffix(".png")
+def _masks_of(place: Path | None, root: Path, kind: str) -> Callable[[Path], Path | None]:
+    """A function from an image to its mask; without a place for masks it gives None."""
+    scans: dict[Path, Mapping[str, Path]] = {}
+
+    def mask_for(image: Path) -> Path | None:
+        if place is None or place.is_file():
+            return place
+        folder = place / image.relative_to(root).parent
+        if folder not in scans:
+            scans[folder] = scan_masks(folder, kind=kind).masks
+        # The path of an absent mask, so that reading it reports it.
+        return mask_of(scans[folder], image) or folder / f"{image.stem}.png"
+
+    return mask_for
 
 
 def _targets(task: _Task) -> list[Path]:
@@ -191,9 +216,10 @@ def _purify_file(task: _Task, apply: Purifier, copies_unchanged: bool) -> Outcom
 
 
 def _encode(pixels: np.ndarray, suffix: str) -> bytes:
-    jpeg = suffix.lower() in (".jpg", ".jpeg")
-    parameters = [cv2.IMWRITE_JPEG_QUALITY, 95] if jpeg else []
-    done, encoded = cv2.imencode(suffix.lower(), np.ascontiguousarray(pixels), parameters)
+    # OpenCV does not know all names of JPEG.
+    suffix = ".jpg" if suffix.lower() in _JPEG_SUFFIXES else suffix.lower()
+    parameters = _PARAMETERS.get(suffix, [])
+    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(pixels), parameters)
     if not done:
         raise UnreadableImageError(f"cannot be encoded as {suffix}")
     return encoded.tobytes()

@@ -8,15 +8,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from melanoma_tf.records.exif import is_portable, orientation_of, upright
 from melanoma_tf.records.header import (
     DEFAULT_MAX_MEGAPIXELS,
+    TIFF_SAMPLES,
     UnreadableImageError,
+    check_shape,
     check_size,
     read_header,
+    tiff_tags,
 )
+from melanoma_tf.records.mask_values import Mask, read_values
 
 Pixels = npt.NDArray[np.uint8]
 
+_DICOM = b"DICM"
 _REDUCED = (
     (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
     (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
@@ -28,8 +34,8 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
     """Decode an image file.
 
     Args:
-        path: JPEG, PNG, BMP, TIFF (first page) or DICOM; grey, colour or CMYK, 8 or 16 bits per
-            channel; or a data set of an HDF5 file, as `FILE.hdf5/KEY`.
+        path: JPEG, PNG, BMP, TIFF (first page), WebP or DICOM; grey, palette, colour or CMYK, 8 or
+            16 bits per channel; or a data set of an HDF5 file, as `FILE.hdf5/KEY`.
         max_megapixels: images that claim more are refused before decoding.
 
     Returns:
@@ -37,20 +43,52 @@ def read_image(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
         transparency.
 
     Raises:
-        UnreadableImageError: the file is absent, broken, truncated, too large or of another kind.
+        UnreadableImageError: the file is absent, broken, truncated, too large, a strip a few
+            pixels wide, or of another kind.
     """
-    return decode_image(_read(Path(path)), max_megapixels)
+    image = decode_image(_read(Path(path)), max_megapixels)
+    check_shape(*image.shape[:2])
+    return image
+
+
+def read_portable(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> bytes:
+    """Read an image file as bytes that every decoder understands as `read_image` does.
+
+    Args:
+        path: as for `read_image`.
+        max_megapixels: images that claim more are refused before decoding.
+
+    Returns:
+        The file's own bytes, if they are an upright 8-bit JPEG or PNG in grey or RGB; else the
+        pixels of `read_image` as PNG.
+
+    Raises:
+        UnreadableImageError: as for `read_image`.
+    """
+    encoded = _read(Path(path))
+    if encoded[128:132] != _DICOM:
+        header = read_header(encoded)
+        check_size(header.height, header.width, max_megapixels)
+        check_shape(header.height, header.width)
+        if is_portable(encoded):
+            return encoded
+    image = decode_image(encoded, max_megapixels)
+    check_shape(*image.shape[:2])
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def decode_image(encoded: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
     """Decode an image in memory, see `read_image`."""
-    if encoded[128:132] == b"DICM":
+    if encoded[128:132] == _DICOM:
         # Imported here, since it loads TensorFlow.
         from melanoma_tf.records.dicom import decode_dicom
 
         return _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
     # ANYDEPTH keeps 16 bits, which are rounded here; the decoder would truncate them.
     decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels)
+    if encoded.startswith(b"RIFF"):
+        # OpenCV turns files of the other formats itself.
+        decoded = upright(decoded, orientation_of(encoded))
     return cv2.cvtColor(_to_uint8(decoded), cv2.COLOR_BGR2RGB)
 
 
@@ -82,27 +120,37 @@ def read_grey_reduced(
 
 
 def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
-    """Decode a mask file.
+    """Decode a mask file, see `read_mask_noted`; what is unusual about it is not told."""
+    return read_mask_noted(path, max_megapixels).pixels
 
-    A pixel above 127 is foreground; in a mask that uses only 0 and 1, a pixel of 1 is.
+
+def read_mask_noted(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Mask:
+    """Decode a mask file of any mode, and tell what is unusual about it.
 
     Args:
-        path: as for `read_image`, except DICOM.
+        path: as for `read_image`, except DICOM; grey, palette, colour or with an alpha channel.
         max_megapixels: masks that claim more are refused before decoding.
 
     Returns:
-        uint8 `(height, width)`, 0 or 255.
+        uint8 `(height, width)`, 0 or 255, turned upright, with notes; see `mask_values.read_values`
+        for the meaning of its values.
 
     Raises:
-        UnreadableImageError: the file is absent, broken, truncated, too large or of another kind.
+        UnreadableImageError: the file is absent, broken, truncated, too large or of another kind,
+            or holds something and would come out empty.
     """
     encoded = _read(Path(path))
-    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
-    decoded = _decode(encoded, flags, max_megapixels)
-    # Before the conversion to 8 bits, since a 16-bit mask may use 0 and 1 too.
-    if decoded.max() == 1:
-        return np.where(decoded == 1, np.uint8(255), np.uint8(0))
-    return np.where(_to_uint8(decoded) > 127, np.uint8(255), np.uint8(0))
+    decoded = _decode(encoded, cv2.IMREAD_UNCHANGED, max_megapixels)
+    if decoded.dtype not in (np.uint8, np.uint16):
+        raise UnreadableImageError(f"expected 8 or 16 bits per channel; found {decoded.dtype}")
+    if not encoded.startswith((b"II", b"MM")):
+        # OpenCV turns a TIFF, but leaves other files as they are if it is to keep all channels.
+        decoded = upright(decoded, orientation_of(encoded))
+    elif tiff_tags(encoded).get(TIFF_SAMPLES) == (2,):
+        raise UnreadableImageError(
+            "mask as TIFF in grey with an alpha channel, which the decoder drops; expected another"
+        )
+    return read_values(decoded)
 
 
 def decode_stored_mask(encoded: bytes) -> Pixels:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from melanoma_tf.core.errors import MelanomaError
 
 DEFAULT_MAX_MEGAPIXELS = 200.0
+LEAST_SIDE_PX, LARGEST_ASPECT = 8, 20
 
 
 class UnreadableImageError(MelanomaError):
@@ -24,7 +25,7 @@ class UnreadableImageError(MelanomaError):
 
 @dataclass(frozen=True)
 class Header:
-    """Format (`jpeg`, `png`, `bmp` or `tiff`) and size in pixels of an encoded image."""
+    """Format (`jpeg`, `png`, `bmp`, `tiff` or `webp`) and size in pixels of an encoded image."""
 
     image_format: str
     height: int
@@ -32,7 +33,7 @@ class Header:
 
 
 def read_header(encoded: bytes) -> Header:
-    """Read the header of a JPEG, PNG, BMP or TIFF file, and check that the file is complete.
+    """Read the header of a JPEG, PNG, BMP, TIFF or WebP file, and check that the file is complete.
 
     Raises:
         UnreadableImageError: the bytes have another format, end too early, or are of a kind
@@ -49,7 +50,9 @@ def read_header(encoded: bytes) -> Header:
             if height < 1 or width < 1:
                 raise UnreadableImageError(f"claims a size of {width}x{height} pixels")
             return Header(image_format, height, width)
-    raise UnreadableImageError("expected a JPEG, PNG, BMP, TIFF or DICOM file; found other bytes")
+    raise UnreadableImageError(
+        "expected a JPEG, PNG, BMP, TIFF, WebP or DICOM file; found other bytes"
+    )
 
 
 def check_size(height: int, width: int, max_megapixels: float) -> None:
@@ -65,12 +68,26 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
         )
 
 
+def check_shape(height: int, width: int) -> None:
+    """Refuse what is no photograph: a strip, which would grow without bound when scaled.
+
+    Raises:
+        UnreadableImageError: a side is shorter than 8 pixels, or less than a 20th of the other.
+    """
+    short, long = sorted((height, width))
+    if short < LEAST_SIDE_PX or long > LARGEST_ASPECT * short:
+        raise UnreadableImageError(
+            f"expected a photograph, of at least {LEAST_SIDE_PX} pixels a side and with no side "
+            f"more than {LARGEST_ASPECT} times the other; found {width}x{height}"
+        )
+
+
 def _truncated(image_format: str) -> UnreadableImageError:
     return UnreadableImageError(f"truncated: the {image_format.upper()} data end too early")
 
 
 # Start of frame: C4, C8 and CC look alike but are tables and an extension.
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 # In entropy-coded data FF is followed by 00, or by a restart marker.
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -91,7 +108,7 @@ def _read_jpeg(encoded: bytes) -> tuple[int, int]:
             position += 2
         else:
             (length,) = struct.unpack_from(">H", encoded, position + 2)
-            if marker in _JPEG_FRAMES:
+            if marker in JPEG_FRAMES:
                 precision, *size_found = struct.unpack_from(">BHH", encoded, position + 4)
                 size = (size_found[0], size_found[1])
                 if precision != 8:
@@ -107,7 +124,7 @@ def _read_jpeg(encoded: bytes) -> tuple[int, int]:
     return size
 
 
-def _png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield kind, start and length of each chunk, up to the end chunk; verify the checksums."""
     position = 8
     kind = b""
@@ -122,7 +139,7 @@ def _png_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _read_png(encoded: bytes) -> tuple[int, int]:
-    chunks = list(_png_chunks(encoded))
+    chunks = list(png_chunks(encoded))
     kind, start, _ = chunks[0]
     if kind != b"IHDR":
         raise UnreadableImageError("broken PNG: it does not begin with its header")
@@ -145,13 +162,16 @@ def _read_bmp(encoded: bytes) -> tuple[int, int]:
     return height, width
 
 
+TIFF_SAMPLES = 277  # tag of the samples per pixel
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_COLOUR, _TIFF_SAMPLE = 256, 257, 258, 262, 339
 _TIFF_COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 
 
 def _read_tiff(encoded: bytes) -> tuple[int, int]:
-    tags = _tiff_tags(encoded)
+    tags = tiff_tags(encoded)
+    if not {_TIFF_WIDTH, _TIFF_HEIGHT} <= {tag for tag, value in tags.items() if value}:
+        raise UnreadableImageError("broken TIFF: it does not state its size")
     bits = set(tags.get(_TIFF_BITS, (1,)))
     colour = tags.get(_TIFF_COLOUR, (-1,))[0]
     sample = set(tags.get(_TIFF_SAMPLE, (1,)))
@@ -165,7 +185,7 @@ def _read_tiff(encoded: bytes) -> tuple[int, int]:
     return tags[_TIFF_HEIGHT][0], tags[_TIFF_WIDTH][0]
 
 
-def _tiff_tags(encoded: bytes) -> dict[int, tuple[int, ...]]:
+def tiff_tags(encoded: bytes) -> dict[int, tuple[int, ...]]:
     """Read the integer tags of the first image, in classic TIFF and BigTIFF."""
     order = "<" if encoded[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", encoded, 2)[0] == 43
@@ -185,15 +205,48 @@ def _tiff_tags(encoded: bytes) -> dict[int, tuple[int, ...]]:
         if struct.calcsize(layout) > inline_bytes:
             (value_at,) = struct.unpack_from(order + word, encoded, value_at)
         tags[tag] = struct.unpack_from(layout, encoded, value_at)
-    if not {_TIFF_WIDTH, _TIFF_HEIGHT} <= {tag for tag, value in tags.items() if value}:
-        raise UnreadableImageError("broken TIFF: it does not state its size")
     return tags
+
+
+def webp_chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and length of each chunk of a WebP file.
+
+    Raises:
+        UnreadableImageError: the file is truncated, or another kind of RIFF file.
+    """
+    (size,) = struct.unpack_from("<I", encoded, 4)
+    if encoded[8:12] != b"WEBP":
+        raise UnreadableImageError("expected an image; found another kind of RIFF file")
+    if len(encoded) < 8 + size:
+        raise _truncated("webp")
+    position = 12
+    while position + 8 <= 8 + size:
+        kind, length = struct.unpack_from("<4sI", encoded, position)
+        yield kind, position + 8, length
+        position += 8 + length + length % 2
+
+
+def _read_webp(encoded: bytes) -> tuple[int, int]:
+    kind, start, _ = next(webp_chunks(encoded), (b"", 0, 0))
+    if kind == b"VP8X":
+        width, height = (
+            int.from_bytes(encoded[start + at : start + at + 3], "little") + 1 for at in (4, 7)
+        )
+        return height, width
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", encoded, start + 1)
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    if kind != b"VP8 ":
+        raise UnreadableImageError("broken WebP: it holds no image")
+    width, height = struct.unpack_from("<HH", encoded, start + 6)
+    return height & 0x3FFF, width & 0x3FFF
 
 
 _FORMATS: tuple[tuple[bytes, str, Callable[[bytes], tuple[int, int]]], ...] = (
     (b"\xff\xd8\xff", "jpeg", _read_jpeg),
     (b"\x89PNG\r\n\x1a\n", "png", _read_png),
     (b"BM", "bmp", _read_bmp),
+    (b"RIFF", "webp", _read_webp),
     (b"II*\0", "tiff", _read_tiff),
     (b"MM\0*", "tiff", _read_tiff),
     (b"II+\0", "tiff", _read_tiff),

@@ -15,8 +15,15 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
 from melanoma_tf.core.outputs import published_folder, refuse_existing
-from melanoma_tf.datasets.image_files import SUPERPIXELS_ENDING, find_images, refuse_equal_names
+from melanoma_tf.datasets.image_files import (
+    FoundImages,
+    PassedOver,
+    find_images,
+    refuse_equal_names,
+)
 from melanoma_tf.images import masks
+from melanoma_tf.records.decode import read_portable
+from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.records.manifest import FILE_NAME, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
@@ -60,10 +67,12 @@ class SegmentationResult:
     Attributes:
         masks: number of masks.
         failures: one line for each file that could not be segmented.
+        passed_over: files of the folder that are no photographs, each with the reason.
     """
 
     masks: int
     failures: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def segment(
@@ -100,7 +109,7 @@ def segment(
         >>> folder = Path(tempfile.mkdtemp())
         >>> images = write_phantoms(folder / "phantoms", 2) / "ISIC-2017_Training_Data"
         >>> segment(images, folder / "masks")
-        SegmentationResult(masks=2, failures=())
+        SegmentationResult(masks=2, failures=(), passed_over=())
     """
     settings = settings or SegmentationSettings()
     source, output = Path(source), Path(output)
@@ -117,13 +126,14 @@ def segment(
             progress=progress,
         )
         return SegmentationResult(filled)
-    paths = image_files(source)
+    images = image_files(source)
     found: Iterable[Segmentation] = segment_files(
-        paths, segmenter, overlay=settings.overlay, batch_size=settings.batch_size
+        images.paths, segmenter, overlay=settings.overlay, batch_size=settings.batch_size
     )
-    found = found if progress is None else progress(found, len(paths))
+    found = found if progress is None else progress(found, len(images.paths))
     with published_folder(output, overwrite=overwrite) as folder:
-        return _write_masks(found, folder, settings.overlay)
+        result = _write_masks(found, folder, settings.overlay)
+    return dataclasses.replace(result, passed_over=images.passed_over)
 
 
 def _write_masks(found: Iterable[Segmentation], folder: Path, overlay: bool) -> SegmentationResult:
@@ -163,15 +173,15 @@ def load_segmenter(network: str | Path = SHIPPED, **changes: bool) -> LesionSegm
     return segmenter.with_settings(**changes)
 
 
-def image_files(path: Path) -> list[Path]:
-    """The images of a folder, or the image itself; superpixel maps are left out.
+def image_files(path: Path) -> FoundImages:
+    """The photographs of a folder, or the image itself.
 
     Raises:
         MelanomaError: there are none, or two of one name, whose masks would be one file.
     """
-    paths = [each for each in find_images([path]) if not each.stem.endswith(SUPERPIXELS_ENDING)]
-    refuse_equal_names(paths)
-    return paths
+    found = find_images([path])
+    refuse_equal_names(found.paths)
+    return found
 
 
 def segment_files(
@@ -187,25 +197,28 @@ def segment_files(
         overlay: draw the outlines too.
         batch_size: images in a batch.
     """
-    images = ((path.stem, path.read_bytes()) for path in paths)
+    images = ((path.stem, path) for path in paths)
     return segment_images(images, segmenter, overlay=overlay, batch_size=batch_size)
 
 
 def segment_images(
-    images: Iterable[tuple[str, bytes]],
+    images: Iterable[tuple[str, bytes | Path]],
     segmenter: LesionSegmenter,
     *,
     overlay: bool = False,
     batch_size: int = 8,
 ) -> Iterator[Segmentation]:
-    """Segment encoded images, given as pairs of name and bytes; see `segment_files`."""
+    """Segment images, given as pairs of name and bytes or file; see `segment_files`."""
     prepare = _preparation(segmenter.square_px)
     complete = _completion(segmenter.settings.threshold, overlay)
 
-    def read(named: tuple[str, bytes]) -> _Prepared:
-        name, encoded = named
+    def read(named: tuple[str, bytes | Path]) -> _Prepared:
+        name, source = named
         try:
+            encoded = read_portable(source) if isinstance(source, Path) else source
             return _Prepared(name, *prepare(tf.constant(encoded)))
+        except UnreadableImageError as error:
+            return _Prepared(name, error=str(error))
         except tf.errors.InvalidArgumentError:
             return _Prepared(name, error="expected a JPEG or PNG image, found other bytes")
 
@@ -328,7 +341,7 @@ def _with_masks(
 ) -> Iterator[Example]:
     while batch := list(islice(examples, batch_size)):
         bare = [example for example in batch if not example.mask]
-        images = [(example.key, example.image) for example in bare]
+        images: list[tuple[str, bytes | Path]] = [(each.key, each.image) for each in bare]
         found = segment_images(images, segmenter, batch_size=batch_size)
         masks_found = {id(example): result for example, result in zip(bare, found)}
         for example in batch:

@@ -13,7 +13,7 @@ import numpy as np
 from melanoma_tf.classification.module import CLASSES, PROBABILITIES
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.segmentation.predict import Segmentation
-from melanoma_tf.serving.exported import UNREADABLE, ExportedModel
+from melanoma_tf.serving.exported import ExportedModel
 from melanoma_tf.serving.segmenter_export import MAPS, MASKS
 
 
@@ -95,8 +95,8 @@ class ServedClassifier:
         A file that is no image yields a `Prediction` with an error; the others go on.
         """
         for path, answer in zip(paths, self.exported.answers(paths, batch_size)):
-            if answer is None:
-                yield Prediction(path, (), None, UNREADABLE)
+            if isinstance(answer, str):
+                yield Prediction(path, (), None, answer)
             else:
                 names = tuple(name.decode() for name in answer[CLASSES])
                 yield Prediction(path, names, answer[PROBABILITIES])
@@ -122,7 +122,7 @@ class ServedSegmenter:
         A file that is no image yields a `Segmentation` with an error; the others go on.
         """
         for path, answer in zip(paths, self.exported.answers(paths, batch_size)):
-            if answer is None:
-                yield Segmentation(path.stem, None, error=UNREADABLE)
+            if isinstance(answer, str):
+                yield Segmentation(path.stem, None, error=answer)
             else:
                 yield Segmentation(path.stem, answer[MASKS])

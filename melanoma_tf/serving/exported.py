@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Union
 
 import tensorflow as tf
 
 from melanoma_tf.classification.module import INPUT
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
+from melanoma_tf.records.decode import read_portable
+from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.serving.classifier_export import DEFAULT, VERSION
 
 METADATA, SAVED_MODEL = "metadata.json", "saved_model.pb"
 UNREADABLE = "expected a whole JPEG or PNG image; it cannot be decoded"
-# The outputs of a model for one image, by name; None where the file is no image.
-Answer = Optional[dict[str, Any]]
+# The outputs of a model for one image, by name; where the file is no image, the reason.
+Answer = Union[dict[str, Any], str]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,13 @@ class ExportedModel:
     def answers(self, paths: Sequence[Path], batch_size: int) -> Iterator[Answer]:
         """Call the default signature on image files in batches; one answer for each, in order."""
         for start in range(0, len(paths), batch_size):
-            contents = [path.read_bytes() for path in paths[start : start + batch_size]]
+            read = [_content(path) for path in paths[start : start + batch_size]]
+            answers = self._answers([content for content in read if isinstance(content, bytes)])
+            for content in read:
+                yield content if isinstance(content, str) else next(answers)
+
+    def _answers(self, contents: list[bytes]) -> Iterator[Answer]:
+        if contents:
             try:
                 yield from self._answer(contents)
             except tf.errors.InvalidArgumentError:
@@ -77,7 +85,7 @@ class ExportedModel:
         try:
             return self._answer([content])[0]
         except tf.errors.InvalidArgumentError:
-            return None
+            return UNREADABLE
 
     def _answer(self, contents: list[bytes]) -> list[dict[str, Any]]:
         outputs = self.signatures[DEFAULT](**{INPUT: tf.constant(contents)})
@@ -85,6 +93,14 @@ class ExportedModel:
         return [
             {name: array[index] for name, array in arrays.items()} for index in range(len(contents))
         ]
+
+
+def _content(path: Path) -> bytes | str:
+    """The content of an image file as the model reads it, or why there is none."""
+    try:
+        return read_portable(path)
+    except UnreadableImageError as error:
+        return str(error)
 
 
 def read_exported(folder: Path) -> ExportedModel:

@@ -94,7 +94,7 @@ def run_demo(
     with stage("export", model):
         export_run(run_dir, model, overwrite=overwrite)
     with stage("predict", model):
-        images = find_images([phantoms / "ISIC-2017_Training_Data"])[:5]
+        images = find_images([phantoms / "ISIC-2017_Training_Data"]).paths[:5]
         served = load_classifier(model).predict(images)
         result.served.extend((answer.path.name, answer.best) for answer in served)
     return result

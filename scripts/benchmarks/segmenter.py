@@ -101,7 +101,7 @@ def measure_network(filters: list[int], size: int, batch: int, repeats: int) -> 
 
 def measure_folder(folder: Path, batch: int, repeats: int) -> None:
     segmenter = load_segmenter()
-    paths = image_files(folder)
+    paths = image_files(folder).paths
     paths = paths[: len(paths) // batch * batch]
     if not paths:
         raise SystemExit(f"expected at least {batch} images in {folder}")

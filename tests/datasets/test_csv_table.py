@@ -54,8 +54,9 @@ def test_a_table_with_the_least(check_source):
         ("image,diagnosis\n../a,nv\n", {}, r"line 2: expected an image id .* found '\.\.'"),
         ("image,diagnosis\n/etc/a,nv\n", {}, "expected an image id"),
         ("image,diagnosis\n,nv\n", {}, "expected an image id"),
-        ("image,diagnosis\nlink/a.jpg,nv\n", {}, "expected a path inside .* found 'link/a.jpg'"),
-        ("image,diagnosis\nlink/a,nv\n", {}, "expected a path inside"),
+        ("image,diagnosis\nlink/a.jpg,nv\n", {}, "'link/a.jpg' is a link .*links=follow takes it"),
+        ("image,diagnosis\nlink/a,nv\n", {}, "is a link"),
+        ("image,diagnosis\na,nv\n", {"links": "yes"}, "expected links=refuse or links=follow"),
         ("image,diagnosis\na,nv\na.jpg,nv\n", {}, "line 3: expected each image once, found a"),
         ("image,diagnosis,s\na,nv,dev\n", {"split": "s"}, "expected train, validation or test"),
         ("image,diagnosis,m\na,nv,../x\n", {"mask": "m"}, "expected a path inside"),
@@ -78,3 +79,37 @@ def test_which_table_must_be_clear(folder_of):
     two = folder_of({"a.csv": "image,diagnosis\n", "b.csv": "image,diagnosis\n"})
     with pytest.raises(MelanomaError, match=r"expected one table \*.csv .* found a.csv, b.csv"):
         list_source("csv", two)
+
+
+def test_links_are_followed_if_asked(folder_of):
+    outside = folder_of({"3f/9c": None}, "cache")
+    folder = folder_of({"table.csv": "image,diagnosis\nb.jpg,nv\n"})
+    (folder / "b.jpg").symlink_to(outside / "3f" / "9c")
+    with pytest.raises(MelanomaError, match="links=follow takes it"):
+        list_source("csv", folder)
+    (lesion,) = list_source("csv", folder, {"links": "follow"}).lesions
+    assert lesion.image_path == folder / "b.jpg"
+
+
+def test_images_are_found_below_the_folder_and_none_is_lost(check_source):
+    listing = check_source(
+        "csv",
+        {
+            "m.csv": "image,diagnosis\na.jpg,nv\nb,mel\nc,nv\n",
+            "part_1/a.jpg": None,
+            "part_1/a_superpixels.png": None,
+            "part_2/b.png": None,
+            "part_2/more.jpg": None,
+        },
+        diagnoses={"a": "nevus", "b": "melanoma"},
+        splits={"train": 2},
+        missing=["c"],
+    )
+    assert listing.unlabelled == ("part_2/more",)
+    assert [each.path.name for each in listing.passed_over] == ["a_superpixels.png"]
+
+
+def test_a_name_that_two_sub_folders_have(folder_of):
+    folder = folder_of({"m.csv": "image,diagnosis\na,nv\n", "x/a.jpg": None, "y/a.jpg": None})
+    with pytest.raises(MelanomaError, match=r"one file named a; found x/a\.jpg, y/a\.jpg"):
+        list_source("csv", folder)

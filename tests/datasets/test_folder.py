@@ -83,3 +83,39 @@ def test_folders_without_images(folder_of):
         list_source("folder", folder_of({"melanoma/readme.txt": None}))
     with pytest.raises(MelanomaError, match=r"found a.jpg"):
         list_source("folder", folder_of({"a.jpg": None}, "flat"))
+
+
+def test_nothing_is_passed_over_in_silence(folder_of):
+    folder = folder_of(
+        {
+            "melanoma/a.jpg": None,
+            "melanoma/a.png": None,
+            "melanoma/b.gif": None,
+            "melanoma/more/c.jpg": None,
+            "__MACOSX/melanoma/._a.jpg": None,
+            "stray.jpg": None,
+        }
+    )
+    listing = list_source("folder", folder)
+    assert [lesion.image_path.name for lesion in listing.lesions] == ["a.jpg"]
+    assert listing.unlabelled == ("stray",)
+    assert {each.path.name: each.reason for each in listing.passed_over} == {
+        "a.png": "second file of its name",
+        "b.gif": "file of another type (.gif)",
+        "more": "folder, not searched",
+        "__MACOSX": "hidden folder or one of macOS",
+    }
+
+
+def test_folders_beside_split_folders_are_named(folder_of):
+    listing = list_source("folder", folder_of({"train/nevus/a.jpg": None, "extra/b.jpg": None}))
+    assert [(each.path.name, each.reason) for each in listing.passed_over] == [
+        ("extra", "folder, not searched")
+    ]
+
+
+def test_dermofit_as_macos_unpacks_it(folder_of):
+    folder = folder_of({"MEL/A1.jpg": None, "MEL/._A1.jpg": None, "__MACOSX/x": None})
+    listing = list_source("dermofit", folder)
+    assert [lesion.key for lesion in listing.lesions] == ["A1"]
+    assert [each.path.name for each in listing.passed_over] == ["__MACOSX", "._A1.jpg"]

@@ -1,63 +1,134 @@
+import os
+
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.image_files import (
-    DATASET_SUFFIXES,
     IMAGE_SUFFIXES,
-    TENSORFLOW_SUFFIXES,
+    OCCLUSION_MASK,
+    describe,
     find_images,
-    find_mask,
-    images_in,
-    masks_in,
+    mask_of,
     refuse_equal_names,
+    scan_images,
+    scan_masks,
 )
 
 
-def test_what_tensorflow_decodes_is_a_part_of_what_opencv_decodes():
-    assert set(TENSORFLOW_SUFFIXES) < set(IMAGE_SUFFIXES) < set(DATASET_SUFFIXES)
+def names(paths):
+    return [path.name for path in paths]
 
 
-@pytest.mark.parametrize("suffixes", [TENSORFLOW_SUFFIXES, IMAGE_SUFFIXES])
-def test_images_of_a_folder_by_suffix(folder_of, suffixes):
-    folder = folder_of({f"{i}{suffix.upper()}": None for i, suffix in enumerate(DATASET_SUFFIXES)})
-    folder_of({"below/a.jpg": None, "table.csv": None})
-    found = find_images([folder], suffixes)
-    assert {path.suffix.lower() for path in found} == set(suffixes)
-    assert found == sorted(found)
+def reasons(passed_over):
+    return {each.path.name: each.reason for each in passed_over}
 
 
-def test_a_named_file_is_taken_and_an_empty_or_absent_folder_refused(folder_of, tmp_path):
-    folder = folder_of({"a.bin": None})
-    assert find_images([folder / "a.bin"]) == [folder / "a.bin"]
-    with pytest.raises(MelanomaError, match=r"expected \.jpg, \.jpeg, \.png, \.bmp files, found"):
+def test_images_of_a_folder_in_every_type_and_letter_case(folder_of):
+    folder = folder_of({f"{i}{suffix.upper()}": None for i, suffix in enumerate(IMAGE_SUFFIXES)})
+    folder_of({"table.csv": None, "LICENSE.txt": None})
+    found = find_images([folder])
+    assert names(found.paths) == sorted(os.listdir(folder))[:-2]
+    assert found.passed_over == ()
+
+
+def test_what_is_no_photograph_is_passed_over_by_name(folder_of):
+    kinds = {
+        "a_segmentation.png": "lesion mask",
+        "A_Segmentation.PNG": "lesion mask",
+        "a_superpixels.png": "superpixel map",
+        "a_attribute_milia_like_cyst.png": "attribute mask",
+        "a_lesion.bmp": "lesion mask",
+        "a_mask.png": "lesion mask",
+        "amask.png": "lesion mask",
+        "a_roi.png": "region of interest",
+        "a_R1_Label3.bmp": "region of interest",
+        "._a.jpg": "hidden file",
+        "a.gif": "file of another type (.gif)",
+        "README": "file of another type (no suffix)",
+    }
+    folder = folder_of(dict.fromkeys(["a.jpg", *kinds, "__MACOSX/b.jpg", "more/c.jpg"]))
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "gone.jpg").symlink_to(folder / "absent.jpg")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    (folder / "link.jpg").symlink_to(folder / "a.jpg")
+    found = find_images([folder])
+    assert names(found.paths) == ["a.jpg", "link.jpg"]
+    assert reasons(found.passed_over) == {
+        **kinds,
+        "pipe.jpg": "no regular file",
+        "gone.jpg": "link to nothing",
+        "loop.jpg": "link to nothing",
+        "__MACOSX": "hidden folder or one of macOS",
+        "more": "folder, not searched",
+    }
+    assert "5 x lesion mask: A_Segmentation.PNG, a_lesion.bmp, a_mask.png ..." in describe(
+        found.passed_over
+    )
+
+
+def test_a_photograph_may_be_called_as_a_mask_is(folder_of):
+    folder = folder_of({"left_lesion.jpg": None, "unmask.png": None})
+    assert names(find_images([folder]).paths) == ["left_lesion.jpg", "unmask.png"]
+
+
+def test_below_a_folder_links_in_a_circle_end(folder_of):
+    folder = folder_of({"b/x.jpg": None, "a/x.jpg": None, "a/x_lesion/x_lesion.bmp": None})
+    (folder / "a" / "up").symlink_to(folder)
+    found = find_images([folder], below=True)
+    assert [str(path.relative_to(folder)) for path in found.paths] == ["a/x.jpg", "b/x.jpg"]
+
+
+def test_a_named_file_is_taken_and_what_is_no_file_or_empty_refused(folder_of, tmp_path):
+    folder = folder_of({"a.bin": None, "b_segmentation.png": None})
+    assert find_images([folder / "a.bin"]).paths == (folder / "a.bin",)
+    message = r"expected \.jpg, .* found 1 x file of another type \(\.bin\): a.bin; 1 x lesion mask"
+    with pytest.raises(MelanomaError, match=message):
         find_images([folder])
     with pytest.raises(MelanomaError, match="does not exist"):
         find_images([tmp_path / "absent"])
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(MelanomaError, match="is no file"):
+        find_images([tmp_path / "pipe.jpg"])
 
 
 def test_masks_by_name(folder_of):
-    masks = folder_of({"a_segmentation.png": None, "a.png": None, "b.png": None}, "masks")
-    images = folder_of({"a.jpg": None, "b.jpg": None, "c.jpg": None})
-    assert find_mask(masks, images / "a.jpg") == masks / "a_segmentation.png"
-    assert find_mask(masks, images / "a.jpg", "_occlusion") == masks / "a.png"
-    assert find_mask(masks, images / "b.jpg") == masks / "b.png"
-    assert find_mask(masks, images / "c.jpg") is None
+    files = ("a_segmentation.png", "a.png", "b.PNG", "d_lesion.bmp", "a_occlusion.png", "e.gif")
+    folder = folder_of(dict.fromkeys(files), "masks")
+    images = folder_of(dict.fromkeys(("a.jpg", "b.jpg", "c.jpg", "d.jpg")))
+    scan = scan_masks(folder)
+    found = [mask_of(scan.masks, images / f"{name}.jpg") for name in "abcd"]
+    assert found == [folder / "a_segmentation.png", folder / "b.PNG", None, folder / "d_lesion.bmp"]
+    assert reasons(scan.passed_over) == {
+        "a_occlusion.png": "occlusion mask",
+        "a.png": "second file of its name",
+        "e.gif": "file of another type (.gif)",
+    }
+    occlusions = scan_masks(folder, kind=OCCLUSION_MASK).masks
+    assert mask_of(occlusions, images / "a.jpg") == folder / "a_occlusion.png"
 
 
 def test_an_image_is_not_its_own_mask(folder_of):
     folder = folder_of({"a.png": None})
-    assert find_mask(folder, folder / "a.png") is None
+    assert mask_of(scan_masks(folder).masks, folder / "a.png") is None
 
 
 def test_equal_names_are_refused(folder_of):
     folder = folder_of({"a.jpg": None, "a.png": None, "b.png": None})
     refuse_equal_names([folder / "a.jpg", folder / "b.png"])
     with pytest.raises(MelanomaError, match=r"different names; found .*a\.jpg and .*a\.png"):
-        refuse_equal_names(find_images([folder]))
+        refuse_equal_names(find_images([folder]).paths)
 
 
 def test_images_and_masks_by_key(folder_of):
-    names = ("x.bmp", "x.jpg", "X_Segmentation.png", "x_superpixels.png", "y.dcm", ".z.jpg")
-    folder = folder_of(dict.fromkeys(names))
-    assert images_in(folder) == {"x": folder / "x.jpg", "y": folder / "y.dcm"}
-    assert masks_in(folder) == {"X": folder / "X_Segmentation.png"}
+    files = ("x.bmp", "x.jpg", "X_Segmentation.png", "x_superpixels.png", "y.dcm", ".z.jpg")
+    folder = folder_of(dict.fromkeys(files))
+    other = folder_of({"y.jpg": None}, "other")
+    scan = scan_images(folder, other, folder)
+    assert scan.images == {"x": folder / "x.jpg", "y": folder / "y.dcm"}
+    assert scan.masks == {"X": folder / "X_Segmentation.png"}
+    assert reasons(scan.passed_over) == {
+        "x.bmp": "second file of its name",
+        "y.jpg": "second file of its name",
+        "x_superpixels.png": "superpixel map",
+        ".z.jpg": "hidden file",
+    }

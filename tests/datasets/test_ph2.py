@@ -102,5 +102,29 @@ def test_faulty_text_tables(folder_of, text, message):
 
 
 def test_a_folder_without_a_table(folder_of):
-    with pytest.raises(MelanomaError, match=r"expected PH2_dataset.txt or PH2_dataset.xlsx"):
+    with pytest.raises(MelanomaError, match=r"expected PH2_dataset.xlsx or PH2_dataset.txt"):
         list_source("ph2", folder_of(images("IMD003")))
+
+
+def test_atypical_nevi_count_as_nevi_if_asked(folder_of):
+    folder = folder_of({"PH2_dataset.txt": TEXT, **images(*DIAGNOSES)})
+    found = list_source("ph2", folder, {"atypical": "nevus"}).lesions
+    assert [lesion.diagnosis for lesion in found] == ["nevus", "nevus", "melanoma"]
+    with pytest.raises(MelanomaError, match="expected atypical=apart or atypical=nevus"):
+        list_source("ph2", folder, {"atypical": "yes"})
+
+
+def test_a_text_table_of_another_form_beside_the_workbook(folder_of):
+    folder = folder_of({"PH2_dataset.txt": "name,label\nIMD003,0\n", **images("IMD003")})
+    workbook(folder, [HEADER, ["IMD003", None, "X"]])
+    listing = list_source("ph2", folder)
+    assert [lesion.key for lesion in listing.lesions] == ["IMD003"]
+
+
+def test_a_broken_workbook_beside_the_text_table_is_named(folder_of):
+    folder = folder_of({"PH2_dataset.txt": TEXT, "PH2_dataset.xlsx": "PK", **images(*DIAGNOSES)})
+    listing = list_source("ph2", folder)
+    assert len(listing.lesions) == 3
+    kinds = {each.path.name: each.reason for each in listing.passed_over}
+    assert kinds.pop("IMD003_R1_Label1.bmp") == "region of interest"
+    assert "expected an Excel workbook" in kinds["PH2_dataset.xlsx"]

@@ -1,8 +1,11 @@
 """`melanoma-tf purify` on image files, as a user runs it."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms.image import PhantomSettings, draw_phantom
@@ -102,6 +105,35 @@ def test_nothing_is_overwritten_without_being_told(photos, tmp_path):
     assert read(existing).shape == (96, 128, 3)
 
 
+def test_only_photographs_are_purified(photos, tmp_path):
+    folder, phantoms = photos
+    shutil.copy(folder / "b.png", folder / "b_superpixels.png")
+    (folder / "b").mkdir()
+    cv2.imwrite(str(folder / "b" / "b_lesion.bmp"), phantoms["b.png"].lesion_mask)
+    (folder / "a.dcm").write_bytes(b"")
+    lines = []
+    outcomes = purify_files(folder, tmp_path / "out", CLASSICAL, log=lines.append)
+    assert sorted(each.path.name for each in outcomes) == ["a.jpg", "b.png", "c.bmp"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png", "more"]
+    assert [line.removeprefix("warning: passed over ") for line in lines] == [
+        "1 x superpixel map: b_superpixels.png",
+        "1 x lesion mask: b/b_lesion.bmp",
+        "1 x DICOM file, which cannot be written: a.dcm",
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".webp", ".tif"])
+def test_file_types_stay(photos, tmp_path, suffix):
+    folder, _ = photos
+    kind = {".jfif": "JPEG", ".webp": "WEBP", ".tif": "TIFF"}[suffix]
+    path = tmp_path / f"c{suffix}"
+    Image.fromarray(read(folder / "b.png")).save(path, kind)
+    (outcome,) = purify_files(path, tmp_path / "out", CLASSICAL)
+    assert not outcome.reason
+    with Image.open(tmp_path / "out" / path.name) as image:
+        assert image.format == kind
+
+
 def test_the_originals_cannot_be_the_output(photos):
     folder, _ = photos
     with pytest.raises(MelanomaError, match="apart from the input"):
@@ -127,8 +159,8 @@ def test_two_images_of_one_name_cannot_share_a_mask_file(photos, tmp_path):
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        ("absent", {}, "an image or a folder at"),
-        ("empty", {}, "expected images .* found none"),
+        ("absent", {}, "an image or a folder of images; .* does not exist"),
+        ("empty", {}, r"expected \.jpg, .* found none"),
         ("photos", {"method": "magic"}, "classical, bisla2019"),
         ("photos", {"workers": 0}, r"workers within \[1, inf\)"),
     ],

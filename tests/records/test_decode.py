@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from melanoma_tf.records.decode import decode_image, read_image, read_mask
+from melanoma_tf.records.decode import decode_image, read_image, read_mask, read_portable
 from melanoma_tf.records.header import UnreadableImageError, read_header
 
 PICTURE = cv2.resize(
@@ -54,6 +54,8 @@ def assert_as_pillow(encoded):
         ],
         ("RGB", "TIFF", {"compression": "jpeg"}),
         ("RGB", "TIFF", {"big_tiff": True}),
+        *[(mode, "WEBP", {"lossless": True}) for mode in ("RGB", "RGBA")],
+        ("RGB", "WEBP", {"quality": 80}),
     ],
 )
 def test_every_kind_of_file_gives_its_colours(mode, image_format, options):
@@ -77,15 +79,23 @@ def test_pixels_under_transparency_come_out_as_they_are():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF"])
-def test_exif_turns_the_image_upright(image_format, orientation):
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_exif_turns_image_and_mask_upright(image_format, orientation, tmp_path):
+    path = tmp_path / "file"
     from PIL import ImageOps
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    encoded = saved(Image.fromarray(PICTURE), image_format, exif=exif)
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    encoded = saved(Image.fromarray(PICTURE), image_format, exif=exif, **options)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded))))
     np.testing.assert_array_equal(decode_image(encoded), upright)
+    path.write_bytes(encoded)
+    np.testing.assert_array_equal(as_pillow(read_portable(path)), upright)
+    mask = Image.fromarray(np.where(PICTURE[..., 0] > 99, np.uint8(255), np.uint8(0)))
+    path.write_bytes(saved(mask, image_format, exif=exif, **options))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(path.read_bytes())))
+    np.testing.assert_array_equal(read_mask(path) > 0, np.asarray(upright.convert("L")) > 128)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
@@ -101,7 +111,7 @@ def test_16_bits_are_rounded_to_8(suffix):
 @pytest.mark.parametrize(
     ("image_format", "options"),
     [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("BMP", {}), ("TIFF", {}),
-     ("TIFF", {"compression": "tiff_lzw"})],
+     ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {}), ("WEBP", {"lossless": True})],
 )  # fmt: skip
 def test_truncated_files_are_refused(image_format, options, cut):
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
@@ -163,7 +173,7 @@ def test_the_limit_is_the_users(image_format, tmp_path):
     ("encoded", "message"),
     [
         (b"", "the file is empty"),
-        (b"GIF89a" + b"\0" * 200, "expected a JPEG, PNG, BMP, TIFF or DICOM file"),
+        (b"GIF89a" + b"\0" * 200, "expected a JPEG, PNG, BMP, TIFF, WebP or DICOM file"),
         (cv2.imencode(".tiff", PICTURE[..., 0].astype(np.float32))[1].tobytes(), "floating-point"),
         (saved(Image.fromarray(PICTURE).convert("LAB"), "TIFF"), "colour space 8"),
         (png_that_claims(0, 5), "claims a size of 0x5"),
@@ -176,7 +186,9 @@ def test_what_would_not_come_out_right_is_refused_with_a_reason(encoded, message
 
 
 @given(
-    magic=st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0+"]),
+    magic=st.sampled_from(
+        [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0+", b"RIFF\x10\0\0\0WEBP"]
+    ),
     content=st.binary(max_size=300),
 )
 def test_any_bytes_give_a_size_or_a_refusal(magic, content):
@@ -200,8 +212,46 @@ def test_masks_of_every_coding(tmp_path):
     # JPEG noise around 0 is skin.
     cv2.imwrite(str(path), np.where(truth > 0, 250, 3).astype(np.uint8))
     np.testing.assert_array_equal(read_mask(path), truth)
+    path.write_bytes(saved(Image.fromarray(truth).convert("P"), "PNG"))
+    np.testing.assert_array_equal(read_mask(path), truth)
     cv2.imwrite(str(path), np.zeros((40, 50), np.uint8))
     assert not read_mask(path).any()
+
+
+@pytest.mark.parametrize("size", [(1, 200), (5, 5), (2000, 50)])
+def test_strips_are_no_photographs(tmp_path, size):
+    path = tmp_path / "strip.png"
+    Image.new("RGB", size).save(path)
+    for read in (read_image, read_portable):
+        with pytest.raises(UnreadableImageError, match=f"photograph.*found {size[0]}x{size[1]}"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "image_format", "kept"),
+    [
+        ("RGB", "JPEG", True),
+        ("L", "JPEG", True),
+        ("CMYK", "JPEG", False),
+        ("RGB", "PNG", True),
+        ("L", "PNG", True),
+        ("P", "PNG", False),
+        ("RGBA", "PNG", False),
+        ("1", "PNG", False),
+        ("RGB", "BMP", False),
+        ("P", "BMP", False),
+        ("RGB", "TIFF", False),
+        ("RGB", "WEBP", False),
+    ],
+)
+def test_portable_bytes_have_the_pixels_of_the_file(tmp_path, mode, image_format, kept):
+    path = tmp_path / "image"
+    path.write_bytes(saved(Image.fromarray(PICTURE).convert(mode), image_format))
+    portable = read_portable(path)
+    assert (portable == path.read_bytes()) == kept
+    np.testing.assert_array_equal(decode_image(portable), read_image(path))
+    if not kept:
+        np.testing.assert_array_equal(as_pillow(portable), read_image(path))
 
 
 def test_images_in_an_hdf5_file_are_read_by_their_key(tmp_path):

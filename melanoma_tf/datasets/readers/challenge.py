@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import images_in, masks_in
+from melanoma_tf.datasets.image_files import ImageScan, PassedOver, scan_images
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.readers.folders import (
     first_file,
@@ -15,6 +15,7 @@ from melanoma_tf.datasets.readers.folders import (
     layout_error,
     require_folder,
 )
+from melanoma_tf.datasets.readers.joining import find_files, lesions_of
 from melanoma_tf.datasets.readers.label_files import UNKNOWN, LabelRow, metadata_rows
 
 LabelReader = Callable[[Path], Sequence[LabelRow]]
@@ -61,55 +62,37 @@ def list_challenge(
         raise layout_error(source, folder, wanted)
     lesions: dict[str, Lesion] = {}
     missing: list[str] = []
+    seen: dict[str, None] = {}
+    passed_over: dict[PassedOver, None] = {}
     for part in present:
         rows = _part_rows(source, folder, part, read_labels)
-        images = images_in(*image_folders(folder, *part.images))
-        found, absent = join_images(source, part.split, rows, images, _part_masks(folder, part))
+        files = _part_files(folder, part, rows)
+        found, absent = lesions_of(source, part.split, rows, files.images, files.masks)
         for lesion in found:
             lesions.setdefault(lesion.key, lesion)
         missing += absent
-    return Listing(source, tuple(lesions.values()), tuple(missing))
-
-
-def join_images(
-    source: str,
-    split: str,
-    rows: Sequence[LabelRow],
-    images: Mapping[str, Path],
-    masks: Mapping[str, Path],
-) -> tuple[tuple[Lesion, ...], tuple[str, ...]]:
-    """Join label rows with their images and masks.
-
-    Returns:
-        The lesions of one split, and the keys of the rows without an image.
-    """
-    lesions = tuple(
-        Lesion(
-            key=row.key,
-            image_path=images[row.key],
-            mask_path=masks.get(row.key),
-            diagnosis=row.diagnosis,
-            source=source,
-            split=split,
-            lesion_id=row.lesion_id,
-            patient_id=row.patient_id,
-            age=row.age,
-            sex=row.sex,
-            site=row.site,
-        )
-        for row in rows
-        if row.key in images
+        seen.update(dict.fromkeys(files.images))
+        passed_over.update(dict.fromkeys(files.passed_over))
+    known = lesions.keys() | set(missing)
+    return Listing(
+        source,
+        tuple(lesions.values()),
+        tuple(missing),
+        unlabelled=tuple(key for key in seen if key not in known),
+        passed_over=tuple(passed_over),
     )
-    return lesions, tuple(row.key for row in rows if row.key not in images)
 
 
 def _is_present(folder: Path, part: Part) -> bool:
     return bool(image_folders(folder, *part.images)) or first_file(folder, *part.labels) is not None
 
 
-def _part_masks(folder: Path, part: Part) -> dict[str, Path]:
+def _part_files(folder: Path, part: Part, rows: Sequence[LabelRow]) -> ImageScan:
+    files = find_files(folder, rows, *part.images)
     # ISIC 2016, part 3B, has its masks among the images.
-    return masks_in(*image_folders(folder, *filter(None, (*part.images, part.masks))))
+    apart = scan_images(*image_folders(folder, *filter(None, (part.masks,))))
+    passed_over = dict.fromkeys((*files.passed_over, *apart.passed_over))
+    return ImageScan(files.images, {**apart.masks, **files.masks}, tuple(passed_over))
 
 
 def _part_rows(
@@ -130,8 +113,8 @@ def _part_rows(
 
 def _rows_of_masks(source: str, folder: Path, part: Part) -> list[LabelRow]:
     """Make rows of the images that have a mask but no label: they can train a segmenter."""
-    images = images_in(*image_folders(folder, *part.images))
-    keys = images.keys() & _part_masks(folder, part).keys()
+    files = _part_files(folder, part, ())
+    keys = files.images.keys() & files.masks.keys()
     if not keys:
         wanted = " or ".join(filter(None, (*part.labels[:1], part.masks)))
         raise MelanomaError(f"{source}: expected {wanted} in {folder} for {part.images[0]}")

@@ -4,54 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from melanoma_tf.datasets.image_files import files_by_stem
+from melanoma_tf.datasets.image_files import NOT_SEARCHED, PassedOver, is_hidden, scan_images
 from melanoma_tf.datasets.lesion import Lesion
 
-_MASK_ENDINGS = ("_segmentation", "_mask", "mask")
 
+@dataclass
+class ClassFolders:
+    """The images of class folders, and what was passed over, as the folders are read.
 
-def class_lesions(
-    folders: Iterable[Path],
-    diagnosis: str,
-    source: str,
-    *,
-    split: str = "train",
-    masks: Mapping[str, Path] | None = None,
-) -> list[Lesion]:
-    """List the images directly in some folders, all of one diagnosis.
-
-    Masks next to the images are preferred to those in `masks`, by image name.
+    Attributes:
+        source: name of the data set.
+        lesions: one for each image.
+        passed_over: other files and folders in the class folders.
     """
-    found = []
-    for folder in folders:
-        files = files_by_stem(folder)
-        adjacent = {
-            image: path for stem, path in files.items() if (image := _image_of(stem)) in files
-        }
-        used = set(adjacent.values())
-        found += [
-            Lesion(
-                stem, path, adjacent.get(stem) or (masks or {}).get(stem), diagnosis, source, split
-            )
-            for stem, path in files.items()
-            if path not in used
-        ]
-    return found
 
+    source: str
+    lesions: list[Lesion] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
 
-def masks_by_image(folder: Path) -> dict[str, Path]:
-    """Map image names to the masks in a folder, with or without a mask's ending."""
-    return {_image_of(stem) or stem: path for stem, path in files_by_stem(folder).items()}
+    def add(
+        self,
+        folders: Iterable[Path],
+        diagnosis: str,
+        *,
+        split: str = "train",
+        masks: Mapping[str, Path] | None = None,
+    ) -> None:
+        """Add the images directly in some folders, all of one diagnosis.
+
+        Masks next to the images are preferred to those in `masks`, by image name.
+        """
+        folders = list(folders)
+        for folder in folders:
+            files = scan_images(folder)
+            self.passed_over += files.passed_over
+            self.passed_over += [
+                PassedOver(path, NOT_SEARCHED) for path in files.folders if path not in folders
+            ]
+            for stem, path in files.images.items():
+                mask = files.masks.get(stem) or (masks or {}).get(stem)
+                self.lesions.append(Lesion(stem, path, mask, diagnosis, self.source, split))
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """List the folders in a folder, sorted; hidden ones are left out."""
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+    """List the folders in a folder, sorted; hidden ones and those of macOS are left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
 def with_unique_keys(lesions: Sequence[Lesion], root: Path) -> tuple[Lesion, ...]:
@@ -61,12 +61,6 @@ def with_unique_keys(lesions: Sequence[Lesion], root: Path) -> tuple[Lesion, ...
         lesion if counts[lesion.key] == 1 else replace(lesion, key=_path_key(lesion, root))
         for lesion in lesions
     )
-
-
-def _image_of(stem: str) -> str:
-    """Return the name without a mask's ending, "" if it has none."""
-    ending = next((end for end in _MASK_ENDINGS if stem.lower().endswith(end)), "")
-    return stem[: len(stem) - len(ending)] if ending else ""
 
 
 def _path_key(lesion: Lesion, root: Path) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import DATASET_SUFFIXES, files_by_stem, has_suffix
+from melanoma_tf.datasets.image_files import IMAGE_SUFFIXES, scan_images
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.readers.folders import layout_error, require_folder, split_named
 from melanoma_tf.datasets.readers.own_data import OwnDataSettings, own_diagnosis
@@ -34,6 +35,8 @@ class CsvColumns(OwnDataSettings):
         age: column with the age in years.
         sex: column with `female` or `male`.
         site: column with the anatomical site.
+        links: `refuse` or `follow` symbolic links that lead out of the folder, as those of a
+            cache of dvc do.
     """
 
     name: str = "csv"
@@ -47,6 +50,13 @@ class CsvColumns(OwnDataSettings):
     age: str = ""
     sex: str = ""
     site: str = ""
+    links: str = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.links not in ("refuse", "follow"):
+            raise MelanomaError(
+                f"{self.name}: expected links=refuse or links=follow; found {self.links!r}"
+            )
 
     def columns(self) -> tuple[str, ...]:
         """List the columns that the table must have."""
@@ -57,31 +67,41 @@ class CsvColumns(OwnDataSettings):
 def list_csv(folder: Path, settings: CsvColumns | None = None) -> Listing:
     """List the rows of a table, with images in the same folder or below it.
 
-    The key is the image's path below the folder, without suffix and with `_` between its parts.
-    Rows without an image file are counted as missing.
+    The key is the image's path below the folder as the table writes it, without suffix and with `_`
+    between its parts. A file name without a path is sought in all sub-folders. Rows without an
+    image file are counted as missing, photographs without a row as unlabelled.
 
     Raises:
-        MelanomaError: the table is absent or faulty, names an image twice, or has a path that
-            leads out of the folder, directly or through a symbolic link.
+        MelanomaError: the table is absent or faulty, names an image twice, names a file that
+            several sub-folders have, or has a path that leads out of the folder, directly or
+            through a symbolic link (unless `links` is `follow`).
     """
     columns = settings or CsvColumns()
     require_folder(folder, columns.name)
-    table = _table(folder, columns)
-    stems: dict[Path, dict[str, Path]] = {}
+    files = _Files(folder, columns)
     lesions: dict[str, Lesion] = {}
     missing: dict[str, None] = {}
-    for row in read_table(table, columns.columns()):
+    for row in read_table(_table(folder, columns), columns.columns()):
         key = _key(row, columns.image)
         if key in lesions or key in missing:
             raise MelanomaError(f"{row.place}: expected each image once, found {key} again")
-        image = _file(folder, row, columns.image, stems)
+        image = files.of(row, columns.image)
         if image is None:
             missing[key] = None
         else:
-            mask = _file(folder, row, columns.mask, stems) if columns.mask else None
+            mask = files.of(row, columns.mask) if columns.mask else None
             lesions[key] = _lesion(row, key, image, mask, columns)
-    listed = (tuple(lesions.values()), tuple(missing))
-    return Listing(columns.name, *listed, columns.licence, columns.attribution)
+    used = {path for each in lesions.values() for path in (each.image_path, each.mask_path)}
+    unused = [path for path in files.scan.images.values() if path not in used]
+    return Listing(
+        columns.name,
+        tuple(lesions.values()),
+        tuple(missing),
+        columns.licence,
+        columns.attribution,
+        unlabelled=tuple(str(path.relative_to(folder).with_suffix("")) for path in unused),
+        passed_over=tuple(each for each in files.scan.passed_over if each.path not in used),
+    )
 
 
 def _table(folder: Path, columns: CsvColumns) -> Path:
@@ -98,31 +118,64 @@ def _key(row: Row, column: str) -> str:
     for part in parts or ("",):
         checked_key(part, row.place)
     stem = parts[-1]
-    last = Path(stem).stem if has_suffix(Path(stem), DATASET_SUFFIXES) else stem
+    last = Path(stem).stem if Path(stem).suffix.lower() in IMAGE_SUFFIXES else stem
     return "_".join((*parts[:-1], last))
 
 
-def _file(folder: Path, row: Row, column: str, stems: dict[Path, dict[str, Path]]) -> Path | None:
-    """Find the file that a cell names, with or without its suffix."""
-    value = row.cells[column].replace("\\", "/")
-    if not value:
-        return None
-    path = _inside(folder, value, row.place)
-    if path.is_file():
-        return path
-    if path.parent not in stems:
-        stems[path.parent] = files_by_stem(path.parent)
-    found = stems[path.parent].get(path.name)
-    return None if found is None else _inside(folder, str(found.relative_to(folder)), row.place)
+class _Files:
+    """The image files of a folder, found by what a table's cell says."""
+
+    def __init__(self, folder: Path, columns: CsvColumns):
+        self.folder, self.columns = folder, columns
+        self.scan = scan_images(folder, below=True)
+        self.by_name: dict[str, list[Path]] = {}
+        other = [each.path for each in self.scan.passed_over]
+        for path in (*self.scan.images.values(), *self.scan.masks.values(), *other):
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                self.by_name.setdefault(path.name, []).append(path)
+                self.by_name.setdefault(path.stem, []).append(path)
+
+    def of(self, row: Row, column: str) -> Path | None:
+        """Find the file that a cell names, with or without its suffix and its folders."""
+        value = row.cells[column].replace("\\", "/")
+        if not value:
+            return None
+        path = self._inside(value, row.place)
+        if path.is_file():
+            return path
+        candidates = self.by_name.get(path.name, [])
+        beside = [each for each in candidates if each.parent == path.parent]
+        if "/" in value or beside:
+            # Of several suffixes, the preferred one comes first.
+            found = min(beside, key=_preference, default=None)
+        else:
+            if len({each.parent for each in candidates}) > 1:
+                shown = ", ".join(str(each.relative_to(self.folder)) for each in candidates[:2])
+                raise MelanomaError(
+                    f"{row.place}: expected one file named {value}; found {shown}; write the path"
+                )
+            found = min(candidates, key=_preference, default=None)
+        return found and self._inside(str(found.relative_to(self.folder)), row.place)
+
+    def _inside(self, value: str, place: str) -> Path:
+        return _inside(self.folder, value, place, follow=self.columns.links == "follow")
 
 
-def _inside(folder: Path, value: str, place: str) -> Path:
-    """Join a path to the folder; with links resolved it must still lie in the folder."""
+def _inside(folder: Path, value: str, place: str, *, follow: bool = False) -> Path:
+    """Join a path to the folder; it must lie in the folder, also with links resolved."""
     path = folder / value
-    root = folder.resolve()
-    if root not in path.resolve().parents:
-        raise MelanomaError(f"{place}: expected a path inside {folder}, found {value!r}")
-    return path
+    if Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
+        if follow or folder.resolve() in path.resolve().parents:
+            return path
+        raise MelanomaError(
+            f"{place}: expected a path inside {folder}; {value!r} is a link that leads out of it: "
+            "links=follow takes it"
+        )
+    raise MelanomaError(f"{place}: expected a path inside {folder}, found {value!r}")
+
+
+def _preference(path: Path) -> int:
+    return IMAGE_SUFFIXES.index(path.suffix.lower())
 
 
 def _lesion(row: Row, key: str, image: Path, mask: Path | None, columns: CsvColumns) -> Lesion:

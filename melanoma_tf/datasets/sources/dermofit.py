@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from melanoma_tf.datasets.diagnoses import diagnosis_of
-from melanoma_tf.datasets.lesion import Lesion, Listing
+from melanoma_tf.datasets.image_files import scan_images
+from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.class_folders import (
-    class_lesions,
+    ClassFolders,
     subfolders,
     with_unique_keys,
 )
@@ -27,15 +28,21 @@ def list_dermofit(folder: Path) -> Listing:
         MelanomaError: a folder is not named after a class of the library, or has no image.
     """
     require_folder(folder, "dermofit")
-    lesions: list[Lesion] = []
+    found = ClassFolders("dermofit")
     for path in subfolders(folder):
         diagnosis = diagnosis_of(DERMOFIT_WORDS, path.name)
         if diagnosis is None:
             raise layout_error("dermofit", folder, "one folder per class, such as BCC or MEL")
-        lesions += class_lesions([path, *subfolders(path)], diagnosis, "dermofit")
-    if not lesions:
+        found.add([path, *subfolders(path)], diagnosis)
+    if not found.lesions:
         raise layout_error("dermofit", folder, "images in one folder per class")
-    return Listing("dermofit", with_unique_keys(lesions, folder))
+    beside = scan_images(folder)
+    return Listing(
+        "dermofit",
+        with_unique_keys(found.lesions, folder),
+        unlabelled=tuple(beside.images),
+        passed_over=(*beside.passed_over, *found.passed_over),
+    )
 
 
 DERMOFIT = Source(

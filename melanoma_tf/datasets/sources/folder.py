@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from melanoma_tf.datasets.image_files import (
+    NOT_SEARCHED,
+    ImageScan,
+    PassedOver,
+    scan_images,
+    scan_masks,
+)
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.readers.class_folders import (
-    class_lesions,
-    masks_by_image,
+    ClassFolders,
     subfolders,
     with_unique_keys,
 )
@@ -44,26 +51,38 @@ def list_folder(folder: Path, settings: FolderSettings | None = None) -> Listing
     """
     settings = settings or FolderSettings()
     require_folder(folder, settings.name)
-    lesions: list[Lesion] = []
+    found = ClassFolders(settings.name)
+    masks = folder / settings.masks
     for parent, split in _split_folders(folder):
         for path in subfolders(parent):
             if path.name != settings.masks:
-                masks = masks_by_image(folder / settings.masks / path.name)
-                lesions += class_lesions(
-                    [path], own_diagnosis(path.name), settings.name, split=split, masks=masks
-                )
-    if not lesions:
+                own = scan_masks(masks / path.name)
+                found.passed_over += own.passed_over
+                found.add([path], own_diagnosis(path.name), split=split, masks=own.masks)
+    if not found.lesions:
         raise layout_error(settings.name, folder, "images in one folder per class")
-    lesions = _with_flat_masks(lesions, masks_by_image(folder / settings.masks))
+    flat, beside = scan_masks(masks), _beside(folder, masks)
     return Listing(
         settings.name,
-        with_unique_keys(lesions, folder),
+        with_unique_keys(_with_flat_masks(found.lesions, flat.masks), folder),
         licence=settings.licence,
         attribution=settings.attribution,
+        unlabelled=tuple(beside.images),
+        passed_over=(*beside.passed_over, *found.passed_over, *flat.passed_over),
     )
 
 
-def _with_flat_masks(lesions: list[Lesion], masks: dict[str, Path]) -> list[Lesion]:
+def _beside(folder: Path, masks: Path) -> ImageScan:
+    """What lies beside the class folders; of split folders, what lies in and beside them."""
+    splits = [path for path, _ in _split_folders(folder)]
+    files = scan_images(*dict.fromkeys((folder, *splits)))
+    unused = [path for path in files.folders if path.parent not in splits]
+    unused = [path for path in unused if path not in (*splits, masks)]
+    passed = [*files.passed_over, *(PassedOver(path, NOT_SEARCHED) for path in unused)]
+    return ImageScan(files.images, passed_over=tuple(passed))
+
+
+def _with_flat_masks(lesions: list[Lesion], masks: Mapping[str, Path]) -> list[Lesion]:
     """Add masks from one folder for all classes, except for image names that repeat."""
     counts = Counter(lesion.key for lesion in lesions)
     return [

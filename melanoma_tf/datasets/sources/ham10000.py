@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from melanoma_tf.datasets.image_files import images_in, masks_in
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.datasets.readers.challenge import join_images
 from melanoma_tf.datasets.readers.folders import (
     first_file,
-    image_folders,
     layout_error,
     require_folder,
 )
+from melanoma_tf.datasets.readers.joining import find_files, join_images
 from melanoma_tf.datasets.readers.label_files import LabelRow, known_diagnosis, label_row
 from melanoma_tf.datasets.readers.tables import key_column, read_header, read_table, unique
 from melanoma_tf.datasets.source import LabelFile, Source
@@ -25,29 +23,28 @@ HAM10000_CITATION = (
 )
 _TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata")
 _IMAGES = ("HAM10000_images", "HAM10000_images_part_1", "HAM10000_images_part_2")
+_FOLDERS = (
+    *_IMAGES,
+    *(name.lower() for name in _IMAGES),
+    "HAM10000_segmentations_lesion_tschandl",
+)
 
 
 def list_ham10000(folder: Path) -> Listing:
     """List HAM10000, seven diagnoses, images grouped by lesion; it has no split: `train`.
 
     `HAM10000_images_part_1/ISIC_0024306.jpg` and `HAM10000_images_part_2` (or all of them in
-    `HAM10000_images`), `HAM10000_metadata.csv` (or `.tab`, as the Dataverse converts it),
-    `HAM10000_segmentations_lesion_tschandl/ISIC_0024306_segmentation.png`.
+    `HAM10000_images`, or anywhere below the folder), `HAM10000_metadata.csv` (or `.tab`, as the
+    Dataverse converts it), masks in `HAM10000_segmentations_lesion_tschandl`, each as
+    `ISIC_0024306_segmentation.png`.
     https://doi.org/10.7910/DVN/DBW86T
     """
     require_folder(folder, "ham10000")
     path = first_file(folder, *_TABLES)
     if path is None:
         raise layout_error("ham10000", folder, _TABLES[0])
-    images = (*_IMAGES, *(name.lower() for name in _IMAGES))
-    lesions, missing = join_images(
-        "ham10000",
-        "train",
-        read_labels(path),
-        images_in(*image_folders(folder, *images)),
-        masks_in(*image_folders(folder, "HAM10000_segmentations_lesion_tschandl")),
-    )
-    return Listing("ham10000", lesions, missing)
+    rows = read_labels(path)
+    return join_images("ham10000", "train", rows, find_files(folder, rows, *_FOLDERS))
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:

@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import images_in
+from melanoma_tf.datasets.image_files import ImageScan
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.archive_tables import archive_labels
-from melanoma_tf.datasets.readers.challenge import join_images
 from melanoma_tf.datasets.readers.folders import (
     first_file,
-    image_folders,
     layout_error,
     require_folder,
 )
+from melanoma_tf.datasets.readers.joining import find_files, join_images
 from melanoma_tf.datasets.readers.label_files import UNKNOWN, LabelRow
 from melanoma_tf.datasets.source import Source
 from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
@@ -45,11 +44,12 @@ def list_isic2024(folder: Path) -> Listing:
         wanted = " or ".join(_TABLES[:3])
         raise layout_error("isic2024", folder, wanted)
     rows = _merged([archive_labels(path) for path in tables])
-    images = images_in(*image_folders(folder, *_IMAGES))
+    files = find_files(folder, rows, *_IMAGES)
     hdf5 = first_file(folder, "train-image.hdf5")
     if hdf5 is not None:
-        images = {**_hdf5_images(hdf5), **images}
-    return Listing("isic2024", *join_images("isic2024", "train", rows, images, {}))
+        images = {**_hdf5_images(hdf5), **files.images}
+        files = ImageScan(images, passed_over=files.passed_over)
+    return join_images("isic2024", "train", rows, files)
 
 
 def _merged(tables: Sequence[Sequence[LabelRow]]) -> list[LabelRow]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 
-from melanoma_tf.datasets.image_files import images_in, masks_in
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.archive_tables import METADATA_COLUMNS, archive_labels
-from melanoma_tf.datasets.readers.challenge import join_images
 from melanoma_tf.datasets.readers.folders import (
     first_file,
-    image_folders,
     layout_error,
     require_folder,
 )
+from melanoma_tf.datasets.readers.joining import find_files, join_images
 from melanoma_tf.datasets.readers.label_files import UNKNOWN
 from melanoma_tf.datasets.readers.tables import read_table
 from melanoma_tf.datasets.source import LabelFile, Source
@@ -31,17 +30,13 @@ def list_isic_archive(folder: Path) -> Listing:
     path = first_file(folder, "metadata.csv")
     if path is None:
         raise layout_error("isic-archive", folder, "metadata.csv")
-    folders = (folder, *image_folders(folder, "images"))
-    lesions, missing = join_images(
-        "isic-archive", "train", archive_labels(path), images_in(*folders), masks_in(*folders)
-    )
-    licences, credits = _terms(path, {lesion.key for lesion in lesions})
-    return Listing(
-        "isic-archive",
-        lesions,
-        missing,
-        ", ".join(licences),
-        f"ISIC Archive, https://www.isic-archive.com: {'; '.join(credits)}",
+    rows = archive_labels(path)
+    found = join_images("isic-archive", "train", rows, find_files(folder, rows, ".", "images"))
+    licences, credits = _terms(path, {lesion.key for lesion in found.lesions})
+    return replace(
+        found,
+        licence=", ".join(licences),
+        attribution=f"ISIC Archive, https://www.isic-archive.com: {'; '.join(credits)}",
     )
 
 

@@ -2,55 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.diagnoses import diagnosis_of
-from melanoma_tf.datasets.image_files import images_in
+from melanoma_tf.datasets.image_files import PassedOver, scan_images
 from melanoma_tf.datasets.lesion import Listing
-from melanoma_tf.datasets.readers.challenge import join_images
 from melanoma_tf.datasets.readers.folders import first_file, layout_error, require_folder
+from melanoma_tf.datasets.readers.joining import join_images
 from melanoma_tf.datasets.readers.label_files import LabelRow
 from melanoma_tf.datasets.readers.tables import checked_key
 from melanoma_tf.datasets.source import LabelFile, Source
 
-_TABLES = ("PH2_dataset.txt", "PH2_dataset.xlsx")
-_CODES = {"0": "nevus", "1": "atypical_nevus", "2": "melanoma"}
+_TABLES = ("PH2_dataset.xlsx", "PH2_dataset.txt")
+_ATYPICAL = "atypical_nevus"
+_CODES = {"0": "nevus", "1": _ATYPICAL, "2": "melanoma"}
 # Columns of the workbook that contain a cross -> the code of the text table.
 _CROSSES = {"common nevus": "0", "atypical nevus": "1", "melanoma": "2"}
 
 
-def list_ph2(folder: Path) -> Listing:
+@dataclass(frozen=True)
+class Ph2Settings:
+    """Options of the source `ph2`.
+
+    Attributes:
+        atypical: `apart` keeps atypical nevi as a diagnosis of their own, which the taxonomy of
+            three classes leaves out, as the paper does with 80 nevi from PH2; `nevus` counts them
+            as nevi.
+    """
+
+    atypical: str = "apart"
+
+    def __post_init__(self) -> None:
+        if self.atypical not in ("apart", "nevus"):
+            raise MelanomaError(
+                f"ph2: expected atypical=apart or atypical=nevus; found {self.atypical!r}"
+            )
+
+
+def list_ph2(folder: Path, settings: Ph2Settings | None = None) -> Listing:
     """List PH2 in its official layout; it has no split: `train`.
 
     `PH2 Dataset images/IMD002/IMD002_Dermoscopic_Image/IMD002.bmp`, the mask
-    `IMD002/IMD002_lesion/IMD002_lesion.bmp`, labels in `PH2_dataset.txt` or `PH2_dataset.xlsx`;
-    the folder may also be that of the images. Atypical nevi are a separate diagnosis: taxonomies
-    of three classes leave them out, as the paper does with 80 nevi from PH2. https://www.fc.up.pt/addi/ph2%20database.html
+    `IMD002/IMD002_lesion/IMD002_lesion.bmp`, labels in `PH2_dataset.xlsx` or `PH2_dataset.txt`;
+    the folder may also be that of the images. https://www.fc.up.pt/addi/ph2%20database.html
+
+    Raises:
+        MelanomaError: there is no table, or none in PH2's form.
     """
+    settings = settings or Ph2Settings()
     require_folder(folder, "ph2")
     places = (folder, folder / "PH2Dataset", folder.parent)
-    table = next((path for place in places if (path := first_file(place, *_TABLES))), None)
-    if table is None:
+    tables = [path for place in places for name in _TABLES if (path := first_file(place, name))]
+    if not tables:
         raise layout_error("ph2", folder, " or ".join(_TABLES))
-    rows = read_labels(table)
+    rows, other_tables = _first_readable(tables)
+    if settings.atypical == "nevus":
+        rows = tuple(
+            replace(row, diagnosis="nevus") if row.diagnosis == _ATYPICAL else row for row in rows
+        )
     roots = (folder / "PH2 Dataset images", folder / "PH2Dataset" / "PH2 Dataset images", folder)
-    root = next(path for path in roots if path.is_dir())
-    images = {
-        row.key: _only(root / row.key / f"{row.key}_Dermoscopic_Image", row.key) for row in rows
-    }
-    masks = {
-        row.key: _only(root / row.key / f"{row.key}_lesion", f"{row.key}_lesion") for row in rows
-    }
-    lesions, missing = join_images(
-        "ph2",
-        "train",
-        rows,
-        {key: path for key, path in images.items() if path},
-        {key: path for key, path in masks.items() if path},
-    )
-    return Listing("ph2", lesions, missing)
+    found = join_images("ph2", "train", rows, scan_images(_first_folder(roots), below=True))
+    return replace(found, passed_over=(*other_tables, *found.passed_over))
+
+
+def _first_readable(
+    tables: Sequence[Path],
+) -> tuple[tuple[LabelRow, ...], tuple[PassedOver, ...]]:
+    """Read the first table in PH2's form; the others before it are passed over."""
+    faulty: list[MelanomaError] = []
+    for path in tables:
+        try:
+            rows = read_labels(path)
+        except MelanomaError as error:
+            faulty.append(error)
+        else:
+            before = zip(tables, faulty)
+            return rows, tuple(PassedOver(table, f"table ({error})") for table, error in before)
+    raise faulty[0]
+
+
+def _first_folder(places: Iterable[Path]) -> Path:
+    return next(path for path in places if path.is_dir())
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
@@ -90,14 +126,14 @@ def _text_cells(path: Path) -> list[tuple[str, str]]:
 
 def _workbook_cells(path: Path) -> list[tuple[str, str]]:
     """Read name and diagnosis code from the workbook, which marks the diagnosis with a cross."""
+    # Imported here, since only this data set needs it.
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
-        from openpyxl import load_workbook
-    except ImportError:
-        raise MelanomaError(
-            f"{path}: expected openpyxl to read a workbook (pip install openpyxl), or the same"
-            f" table as {_TABLES[0]} in that folder"
-        ) from None
-    workbook = load_workbook(path, read_only=True, data_only=True)
+        workbook = load_workbook(path, read_only=True, data_only=True)
+    except (OSError, KeyError, BadZipFile, InvalidFileException) as error:
+        raise MelanomaError(f"{path}: expected an Excel workbook, found {error}") from None
     try:
         rows = [list(map(_plain, values)) for values in workbook.worksheets[0].values]
     finally:
@@ -118,10 +154,6 @@ def _plain(value: object) -> str:
     return "" if value is None else " ".join(str(value).split()).lower()
 
 
-def _only(folder: Path, stem: str) -> Path | None:
-    return images_in(folder).get(stem)
-
-
 def _is_label_file(path: Path, first_line: tuple[str, ...]) -> bool:
     return path.suffix.lower() in {".txt", ".xlsx"}
 
@@ -132,6 +164,7 @@ PH2 = Source(
     licence="research and educational use only",
     attribution="Mendonca, Ferreira, Marques, Marcal, Rozeira. PH2 - A dermoscopic image database"
     " for research and benchmarking. EMBC 2013, doi:10.1109/EMBC.2013.6610779",
+    settings=Ph2Settings,
     vocabulary=_CODES,
     label_files=(LabelFile(read_labels, recognize=_is_label_file, classes=tuple(_CODES.values())),),
 )

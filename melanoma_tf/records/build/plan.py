@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class LabelledRows:
     Attributes:
         rows: rows of all sources.
         keeps_split: per row whether it keeps its official split rather than being assigned one.
-        findings: `missing` and `unmapped`, see `Plan`.
+        findings: the first four of `Plan`.
     """
 
     rows: tuple[Row, ...]
@@ -86,7 +86,8 @@ class Plan:
     Attributes:
         rows: in writing order.
         findings: JSON values for the manifest, each by source: `missing` (rows without an image
-            file), `unmapped` (diagnoses without a class), `split` (how the source was split) and
+            file), `unlabelled` (images without a row), `passed_over` (other files), `unmapped`
+            (diagnoses without a class), `split` (how the source was split) and
             `held_out_elsewhere` (rows left out since a held-out set contains their group).
     """
 
@@ -128,11 +129,15 @@ def label_rows(
         if (label := taxonomy.label(lesion.diagnosis)) is not None
     ]
     if not rows:
-        names = ", ".join(listing.name for listing in listings) or "no source"
-        raise MelanomaError(f"expected images with a class of {taxonomy.name} in {names}; no row")
+        raise _nothing_to_build(listings, taxonomy)
     lesions = [row.lesion for row in rows]
     _refuse_repeated(lesions)
-    findings = {"missing": _missing(listings), "unmapped": _unmapped(listings, taxonomy)}
+    findings = {
+        "missing": _named_keys(listings, lambda listing: listing.missing),
+        "unlabelled": _named_keys(listings, lambda listing: listing.unlabelled),
+        "passed_over": _passed_over(listings),
+        "unmapped": _unmapped(listings, taxonomy),
+    }
     return LabelledRows(tuple(rows), keeps_official_split(lesions, policy), findings)
 
 
@@ -276,14 +281,44 @@ def _refuse_repeated(lesions: Iterable[Lesion]) -> None:
         seen.add(name)
 
 
-def _missing(listings: Iterable[Listing]) -> dict[str, dict[str, Any]]:
-    missing: dict[str, list[str]] = {}
+def _nothing_to_build(listings: Sequence[Listing], taxonomy: Taxonomy) -> MelanomaError:
+    """The error that tells a lack of images from a lack of classes."""
+    names = ", ".join(listing.name for listing in listings) or "no source"
+    missing = [key for listing in listings for key in listing.missing]
+    if missing and not any(listing.lesions for listing in listings):
+        return MelanomaError(
+            f"{names}: expected image files for {len(missing):,} rows; found none, the first "
+            f"missing: {', '.join(missing[:_NAMED_MISSING])}"
+        )
+    return MelanomaError(f"expected images with a class of {taxonomy.name} in {names}; no row")
+
+
+def _named_keys(
+    listings: Iterable[Listing], keys_of: Callable[[Listing], Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    found: dict[str, list[str]] = {}
     for listing in listings:
-        if listing.missing:
-            missing.setdefault(listing.name, []).extend(listing.missing)
+        if keys := keys_of(listing):
+            found.setdefault(listing.name, []).extend(keys)
+    return {name: _first_of(keys) for name, keys in found.items()}
+
+
+def _passed_over(listings: Iterable[Listing]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Count the files passed over, by source and reason."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for listing in listings:
+        for each in listing.passed_over:
+            # The name only: manifests travel with the records, local folders stay private.
+            reasons = found.setdefault(listing.name, {})
+            reasons.setdefault(each.reason, []).append(each.path.name)
     return {
-        name: {"count": len(keys), "first": keys[:_NAMED_MISSING]} for name, keys in missing.items()
+        name: {reason: _first_of(files) for reason, files in reasons.items()}
+        for name, reasons in found.items()
     }
+
+
+def _first_of(names: Sequence[str]) -> dict[str, Any]:
+    return {"count": len(names), "first": list(names[:_NAMED_MISSING])}
 
 
 def _unmapped(listings: Iterable[Listing], taxonomy: Taxonomy) -> dict[str, dict[str, int]]:
