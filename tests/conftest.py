@@ -17,6 +17,7 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ONE_CONVOLUTION = "one-convolution"
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +61,15 @@ def preview_tags():
 
 
 def pytest_configure():
-    """Split the CPU in two before anything uses it, so that mirrored training can be tested."""
+    """Split the CPU in two before anything uses it, so that mirrored training can be tested.
+
+    Registers a backbone that compiles at once, too.
+    """
     import tensorflow as tf
+
+    from melanoma_tf.backbones import register_backbone
+
+    register_backbone(ONE_CONVOLUTION, build_one_convolution)
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -89,20 +97,23 @@ def phantom_records(tmp_path_factory, phantom_folder) -> Path:
     return folder
 
 
+def build_one_convolution(size_px, weights):
+    """A backbone that compiles at once."""
+    from melanoma_tf.core.keras import keras
+
+    images = keras.Input((size_px, size_px, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.Conv2D(8, 7, 4, activation="relu")(features)
+    return keras.Model(images, features, name=ONE_CONVOLUTION)
+
+
 @contextlib.contextmanager
 def one_convolution_for_small() -> Iterator[None]:
     """Put one convolution in the place of the small backbone, which takes long to compile."""
     from melanoma_tf.backbones.networks import BACKBONES
-    from melanoma_tf.core.keras import keras
-
-    def build(size_px, weights):
-        images = keras.Input((size_px, size_px, 3))
-        features = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)
-        features = keras.layers.Conv2D(8, 7, 4, activation="relu")(features)
-        return keras.Model(images, features, name="small")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "small", build)
+        patch.setitem(BACKBONES, "small", build_one_convolution)
         yield
 
 
@@ -120,10 +131,9 @@ def trained_run(tmp_path_factory, phantom_records) -> Path:
     from melanoma_tf.classification.train import train_classifier
 
     run_dir = tmp_path_factory.mktemp("runs") / "small"
-    network = NetworkSettings("small", "none", image_size_px=32)
+    network = NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32)
     settings = ClassifierSettings(epochs=1, batch_size=8, network=network)
-    with one_convolution_for_small():
-        train_classifier(phantom_records, run_dir, settings)
+    train_classifier(phantom_records, run_dir, settings)
     return run_dir
 
 

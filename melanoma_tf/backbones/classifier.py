@@ -9,12 +9,41 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from melanoma_tf.backbones.networks import build_backbone
+from melanoma_tf.backbones.settings import LEAST_SIZE_PX, NetworkSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
+from melanoma_tf.training.run_record import CONFIG, check_run, weights_file
+from melanoma_tf.training.weights import read_weights
 
 KIND = "classifier"
+
+
+def network_of(settings: NetworkSettings, num_classes: int) -> keras.Model:
+    """Build the network of some settings, with random weights."""
+    return build_classifier(
+        backbone=settings.backbone, num_classes=num_classes, image_size_px=settings.image_size_px
+    )
+
+
+def load_classifier(run_dir: Path) -> keras.Model:
+    """The trained network of a finished classifier run, see `training.run.load_model`.
+
+    Raises:
+        MelanomaError: no finished run, another kind of one, or a damaged one.
+    """
+    payload = check_run(run_dir, KIND)
+    where = f"{Path(run_dir) / CONFIG}: settings"
+    settings, names = payload.get("settings"), payload.get("class_names")
+    if not isinstance(settings, dict) or not isinstance(names, list):
+        raise MelanomaError(f"{where}: expected an object, and a list of class names")
+    network = network_of(
+        NetworkSettings.from_json(settings.get("network"), f"{where}.network"), len(names)
+    )
+    read_weights(network, weights_file(run_dir))
+    return network
 
 
 def build_classifier(
@@ -31,9 +60,10 @@ def build_classifier(
         backbone: one of `networks.BACKBONES`.
         num_classes: number of logits, at least 2.
         image_size_px: side of the square input in pixels, at least 32.
-        weights: `none` (random), `imagenet`, or the path of a `.keras` model of the same backbone
-            (its head may have other classes), of a `.weights.h5` file of the bare backbone, or
-            for EfficientNet-Lite of a `.npz` file of `scripts/convert_efficientnet_lite.py`.
+        weights: `none` (random), `imagenet`, or the path of the `weights.npz` of a run with the
+            same backbone (its head may have other classes), of a `.weights.h5` file of the bare
+            backbone, or for EfficientNet-Lite of a `.npz` file of
+            `scripts/convert_efficientnet_lite.py`.
         dropout: fraction of the pooled features dropped in training.
 
     Returns:
@@ -50,8 +80,10 @@ def build_classifier(
     """
     if num_classes < 2:
         raise MelanomaError(f"expected at least 2 classes; found {num_classes}")
-    if image_size_px < 32:
-        raise MelanomaError(f"expected an image size of at least 32 px; found {image_size_px}")
+    if image_size_px < LEAST_SIZE_PX:
+        raise MelanomaError(
+            f"expected an image size of at least {LEAST_SIZE_PX} px; found {image_size_px}"
+        )
     images = keras.Input((image_size_px, image_size_px, 3), name="images")
     with _own_generators():
         features = build_backbone(backbone, image_size_px, weights)(images)

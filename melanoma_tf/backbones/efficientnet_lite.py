@@ -7,16 +7,14 @@ head of the same width and depth for every size. It takes RGB in [0, 255] and no
 
 from __future__ import annotations
 
-import io
 import math
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from melanoma_tf.core.arrays import array_names, read_arrays
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.pretrained import shipped_folder
@@ -196,23 +194,16 @@ def load_weights(network: keras.Model, path: Path) -> None:
     Raises:
         MelanomaError: no such file, a damaged one, or one of another network.
     """
-    stored = _read_arrays(path)
     variables = named_variables(network)
-    missing = sorted(variables.keys() - stored.keys())
-    unknown = sorted(name for name in stored.keys() - variables.keys() if not _is_top(name))
+    stored = array_names(path)
+    missing = sorted(variables.keys() - set(stored))
+    unknown = sorted(name for name in set(stored) - variables.keys() if not _is_top(name))
     if missing or unknown:
         found = f"no {missing[0]}" if missing else f"{unknown[0]} too"
         raise MelanomaError(f"{path}: expected the weights of {network.name}; found {found}")
-    for name, variable in variables.items():
-        value = stored[name]
-        if value.shape != tuple(variable.shape):
-            raise MelanomaError(
-                f"{path}: expected {name} of the shape {tuple(variable.shape)}; found {value.shape}"
-            )
-        if value.dtype.kind != "f" or not np.isfinite(value).all():
-            raise MelanomaError(f"{path}: expected finite numbers in {name}; found others")
-    for name, variable in variables.items():
-        variable.assign(stored[name].astype(np.float32))
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    for name, value in read_arrays(path, shapes).items():
+        variables[name].assign(value.astype(np.float32))
 
 
 def named_variables(network: keras.Model) -> dict[str, tf.Variable]:
@@ -325,15 +316,3 @@ class _Layers:
 
 def _is_top(name: str) -> bool:
     return name.startswith("logits/")
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a `.npz` file without pickles."""
-    if not path.is_file():
-        raise MelanomaError(f"expected a .npz file of weights; {path} does not exist")
-    try:
-        # From memory: NumPy leaves a damaged file open.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error):
-        raise MelanomaError(f"{path}: expected a .npz file of weights; found other bytes") from None

@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from melanoma_tf.backbones.classifier import KIND, build_classifier
+from melanoma_tf.backbones.classifier import build_classifier, load_classifier
 from melanoma_tf.core.keras import keras
-from melanoma_tf.training.run import load_model
-from melanoma_tf.training.run_record import check_run
 
 IMAGENET = "imagenet"
 _IMAGENET_SIZE_PX = 224
@@ -50,8 +48,7 @@ def load_extractor(source: str) -> Extractor:
             backbone="resnet50", num_classes=2, image_size_px=size, weights=IMAGENET
         )
         return Extractor("ResNet-50 with ImageNet weights", _embedding(model, size))
-    check_run(Path(source), KIND)
-    model = load_model(Path(source))
+    model = load_classifier(Path(source))
     return Extractor(f"classifier run {source}", _embedding(model, model.input_shape[1]))
 
 

@@ -14,6 +14,7 @@ from melanoma_tf.backbones.efficientnet_lite import (
 )
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
+from melanoma_tf.training.weights import is_of_run, read_backbone_weights, refuse_linked_hdf5
 
 _SMALL_FILTERS = 32
 _SMALL_STAGES = 4
@@ -67,19 +68,16 @@ def _last_line(error: Exception) -> str:
 def _load_weights(network: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise MelanomaError(f"expected --weights none, imagenet or a file; {path} does not exist")
-    if path.suffix == ".keras":
-        donor = keras.models.load_model(path, compile=False)
-        inner = [layer for layer in donor.layers if layer.name == network.name]
-        if not inner:
-            raise MelanomaError(f"{path}: expected a classifier with the backbone {network.name}")
-        network.set_weights(inner[0].get_weights())
+    if path.suffix == ".npz" and is_of_run(path):
+        read_backbone_weights(network, path)
         return
     if path.suffix == ".npz":
         load_weights(network, path)
         return
+    refuse_linked_hdf5(path)
     try:
         network.load_weights(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise MelanomaError(f"{path}: no weights of the backbone {network.name}: {error}") from None
 
 

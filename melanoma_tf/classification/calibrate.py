@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
 from melanoma_tf.core.errors import MelanomaError
@@ -24,8 +25,7 @@ from melanoma_tf.evaluation.temperature import (
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.records.shards import sha256
 from melanoma_tf.training.job import Log
-from melanoma_tf.training.run import load_model
-from melanoma_tf.training.run_record import MODEL
+from melanoma_tf.training.run_record import weights_file
 
 FILE = "calibration.json"
 
@@ -65,7 +65,7 @@ def calibrate(
     refuse_existing_file(run_dir / FILE, overwrite)
     records = RecordSet.read(records)
     batches = pipeline.evaluation_batches(records, split, inputs)
-    seen = view_logits(load_model(run_dir), batches, views)
+    seen = view_logits(load_classifier(run_dir), batches, views)
     fitted = fit_temperature(seen.logits, seen.labels)
     raw, calibrated = (probabilities(seen.logits, value) for value in (1.0, fitted.value))
     payload = {
@@ -85,7 +85,7 @@ def calibrate(
             "images_sha256": images_sha256(seen.names()),
         },
         "class_names": list(records.class_names),
-        "model_sha256": sha256(run_dir / MODEL),
+        "model_sha256": sha256(weights_file(run_dir)),
     }
     write_json(run_dir / FILE, payload)
     return payload
@@ -103,7 +103,7 @@ def calibrate_trained(
     """
     path = run_dir / FILE
     earlier = read_json(path) if path.is_file() else None
-    model = sha256(run_dir / MODEL)
+    model = sha256(weights_file(run_dir))
     if isinstance(earlier, dict) and earlier.get("model_sha256") == model:
         log(f"{path} belongs to this model already, and stays")
         return
@@ -143,9 +143,9 @@ def read_calibration(run_dir: Path) -> dict[str, Any] | None:
     payload = read_json(path)
     if not isinstance(payload, dict) or "model_sha256" not in payload:
         raise MelanomaError(f"{path}: expected a calibration; found other JSON")
-    if payload["model_sha256"] != sha256(Path(run_dir) / MODEL):
+    if payload["model_sha256"] != sha256(weights_file(run_dir)):
         raise MelanomaError(
-            f"{path}: expected the calibration of {MODEL} there; found one of another "
+            f"{path}: expected the calibration of the weights there; found one of another "
             "model: fit it again with calibrate --overwrite"
         )
     return payload

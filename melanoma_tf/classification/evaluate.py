@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import FILE, calibrate, read_calibration, reliability
 from melanoma_tf.classification.cross_validation import (
@@ -42,7 +43,6 @@ from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, 
 from melanoma_tf.evaluation.temperature import probabilities
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 Progress = Callable[[Iterator[Any]], Iterator[Any]]
@@ -210,7 +210,7 @@ def _seen(member: Member, records: RecordSet, settings: EvaluationSettings) -> V
     name = str(member.run_dir)
     own = as_divided(records, member.record, settings.split, name=name)
     batches = pipeline.evaluation_batches(own, settings.split, member.inputs)
-    return view_logits(load_model(member.run_dir), batches, settings.tta)
+    return view_logits(load_classifier(member.run_dir), batches, settings.tta)
 
 
 def _applies_temperature(members: Sequence[Member], wanted: bool | None) -> bool:

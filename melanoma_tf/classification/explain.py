@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
 from melanoma_tf.classification.cross_validation import ClassifierRecord, as_divided, records_for
@@ -22,7 +23,6 @@ from melanoma_tf.core.keras import keras
 from melanoma_tf.images import heat_map
 from melanoma_tf.images.masks import draw_outline
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 UNKNOWN = -1
@@ -179,7 +179,7 @@ def load_run(
     """
     record = read_run(run_dir, CLASSIFIER)
     inputs = classifier_inputs(record.settings, batch_size=AT_ONCE)
-    model = load_model(run_dir)
+    model = load_classifier(run_dir)
     calibration = read_calibration(run_dir)
     temperature = float(calibration["temperature"]) if calibration else 1.0
 

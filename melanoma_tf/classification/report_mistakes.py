@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification.cross_validation import folds_of
 from melanoma_tf.classification.data import ClassifierInputs, central_view
 from melanoma_tf.classification.evaluation_settings import PURIFICATIONS
@@ -26,7 +27,6 @@ from melanoma_tf.evaluation.report.charts import FOCUS
 from melanoma_tf.evaluation.report.content import Mistake, MistakeGroup
 from melanoma_tf.images import heat_map
 from melanoma_tf.records.manifest import read_manifest
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 _JPEG_QUALITY = 92
@@ -129,7 +129,7 @@ def _overlays(run_dir: Path, views: Mapping[int, Images]) -> dict[int, Images]:
     """Lay the saliency maps of a run's network over the views."""
     if not views:
         return {}
-    explain = tf.function(visual_backprop(load_model(run_dir), even=True))
+    explain = tf.function(visual_backprop(load_classifier(run_dir), even=True))
     found = {}
     for row, view in views.items():
         saliency = explain(tf.constant(view[np.newaxis], tf.float32))[0][0].numpy()

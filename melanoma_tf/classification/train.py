@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from melanoma_tf.backbones.classifier import KIND, build_classifier
+from melanoma_tf.backbones.classifier import KIND, build_classifier, network_of
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.batches import check_batches, examples_by_class
 from melanoma_tf.classification.calibrate import calibrate_trained
@@ -29,7 +29,11 @@ from melanoma_tf.training.validation import validation_records
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-CLASSIFIER = RunKind(KIND, ClassifierSettings)
+CLASSIFIER = RunKind(
+    KIND,
+    ClassifierSettings,
+    lambda record: network_of(record.settings.network, len(record.class_names)),
+)
 _LARGEST_DEFAULT_SIZE_PX = 224
 
 
@@ -55,7 +59,7 @@ def train_classifier(
         >>> history = mt.train_classifier(
         ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
         ... )
-        >>> len(history["val_auc"]), (run_dir / "model.keras").is_file()
+        >>> len(history["val_auc"]), (run_dir / "weights.npz").is_file()
         (1, True)
     """
     chosen = ClassifierSettings() if settings is None else settings
@@ -72,6 +76,7 @@ def classifier_job(records: RecordSet, settings: ClassifierSettings, log: Log) -
     steps = math.ceil(sum(counts) / resolved.batch_size)
     return TrainingJob(
         record=describe_run(CLASSIFIER, resolved, records, details=fold_details(records)),
+        kind=CLASSIFIER,
         build=lambda: _build(resolved, len(records.class_names)),
         compile=lambda model: compile_classifier(
             model,

@@ -53,7 +53,7 @@ def training_command(
 
 def say_where(run_dir: Path) -> None:
     """Say where a trained network is, and how to look at its curves."""
-    click.echo(f"model: {run_dir / 'model.keras'}   curves: tensorboard --logdir {run_dir}")
+    click.echo(f"model: {run_dir / 'weights.npz'}   curves: tensorboard --logdir {run_dir}")
 
 
 _FOLDERS = (

@@ -34,13 +34,17 @@ def write_json(path: Path, payload: Any) -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file; a missing or broken one is a one-line `MelanomaError`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise MelanomaError(f"expected the file {path}; it does not exist") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:  # Also bytes that are no UTF-8, and numbers of 5,000 digits.
         raise MelanomaError(f"{path}: expected JSON, found {error}") from None
     except RecursionError:
         raise MelanomaError(f"{path}: expected JSON, found it nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name}, which JSON has not")
 
 
 def current_umask() -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Union
 
 from melanoma_tf.core.errors import MelanomaError
 
 _KEY = "setting"
+_DEFAULT = object()  # Of `Declaration.before`: the default of the setting.
 S = TypeVar("S", bound="Settings")
 
 
@@ -34,6 +35,8 @@ class Declaration:
         option: name of the option where it is not the field's, as `--class`; "" for none.
         metavar: what the option's value is called in the help.
         shown_default: the default in words, where the value does not say it.
+        before: the value that reproduces runs from before the setting existed, where that is not
+            the default; see `Settings.from_json`.
     """
 
     help: str
@@ -46,6 +49,7 @@ class Declaration:
     option: str | None = None
     metavar: str | None = None
     shown_default: str | None = None
+    before: Any = _DEFAULT
 
     def check(self, name: str, value: Any) -> None:
         """Raise `MelanomaError` where a value is not one of the choices or is out of bounds."""
@@ -149,30 +153,52 @@ class Settings:
 
     @classmethod
     def from_json(cls: type[S], payload: Any, where: str = "settings") -> S:
-        """Settings from what `to_json` returned.
+        """Settings from what `to_json` returned, in this version or an earlier one.
+
+        A field that is missing was added since: it gets the value that reproduces what was done
+        without it, `Declaration.before`, or else its default. `missing_settings` names such fields.
 
         Args:
-            payload: an object with every field of the class, and no other.
+            payload: an object with fields of the class, and no other.
             where: how errors name it.
 
         Raises:
-            MelanomaError: a field is missing, unknown, of another type or out of bounds.
+            MelanomaError: a field is unknown, of another type, out of bounds, or missing and
+                without a default.
         """
         if not isinstance(payload, Mapping):
             raise MelanomaError(f"{where}: expected an object; found {type(payload).__name__}")
         types = field_types(cls)
-        missing = [name for name in types if name not in payload]
         unknown = [name for name in payload if name not in types]
-        if missing or unknown:
-            found = f"none of {missing[0]}" if missing else f"{unknown[0]}, which is none of them"
-            raise MelanomaError(f"{where}: expected the settings {', '.join(types)}; found {found}")
+        if unknown:
+            raise MelanomaError(
+                f"{where}: expected the settings {', '.join(types)}; found {unknown[0]}, which is "
+                "none of them: a newer version of melanoma_tf may have written it"
+            )
+        completed = {**_values_before(cls, types.keys() - payload.keys(), where), **payload}
         values = {
-            name: _typed(payload[name], kind, f"{where}.{name}") for name, kind in types.items()
+            name: _typed(completed[name], kind, f"{where}.{name}") for name, kind in types.items()
         }
         try:
             return cls(**values)
         except MelanomaError as error:
             raise MelanomaError(f"{where}: {error}") from None
+
+
+def missing_settings(kind: type[Settings], payload: Mapping[str, Any]) -> list[str]:
+    """Name the settings that stored ones lack, as `optimization.schedule`; see `from_json`.
+
+    Args:
+        kind: the class of the settings.
+        payload: what `from_json` read without an error.
+    """
+    found = []
+    for name, field_kind in field_types(kind).items():
+        if name not in payload:
+            found.append(name)
+        elif is_settings(field_kind):
+            found += [f"{name}.{each}" for each in missing_settings(field_kind, payload[name])]
+    return found
 
 
 def field_types(kind: type[Settings]) -> dict[str, Any]:
@@ -194,6 +220,24 @@ def optional_type(kind: Any) -> tuple[Any, bool]:
     return inner[0], True
 
 
+def _values_before(kind: type[Settings], names: Collection[str], where: str) -> dict[str, Any]:
+    """JSON values of fields that did not exist when some settings were stored."""
+    found: dict[str, Any] = {}
+    types = field_types(kind)
+    for field in dataclasses.fields(kind):
+        if field.name not in names:
+            continue
+        if is_settings(types[field.name]):  # Its own fields did not exist either.
+            found[field.name] = {}
+            continue
+        before = getattr(field.metadata.get(_KEY), "before", _DEFAULT)
+        value = field.default if before is _DEFAULT else before
+        if value is dataclasses.MISSING:
+            raise MelanomaError(f"{where}: expected the setting {field.name}; found none")
+        found[field.name] = _plain(value)
+    return found
+
+
 def _typed(value: Any, kind: Any, where: str) -> Any:
     kind, may_be_none = optional_type(kind)
     if value is None and may_be_none:
@@ -209,6 +253,8 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise MelanomaError(f"{where}: expected {kind.__name__}; found {value!r}")
+    if kind is float and not math.isfinite(value):
+        raise MelanomaError(f"{where}: expected a finite number; found {value!r}")
     return value
 
 

@@ -66,7 +66,7 @@ def load_sampler(run_dir: Path) -> Sampler:
         MelanomaError: no finished run of a generative network.
     """
     record = read_run(run_dir, GAN, COUPLED_GAN)
-    model = load_model(run_dir)
+    model = load_model(run_dir, GAN, COUPLED_GAN)
     return Sampler(
         record=record,
         run_id=Path(run_dir).resolve().name,

@@ -26,8 +26,12 @@ from melanoma_tf.training.train import train
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-GAN: RunKind[GanSettings] = RunKind("gan", GanSettings)
-COUPLED_GAN: RunKind[GanSettings] = RunKind("coupled-gan", CoupledGanSettings)
+GAN: RunKind[GanSettings] = RunKind(
+    "gan", GanSettings, lambda record: build_gan(record.settings, coupled=False)
+)
+COUPLED_GAN: RunKind[GanSettings] = RunKind(
+    "coupled-gan", CoupledGanSettings, lambda record: build_gan(record.settings, coupled=True)
+)
 # Fewer held-out images than this are too few for a distance.
 LEAST_HELD_OUT = 8
 
@@ -56,7 +60,7 @@ def train_gan(
         ... )
         >>> run_dir = Path("runs/gan")
         >>> history = mt.train_gan("tfrecords/phantoms", run_dir, settings, log=lambda line: None)
-        >>> (run_dir / "model.keras").is_file()
+        >>> (run_dir / "weights.npz").is_file()
         True
     """
     chosen = GanSettings() if settings is None else settings
@@ -84,7 +88,7 @@ def train_coupled_gan(
         >>> history = mt.train_coupled_gan(
         ...     "tfrecords/phantoms", run_dir, settings, log=lambda line: None
         ... )
-        >>> (run_dir / "model.keras").is_file()
+        >>> (run_dir / "weights.npz").is_file()
         True
     """
     chosen = CoupledGanSettings() if settings is None else settings
@@ -117,6 +121,7 @@ def _job(
     compared = _compared(records, settings, log)
     return TrainingJob(
         record=describe_run(kind, settings, records, class_names=settings.class_names),
+        kind=kind,
         build=lambda: build_gan(settings, coupled=kind is COUPLED_GAN),
         compile=lambda model: _compile(model, settings, settings.epochs * steps),
         steps_per_epoch=steps,

@@ -6,14 +6,14 @@ build the networks: `segmentation.shipped`, `purification.shipped`.
 
 from __future__ import annotations
 
-import io
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from melanoma_tf.core.files import read_json, write_atomically, write_json
+from melanoma_tf.core.arrays import read_arrays, write_arrays
+from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.keras import keras
 
 
@@ -33,9 +33,15 @@ def read_settings(folder: Path, name: str) -> dict[str, Any]:
 
 
 def read_weights(model: keras.Model, folder: Path, name: str) -> None:
-    """Give a network the weights in `NAME.npz`, and stop them from being trained."""
-    with np.load(folder / f"{name}.npz") as stored:
-        model.set_weights([stored[key].astype(np.float32) for key in _keys(len(model.weights))])
+    """Give a network the weights in `NAME.npz`, and stop them from being trained.
+
+    Raises:
+        MelanomaError: no such file, a damaged one, or one of another network.
+    """
+    keys = _keys(len(model.weights))
+    shapes = {key: tuple(weight.shape) for key, weight in zip(keys, model.weights)}
+    stored = read_arrays(folder / f"{name}.npz", shapes)
+    model.set_weights([stored[key].astype(np.float32) for key in keys])
     model.trainable = False
 
 
@@ -49,10 +55,8 @@ def write_network(model: keras.Model, folder: Path, name: str, settings: dict[st
         settings: JSON values by which its task builds it again.
     """
     values = model.get_weights()
-    content = io.BytesIO()
     stored = {key: value.astype(np.float16) for key, value in zip(_keys(len(values)), values)}
-    np.savez_compressed(content, **stored)
-    write_atomically(folder / f"{name}.npz", content.getvalue())
+    write_arrays(folder / f"{name}.npz", stored, compressed=True)
     write_json(folder / f"{name}.json", settings)
 
 

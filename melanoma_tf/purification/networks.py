@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK
 from melanoma_tf.purification.detector.inference import DETECTOR, OcclusionDetector
 from melanoma_tf.purification.inpainter.inference import INPAINTER, Inpainter
@@ -16,7 +14,6 @@ from melanoma_tf.purification.purify import Networks, purify, purify_by
 from melanoma_tf.purification.settings import CLASSICAL, SHIPPED
 from melanoma_tf.purification.shipped import shipped_detector, shipped_inpainter
 from melanoma_tf.training.run import load_model
-from melanoma_tf.training.run_record import MODEL, RunKind, read_run
 
 
 def load_inpainter(network: str | Path = SHIPPED) -> Inpainter:
@@ -31,7 +28,7 @@ def load_inpainter(network: str | Path = SHIPPED) -> Inpainter:
     """
     if network == SHIPPED:
         return shipped_inpainter()
-    return Inpainter(_run_model(Path(network), INPAINTER))
+    return Inpainter(load_model(Path(network), INPAINTER))
 
 
 def load_detector(network: str | Path = SHIPPED) -> OcclusionDetector | None:
@@ -52,23 +49,12 @@ def load_detector(network: str | Path = SHIPPED) -> OcclusionDetector | None:
         raise MelanomaError(
             f"expected a detector out of {SHIPPED}, {CLASSICAL}, or a finished run; found {network}"
         )
-    return OcclusionDetector(_run_model(Path(network), DETECTOR))
+    return OcclusionDetector(load_model(Path(network), DETECTOR))
 
 
 def load_networks(inpainter: str | Path = SHIPPED, detector: str | Path = SHIPPED) -> Networks:
     """Both networks of purification, see `load_inpainter` and `load_detector`."""
     return Networks(load_inpainter(inpainter), load_detector(detector))
-
-
-def _run_model(run_dir: Path, kind: RunKind) -> keras.Model:
-    read_run(run_dir, kind)
-    try:
-        return load_model(run_dir)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise MelanomaError(
-            f"{run_dir / MODEL}: expected the model of a finished run; it cannot be read: "
-            f"{str(error).strip().splitlines()[0]}"
-        ) from error
 
 
 class GraphPurifier(tf.Module):

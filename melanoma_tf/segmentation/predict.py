@@ -33,7 +33,6 @@ from melanoma_tf.segmentation.settings import SHIPPED, InferenceSettings, Segmen
 from melanoma_tf.segmentation.shipped import shipped_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
 from melanoma_tf.training.run import load_model
-from melanoma_tf.training.run_record import read_run
 
 _OUTLINE = (255, 255, 0)
 _OUTLINE_FRACTION = 1 / 300  # Width of the outline as a fraction of the image's longer side.
@@ -167,9 +166,9 @@ def load_segmenter(network: str | Path = SHIPPED, **changes: bool) -> LesionSegm
         segmenter = shipped_segmenter()
     else:
         run_dir = Path(network)
-        read_run(run_dir, SEGMENTER)
+        model = load_model(run_dir, SEGMENTER)
         threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
-        segmenter = LesionSegmenter(load_model(run_dir), InferenceSettings(threshold))
+        segmenter = LesionSegmenter(model, InferenceSettings(threshold))
     return segmenter.with_settings(**changes)
 
 

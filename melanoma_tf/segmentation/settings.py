@@ -30,7 +30,7 @@ class SegmenterSettings(RateSettings):
         encoder: `none` for the network of Table 1, or the encoder of
             `segmentation.lite_network.build_lite_segmenter`, which shares the image size, the
             normalization and the dropout with it and has none of the other options.
-        weights: `none`, or the `model.keras` of another run of the same network to start from;
+        weights: `none`, or the `weights.npz` of another run of the same network to start from;
             with an encoder also `imagenet`, or a converted file of ImageNet weights (`.npz`).
         learning_rate: of Adam; the highest, where a schedule changes it.
         schedule: `constant` as in the paper, or `cosine`, see `training.schedules.rate_by_name`.
@@ -61,7 +61,7 @@ class SegmenterSettings(RateSettings):
         RateSettings,
         "weights",
         "none",
-        help="FILE: start from the model.keras of another run of the same network. With --encoder "
+        help="FILE: start from the weights.npz of another run of the same network. With --encoder "
         "also imagenet, or a FILE.npz of converted ImageNet weights.",
         metavar="none|imagenet|FILE",
     )

@@ -20,7 +20,7 @@ from melanoma_tf.segmentation.losses import compile_segmenter
 from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.previews import SegmenterPreview
 from melanoma_tf.segmentation.settings import IMAGENET, NO_ENCODER, SegmenterSettings
-from melanoma_tf.training.initial_weights import input_files, start_from
+from melanoma_tf.training.initial_weights import input_files, is_converted, start_from
 from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.previews import previews
 from melanoma_tf.training.run import load_model
@@ -32,9 +32,32 @@ from melanoma_tf.training.validation import validation_records
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-SEGMENTER = RunKind("segmenter", SegmenterSettings)
 THRESHOLD_FILE = "threshold.json"
 _THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(11))
+
+
+def network_of(settings: SegmenterSettings) -> keras.Model:
+    """Build the network of some settings, with random weights."""
+    if settings.encoder != NO_ENCODER:
+        return build_lite_segmenter(
+            settings.encoder,
+            settings.image_size_px,
+            normalization=settings.normalization,
+            dropout=settings.dropout,
+        )
+    return build_segmenter(
+        settings.image_size_px,
+        settings.base_filters,
+        padding=settings.padding,
+        normalization=settings.normalization,
+        dropout=settings.dropout,
+        colour_constancy=settings.colour_constancy,
+        skin_white_balance=settings.skin_white_balance,
+        chroma=settings.chroma,
+    )
+
+
+SEGMENTER = RunKind("segmenter", SegmenterSettings, lambda record: network_of(record.settings))
 
 
 def train_segmenter(
@@ -74,6 +97,7 @@ def segmenter_job(records: RecordSet, settings: SegmenterSettings, log: Log) -> 
     validation = _validation(records, inputs, log)
     return TrainingJob(
         record=describe_run(SEGMENTER, settings, records),
+        kind=SEGMENTER,
         build=lambda: _build(settings),
         compile=lambda model: _compile(model, settings, steps * settings.epochs),
         steps_per_epoch=steps,
@@ -119,36 +143,15 @@ def segmenter_inputs(settings: SegmenterSettings) -> pipeline.SegmenterInputs:
 
 
 def _build(settings: SegmenterSettings) -> keras.Model:
-    if settings.encoder != NO_ENCODER:
-        return _build_on_encoder(settings)
-    model = build_segmenter(
-        settings.image_size_px,
-        settings.base_filters,
-        padding=settings.padding,
-        normalization=settings.normalization,
-        dropout=settings.dropout,
-        colour_constancy=settings.colour_constancy,
-        skin_white_balance=settings.skin_white_balance,
-        chroma=settings.chroma,
-    )
-    if settings.weights != "none":
-        start_from(model, Path(settings.weights))
-    return model
-
-
-def _build_on_encoder(settings: SegmenterSettings) -> keras.Model:
-    model = build_lite_segmenter(
-        settings.encoder,
-        settings.image_size_px,
-        normalization=settings.normalization,
-        dropout=settings.dropout,
-    )
+    model = network_of(settings)
     weights = Path(settings.weights)
-    if settings.weights == IMAGENET:
+    if settings.weights == "none":
+        return model
+    if settings.encoder != NO_ENCODER and settings.weights == IMAGENET:
         load_encoder(model, settings.encoder)
-    elif weights.suffix == ".npz":
+    elif settings.encoder != NO_ENCODER and is_converted(weights):
         load_encoder(model, settings.encoder, weights)
-    elif settings.weights != "none":
+    else:
         start_from(model, weights)
     return model
 
@@ -173,7 +176,7 @@ def _write_threshold(
     if not threshold and validation is None:
         raise MelanomaError("expected a validation split to choose the threshold on; found none")
     if not threshold:
-        threshold = best_threshold(load_model(run_dir), validation)
+        threshold = best_threshold(load_model(run_dir, SEGMENTER), validation)
         log(f"threshold {threshold} is the best on the validation split")
     write_json(run_dir / THRESHOLD_FILE, {"threshold": threshold})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
 from melanoma_tf.classification.inputs import classifier_inputs
@@ -18,7 +19,6 @@ from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.classifier_export import export_classifier
 from melanoma_tf.serving.segmenter_export import export_segmenter
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run, run_kind
 
 
@@ -45,7 +45,7 @@ def _export_classifier(run_dir: Path, output: Path, *, overwrite: bool = False) 
     evaluated = run_dir / "metrics.json"
     inputs = classifier_inputs(record.settings, batch_size=1)
     export_classifier(
-        load_model(run_dir),
+        load_classifier(run_dir),
         output,
         record=record,
         prepare=_Prepare(inputs),

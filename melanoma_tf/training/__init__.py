@@ -4,5 +4,5 @@ runs/NAME/config.json     see `run_record.RunRecord`
           logs/           TensorBoard
           checkpoints/    the state after the last finished epoch, and the best weights
           history.json    metrics by epoch
-          model.keras     appears when training has finished: the best epoch's weights
+          weights.npz     appears when training has finished: the best epoch's weights
 """

@@ -58,7 +58,7 @@ def fit(
                     verbose=0,
                 )
     with _precision(settings.mixed_precision):
-        state.publish_best(job.build)
+        state.publish_best(job.kind.network(job.record))
     run.publish(job.finish)
     return state.history
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, TypedDict
 import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
-from melanoma_tf.training.run_record import RunRecord
+from melanoma_tf.training.run_record import RunKind, RunRecord
 
 Log = Callable[[str], None]
 History = dict[str, list[float]]
@@ -42,7 +42,8 @@ class TrainingJob:
 
     Attributes:
         record: what `config.json` says: kind, resolved settings, records.
-        build: makes the network; called under the strategy, and once more without it at the end.
+        kind: what is trained; builds the network once more at the end, for its best weights.
+        build: makes the network with its initial weights; called under the strategy.
         compile: gives it losses, optimisers and metrics; called under the strategy.
         steps_per_epoch: batches in an epoch.
         training_batches: endless batches, given how many examples were trained on already.
@@ -56,6 +57,7 @@ class TrainingJob:
     """
 
     record: RunRecord[Any]
+    kind: RunKind[Any]
     build: Callable[[], keras.Model]
     compile: Callable[[keras.Model], keras.Model]
     steps_per_epoch: int

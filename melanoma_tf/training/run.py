@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -14,7 +15,17 @@ from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
 from melanoma_tf.core.ownership import mark, refuse_inputs
-from melanoma_tf.training.run_record import CONFIG, MODEL, RunRecord, run_payload
+from melanoma_tf.training.run_record import (
+    CONFIG,
+    WEIGHTS,
+    RunKind,
+    RunRecord,
+    parsed_record,
+    read_run,
+    run_payload,
+    weights_file,
+)
+from melanoma_tf.training.weights import read_weights
 
 HISTORY = "history.json"
 
@@ -22,7 +33,8 @@ HISTORY = "history.json"
 # What this tool may write into a run folder; nothing else in it is ever removed.
 _CONTENTS = (
     "*.json",
-    "model.keras",
+    WEIGHTS,
+    "model.keras",  # Of earlier versions.
     "predictions.csv",
     "report.html",
     "checkpoints/*",
@@ -70,7 +82,8 @@ class Run:
             self._check_resumable()
             return
         started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
-        unfinished = (self.folder / HISTORY).exists() and not (self.folder / MODEL).exists()
+        finished = weights_file(self.folder).exists()
+        unfinished = (self.folder / HISTORY).exists() and not finished
         if unfinished and not self.overwrite:
             raise MelanomaError(
                 f"{self.folder} holds a run that has not finished; expected --resume to go on "
@@ -110,11 +123,12 @@ class Run:
         folder = self.working
         if not (folder / CONFIG).is_file():
             raise MelanomaError(f"--resume expected a run in {folder}; it has no {CONFIG}")
-        # As it would be read back: JSON knows no tuples.
-        now = json.loads(json.dumps(self.record.to_json()))
         settings = self.record.settings
-        free = ("versions",) if settings.depends_on_epochs else ("versions", "epochs")
-        _require_same_settings(run_payload(folder), now, folder, free)
+        earlier = parsed_record(run_payload(folder), type(settings), str(folder / CONFIG))
+        free = {"versions", "assumed"} | (set() if settings.depends_on_epochs else {"epochs"})
+        # As they would be read back: JSON knows no tuples.
+        before, now = (json.loads(json.dumps(each.to_json())) for each in (earlier, self.record))
+        _require_same_settings(before, now, folder, free)
         _require_epochs(folder, settings.epochs)
 
 
@@ -127,7 +141,7 @@ def _require_same_settings(
     earlier: dict[str, Any],
     now: dict[str, Any],
     run_dir: Path,
-    free: tuple[str, ...],
+    free: Collection[str],
     prefix: str = "",
 ) -> None:
     for key in sorted(set(earlier) | set(now)):
@@ -153,6 +167,18 @@ def _require_epochs(run_dir: Path, epochs: int) -> None:
         )
 
 
-def load_model(run_dir: Path) -> keras.Model:
-    """The trained model of a finished run."""
-    return keras.models.load_model(Path(run_dir) / MODEL, compile=False)
+def load_model(run_dir: Path, *kinds: RunKind[Any]) -> keras.Model:
+    """The trained network of a finished run: built from its settings, with the weights of its file.
+
+    Args:
+        run_dir: the run folder.
+        kinds: what the run may be.
+
+    Raises:
+        MelanomaError: as `run_record.read_run` and `weights.read_weights`.
+    """
+    record = read_run(run_dir, *kinds)
+    kind = next(each for each in kinds if each.name == record.kind)
+    network = kind.network(record)
+    read_weights(network, weights_file(run_dir))
+    return network

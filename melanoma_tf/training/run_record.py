@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,10 +13,12 @@ import tensorflow as tf
 from melanoma_tf import __version__
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
-from melanoma_tf.core.settings import Settings
+from melanoma_tf.core.keras import keras
+from melanoma_tf.core.settings import Settings, missing_settings
 from melanoma_tf.records.record_set import RecordSet
 
-CONFIG, MODEL = "config.json", "model.keras"
+CONFIG, WEIGHTS = "config.json", "weights.npz"
+_WEIGHTS_BEFORE = "model.keras"  # Of runs of earlier versions; see `weights.read_weights`.
 FORMAT = 2
 S = TypeVar("S", bound=Settings)
 
@@ -28,10 +30,12 @@ class RunKind(Generic[S]):
     Attributes:
         name: as `segmenter`.
         settings: the class of its settings.
+        network: builds the network of a record, without weights.
     """
 
     name: str
     settings: type[S]
+    network: Callable[[RunRecord[S]], keras.Model]
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class RunRecord(Generic[S]):
         sources: per data set its `licence` and `attribution`.
         details: what else a kind keeps, as JSON values.
         versions: of this package and of TensorFlow.
+        assumed: settings that the version which began the run did not have, as
+            `optimization.schedule`: they have the values that reproduce what it did.
     """
 
     kind: str
@@ -70,6 +76,7 @@ class RunRecord(Generic[S]):
     sources: Mapping[str, Mapping[str, str]]
     details: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON values of `config.json`."""
@@ -83,6 +90,7 @@ class RunRecord(Generic[S]):
             "sources": {name: dict(row) for name, row in self.sources.items()},
             "details": dict(self.details),
             "versions": dict(self.versions),
+            "assumed": list(self.assumed),
         }
 
     def record_paths(self) -> tuple[Path, ...]:
@@ -150,7 +158,7 @@ def read_run(run_dir: Path, *kinds: RunKind[S], finished: bool = True) -> RunRec
     run_dir = Path(run_dir)
     payload = check_run(run_dir, *(each.name for each in kinds), finished=finished)
     kind = next(each for each in kinds if each.name == payload["kind"])
-    return _parsed(payload, kind, str(run_dir / CONFIG))
+    return parsed_record(payload, kind.settings, str(run_dir / CONFIG))
 
 
 def check_run(run_dir: Path, *kinds: str, finished: bool = True) -> dict[str, Any]:
@@ -172,9 +180,15 @@ def check_run(run_dir: Path, *kinds: str, finished: bool = True) -> dict[str, An
     found = payload.get("kind")
     if found not in kinds:
         raise MelanomaError(f"{run_dir}: expected a {' or '.join(kinds)} run; found {found}")
-    if finished and not (run_dir / MODEL).is_file():
+    if finished and not weights_file(run_dir).is_file():
         raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
     return payload
+
+
+def weights_file(run_dir: Path) -> Path:
+    """The file of a run's weights, which is there once its training has finished."""
+    path, before = Path(run_dir) / WEIGHTS, Path(run_dir) / _WEIGHTS_BEFORE
+    return before if before.is_file() and not path.is_file() else path
 
 
 def run_from_json(payload: Any, kind: RunKind[S], where: str) -> RunRecord[S]:
@@ -191,7 +205,7 @@ def run_from_json(payload: Any, kind: RunKind[S], where: str) -> RunRecord[S]:
     payload = _checked_format(payload, where)
     if payload.get("kind") != kind.name:
         raise MelanomaError(f"{where}: expected a {kind.name} run; found {payload.get('kind')}")
-    return _parsed(payload, kind, where)
+    return parsed_record(payload, kind.settings, where)
 
 
 def run_payload(run_dir: Path) -> dict[str, Any]:
@@ -218,8 +232,18 @@ def _checked_format(payload: Any, where: str) -> dict[str, Any]:
     return payload
 
 
-def _parsed(payload: Mapping[str, Any], kind: RunKind[S], where: str) -> RunRecord[S]:
-    names = {field.name for field in dataclasses.fields(RunRecord)}
+def parsed_record(payload: Mapping[str, Any], settings: type[S], where: str) -> RunRecord[S]:
+    """The record of a run from the JSON values of `config.json`.
+
+    Args:
+        payload: of the present format, see `run_payload`.
+        settings: the class of the run's settings.
+        where: how errors name it.
+
+    Raises:
+        MelanomaError: a value is missing or of another type.
+    """
+    names = {field.name for field in dataclasses.fields(RunRecord)} - {"assumed"}
     absent = sorted(names - set(payload))
     if absent:
         raise MelanomaError(f"{where}: expected {', '.join(sorted(names))}; found no {absent[0]}")
@@ -231,15 +255,20 @@ def _parsed(payload: Mapping[str, Any], kind: RunKind[S], where: str) -> RunReco
     class_names = _list(payload, "class_names", where)
     if not records or not all(isinstance(name, str) for name in class_names):
         raise MelanomaError(f"{where}: expected a record folder, and class names as texts")
+    parsed = settings.from_json(payload["settings"], f"{where}: settings")
+    assumed = _list({"assumed": [], **payload}, "assumed", where)
+    if not all(isinstance(name, str) for name in assumed):
+        raise MelanomaError(f"{where}: expected names of settings as assumed; found others")
     return RunRecord(
-        kind=kind.name,
-        settings=kind.settings.from_json(payload["settings"], f"{where}: settings"),
+        kind=_text(payload, "kind", where),
+        settings=parsed,
         records=records,
         taxonomy=_text(payload, "taxonomy", where),
         class_names=tuple(class_names),
         sources={name: _texts(sources, name, where) for name in sources},
         details=_object(payload, "details", where),
         versions=_texts(payload, "versions", where),
+        assumed=tuple(sorted({*assumed, *missing_settings(settings, payload["settings"])})),
     )
 
 

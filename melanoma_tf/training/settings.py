@@ -76,14 +76,14 @@ class RateSettings(TrainingSettings):
     """Settings of a network that is trained by Adam at a constant or a falling rate.
 
     Attributes:
-        weights: `none`, or the `model.keras` of another run of the same network to start from.
+        weights: `none`, or the `weights.npz` of another run of the same network to start from.
         learning_rate: of Adam; the highest, where a schedule changes it.
         schedule: see `training.schedules.rate_by_name`.
     """
 
     weights: str = setting(
         "none",
-        "FILE: start from the model.keras of another run of the same network.",
+        "FILE: start from the weights.npz of another run of the same network.",
         metavar="none|FILE",
         group="Network",
     )

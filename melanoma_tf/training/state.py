@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +11,11 @@ from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.job import TrainingJob
-from melanoma_tf.training.run import HISTORY, load_model
-from melanoma_tf.training.run_record import MODEL
+from melanoma_tf.training.run import HISTORY
+from melanoma_tf.training.run_record import WEIGHTS
+from melanoma_tf.training.weights import read_weights, write_weights
 
-_BEST = "best.weights.h5"
+_BEST = "best.npz"
 
 
 class RunState:
@@ -57,7 +57,7 @@ class RunState:
             self.history.setdefault(name, []).append(float(value))
         best = self._is_best()
         if best:
-            self._replace(self._best_path, self._model.save_weights)
+            write_weights(self._model, self._best_path)
         write_json(self._run_dir / HISTORY, self.history)
         self._epoch.assign_add(1)
         self._manager.save()
@@ -72,16 +72,13 @@ class RunState:
         best = int(np.argmax(values) if self._job.mode == "max" else np.argmin(values))
         return len(values) - 1 - best >= patience
 
-    def publish_best(self, build: Callable[[], keras.Model]) -> None:
-        """Write `model.keras` with the best epoch's weights, from a model of no strategy.
+    def publish_best(self, network: keras.Model) -> None:
+        """Write the run's weights: those of the best epoch, into a network of no strategy.
 
-        One that holds them already stays, byte for byte: a calibration belongs to it.
+        Equal weights give equal bytes: a calibration that belongs to them stays theirs.
         """
-        model = build()
-        model.load_weights(self._best_path)
-        path = self._run_dir / MODEL
-        if not (path.is_file() and _same_weights(load_model(self._run_dir), model)):
-            self._replace(path, model.save)
+        read_weights(network, self._best_path)
+        write_weights(network, self._run_dir / WEIGHTS)
 
     def _is_best(self) -> bool:
         values = self.history.get(self._job.monitor)
@@ -89,16 +86,3 @@ class RunState:
             return True
         sign = 1 if self._job.mode == "max" else -1
         return all(sign * values[-1] > sign * value for value in values[:-1])
-
-    def _replace(self, path: Path, save: Callable[[str], None]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"partial.{path.name}")
-        save(str(temporary))
-        temporary.replace(path)
-
-
-def _same_weights(first: keras.Model, second: keras.Model) -> bool:
-    pairs = zip(first.get_weights(), second.get_weights())
-    return len(first.weights) == len(second.weights) and all(
-        np.array_equal(one, other) for one, other in pairs
-    )

@@ -52,7 +52,7 @@ def trained(options: argparse.Namespace, training: list[str], name: str, seed: i
     """The run of an arm and a seed, evaluated."""
     folder = options.work / f"{name.replace('+ ', 'and-')}-{seed}"
     records = [word for path in arms(options)[name] for word in ("--records", path)]
-    if not (folder / "model.keras").exists():
+    if not (folder / "weights.npz").exists():
         command(
             "train", "classifier", *records, "--run-dir", folder, "--seed", seed, "--overwrite",
             *training,

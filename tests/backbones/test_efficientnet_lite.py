@@ -98,8 +98,8 @@ def test_the_top_of_a_file_is_optional_but_has_to_fit(weight_file):
         ({"top_conv__kernel": None}, "found no top_conv/kernel"),
         ({"block9a_dwconv__kernel": np.zeros(3)}, "found block9a_dwconv/kernel too"),
         ({"stem_bn__beta": np.full(32, np.nan)}, "expected finite numbers in stem_bn/beta"),
-        ({"stem_bn__beta": np.full(32, "a")}, "expected finite numbers in stem_bn/beta"),
-        ({"stem_bn__beta": np.full(32, None)}, "found other bytes"),  # Needs a pickle.
+        ({"stem_bn__beta": np.full(32, "a")}, "expected floating-point numbers in stem_bn/beta"),
+        ({"stem_bn__beta": np.full(32, None)}, "found object"),  # Needs a pickle.
     ],
 )
 def test_weights_of_another_network_are_one_clear_line(network, weight_file, changes, message):
@@ -115,7 +115,7 @@ def test_weights_of_another_network_are_one_clear_line(network, weight_file, cha
 def test_a_truncated_file_is_one_clear_line(network, weight_file, kept):
     path = weight_file()
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(MelanomaError, match=r"weights\.npz: expected a \.npz file"):
+    with pytest.raises(MelanomaError, match=r"weights\.npz: expected a whole \.npz file"):
         load_weights(network, path)
 
 

@@ -15,7 +15,7 @@ from melanoma_tf.classification.train import CLASSIFIER, train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.training.run_record import read_run
-from tests.conftest import one_convolution_for_small
+from tests.conftest import ONE_CONVOLUTION
 
 HELD_OUT = EvaluationSettings("validation", rounds=0)
 TOGETHER = EvaluationSettings("validation", combine="folds", rounds=0)
@@ -33,7 +33,7 @@ def settings(fold):
     return ClassifierSettings(
         epochs=1,
         batch_size=8,
-        network=NetworkSettings("small", "none", image_size_px=32),
+        network=NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32),
         cross_validation=FoldSettings(3, fold),
     )
 
@@ -42,8 +42,7 @@ def settings(fold):
 def runs(phantom_records, tmp_path_factory):
     """Runs on three folds: the first is trained, the others differ from it by their fold alone."""
     base = tmp_path_factory.mktemp("folds")
-    with one_convolution_for_small():
-        train_classifier(phantom_records, base / "0", settings(0), log=lambda line: None)
+    train_classifier(phantom_records, base / "0", settings(0), log=lambda line: None)
     for fold in (1, 2):
         shutil.copytree(base / "0", base / str(fold))
         path = base / str(fold) / "config.json"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from scipy.special import softmax
 from scipy.stats import rankdata
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification import evaluate as evaluation
 from melanoma_tf.classification.calibrate import read_calibration
@@ -23,8 +24,8 @@ from melanoma_tf.evaluation.temperature import fit_temperature
 from melanoma_tf.images import loading
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.writer import Description, write_records
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
+from melanoma_tf.training.weights import write_weights
 
 SIZE = 32
 SHORT = EvaluationSettings(rounds=0)
@@ -53,11 +54,11 @@ def another_run(trained_run, tmp_path_factory):
     base = tmp_path_factory.mktemp("other_runs")
 
     def make(name, seed=1, class_names=None, **changes):
-        model = load_model(trained_run)
+        model = load_classifier(trained_run)
         random = np.random.default_rng(seed)
         model.set_weights([w + random.normal(0, 0.3, w.shape) for w in model.get_weights()])
         (base / name).mkdir()
-        model.save(base / name / "model.keras")
+        write_weights(model, base / name / "weights.npz")
         record = read_run(trained_run, CLASSIFIER)
         record = dataclasses.replace(
             record,
@@ -87,7 +88,7 @@ def images(phantom_records):
 
 
 def expected_probabilities(run, images, temperature, views):
-    model = load_model(run)
+    model = load_classifier(run)
     stacked = np.stack(list(images))
     seen = [model(np.ascontiguousarray(view(stacked))).numpy() for view in views]
     return np.mean([softmax(logits / temperature, axis=1) for logits in seen], axis=0)
@@ -185,7 +186,7 @@ def test_calibration_is_fitted_on_validation_and_carried_over(second, phantom_re
     assert fitted_on["n"] == len(examples)
     assert sum(fitted_on["n_per_class"].values()) == len(examples)
     cut = [loading.centre_crop(loading.load_image(one.image, 37), SIZE) for one in examples]
-    logits = load_model(second)(np.stack(cut)).numpy()
+    logits = load_classifier(second)(np.stack(cut)).numpy()
     labels = np.array([one.label for one in examples])
     expected = fit_temperature(logits, labels).value
     assert calibration["temperature"] == pytest.approx(expected, rel=1e-3)

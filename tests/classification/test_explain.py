@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import explanation_data as pipeline
 from melanoma_tf.classification.data import evaluation_batches
 from melanoma_tf.classification.evaluate import evaluate_classifier
@@ -36,7 +37,6 @@ from melanoma_tf.purification.purify import purify
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.explainer import load_exported
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 SIZE_PX, SHOWN_PX = 32, 40
@@ -91,7 +91,7 @@ def explain(*arguments):
 def test_records_are_explained_as_the_network_sees_them(looks, trained_run, phantom_records):
     inputs = classifier_inputs(read_run(trained_run, CLASSIFIER).settings, batch_size=64)
     batch = next(iter(evaluation_batches(phantom_records, "test", inputs)))
-    saliency, logits = visual_backprop(load_model(trained_run))(batch["image"])
+    saliency, logits = visual_backprop(load_classifier(trained_run))(batch["image"])
     assert [one.image_id.encode() for one in looks] == list(batch["image/key"].numpy())
     assert [one.label for one in looks] == list(batch["label"].numpy())
     probabilities = [one.probabilities for one in looks]
@@ -134,7 +134,7 @@ def test_single_records_come_in_the_order_asked_for_with_calibrated_probabilitie
     looks, trained_run, phantom_records, tmp_path
 ):
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
-    digest = hashlib.sha256((run_dir / "model.keras").read_bytes()).hexdigest()
+    digest = hashlib.sha256((run_dir / "weights.npz").read_bytes()).hexdigest()
     calibration = {"temperature": 2.5, "model_sha256": digest}
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
     keys = [looks[3].image_id, f"isic2017/{looks[0].image_id}"]

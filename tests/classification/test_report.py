@@ -129,7 +129,7 @@ def test_tensorboard_gets_scalars_figures_curves_and_settings(evaluated):
 
     content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     started = HParamsPluginData.FromString(content).session_start_info.hparams
-    assert started["network.backbone"].string_value == "small"
+    assert started["network.backbone"].string_value == "one-convolution"
     assert started["batch_size"].number_value == 8
     assert "records" not in started
     assert not [tag for tag in tags if "shards" in tag]
@@ -149,7 +149,7 @@ def test_tensorboard_gets_scalars_figures_curves_and_settings(evaluated):
             lambda run: replace_in(run / "metrics.json", auc={"melanoma": 0.123}),
             "expected the scores of predictions.csv; the AUC of melanoma is 0.123 here",
         ),
-        (lambda run: (run / "model.keras").unlink(), "training has not finished"),
+        (lambda run: (run / "weights.npz").unlink(), "training has not finished"),
     ],
 )
 def test_what_does_not_belong_together_is_refused_in_one_line(copied, change, message):

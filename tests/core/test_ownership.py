@@ -155,7 +155,7 @@ def test_a_file_of_the_user_in_a_run_stops_its_replacement(run_copy, phantom_rec
     )  # fmt: skip
     assert code == 1
     assert "as notes.txt" in said
-    assert (run_copy / "model.keras").is_file()
+    assert (run_copy / "weights.npz").is_file()
 
 
 def _commands(photos, records, run):

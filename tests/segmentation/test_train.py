@@ -105,7 +105,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run_dir, phantom_rec
 
 def test_another_runs_weights_are_a_start_and_must_fit(run_dir, phantom_records, tmp_path):
     start = SegmenterSettings(
-        **{**SMALL.__dict__, "weights": str(run_dir / "model.keras"), "epochs": 1}
+        **{**SMALL.__dict__, "weights": str(run_dir / "weights.npz"), "epochs": 1}
     )
     history = train_segmenter(phantom_records, tmp_path / "second", start, log=quiet)
     first = json.loads((run_dir / "history.json").read_text())

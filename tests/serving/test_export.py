@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from melanoma_tf.backbones.classifier import load_classifier as load_network
 from melanoma_tf.classification import evaluate as evaluation
 from melanoma_tf.classification.evaluation_settings import EvaluationSettings
 from melanoma_tf.classification.train import CLASSIFIER
@@ -22,7 +23,6 @@ from melanoma_tf.serving.client import predictions_csv
 from melanoma_tf.serving.export import export_run
 from melanoma_tf.serving.loader import load_classifier
 from melanoma_tf.serving.warmup import FILE
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 
@@ -84,7 +84,7 @@ def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_
     (bare / "calibration.json").unlink()
     export_run(bare, tmp_path / "model")
     size = read_run(bare, CLASSIFIER).settings.network.image_size_px
-    model = load_model(bare)
+    model = load_network(bare)
     for answer in load_classifier(tmp_path / "model").predict(image_files):
         image = loading.load_image(answer.path.read_bytes(), round(size * 8 / 7))
         logits = model(loading.centre_crop(image, size)[tf.newaxis])
@@ -124,7 +124,7 @@ def test_warmup_requests_are_what_tensorflow_serving_reads(exported):
 def test_card_and_metadata_travel_with_the_model(exported, trained_run):
     metadata = json.loads((exported / "metadata.json").read_text())
     assert metadata["class_names"] == ["melanoma", "nevus", "seborrheic_keratosis"]
-    assert metadata["training"]["settings"]["network"]["backbone"] == "small"
+    assert metadata["training"]["settings"]["network"]["backbone"] == "one-convolution"
     assert metadata["calibration"] == json.loads((trained_run / "calibration.json").read_text())
     card = (exported / "model_card.md").read_text()
     assert "Not a medical device" in card

@@ -29,7 +29,7 @@ from melanoma_tf.training.run import Run
 from melanoma_tf.training.run_record import RunKind, describe_run, read_run
 from melanoma_tf.training.settings import TrainingSettings
 from melanoma_tf.training.strategy import make_strategy
-from tests.conftest import one_convolution_for_small
+from tests.conftest import ONE_CONVOLUTION
 
 BATCH, STEPS = 12, 3
 INPUTS = classifier_inputs(
@@ -50,9 +50,6 @@ class Settings(TrainingSettings):
         return self.schedule == "cosine"
 
 
-KIND = RunKind("tiny", Settings)
-
-
 def build(dropout=0.0):
     """A network with everything that can go wrong under a strategy, but tiny."""
     images = keras.Input((32, 32, 3))
@@ -65,12 +62,16 @@ def build(dropout=0.0):
     return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
 
 
+KIND = RunKind("tiny", Settings, lambda record: build(record.settings.dropout))
+
+
 def make_job(records, settings, log, **changes):
     validation = evaluation_batches(records, "validation", INPUTS)
     optimization = OptimizationSettings(learning_rate=settings.learning_rate)
     return TrainingJob(
         **{
             "record": describe_run(KIND, settings, records),
+            "kind": KIND,
             "build": lambda: build(settings.dropout),
             "compile": lambda model: compile_classifier(
                 model, optimization, counts=[1] * 3, steps_per_epoch=STEPS, epochs=settings.epochs
@@ -100,7 +101,7 @@ def train(
 
 
 def weights(run_dir):
-    return keras.models.load_model(run_dir / "model.keras", compile=False).get_weights()
+    return list(np.load(run_dir / "weights.npz").values())
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def straight(phantom_records, tmp_path_factory):
 def test_the_run_folder_is_as_designed(straight):
     run_dir, history = straight
     assert {path.name for path in run_dir.iterdir()} == {
-        ".melanoma-tf.json", "config.json", "history.json", "logs", "checkpoints", "model.keras",
+        ".melanoma-tf.json", "config.json", "history.json", "logs", "checkpoints", "weights.npz",
     }  # fmt: skip
     assert read_run(run_dir, KIND).settings.learning_rate == 1e-2
     assert json.loads((run_dir / "history.json").read_text()) == history
@@ -150,7 +151,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
     run_dir = tmp_path / "run"
     with pytest.raises(Killed):
         train(phantom_records, run_dir, epochs=3, dropout=0.5, log=kill_in_the_second_epoch)
-    assert not (run_dir / "model.keras").exists()
+    assert not (run_dir / "weights.npz").exists()
     with pytest.raises(MelanomaError, match="has not finished; continue it with --resume"):
         read_run(run_dir, KIND)
     with pytest.raises(MelanomaError, match="has not finished; expected --resume to go on"):
@@ -171,11 +172,11 @@ def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
     waiting = {"epochs": 9, "job": {"monitor": "learning_rate"}, "patience": 2}
     history = train(phantom_records, tmp_path / "run", **waiting)
     assert len(history["loss"]) == 3
-    before = (tmp_path / "run" / "model.keras").read_bytes()
+    before = (tmp_path / "run" / "weights.npz").read_bytes()
     again = train(phantom_records, tmp_path / "run", **waiting, resume=True)
     assert again == history
     # Byte for byte: a calibration names the file that it belongs to.
-    assert (tmp_path / "run" / "model.keras").read_bytes() == before
+    assert (tmp_path / "run" / "weights.npz").read_bytes() == before
     with pytest.raises(MelanomaError, match=r"expected patience within \[0, inf\); found -1"):
         Settings(patience=-1)
 
@@ -190,7 +191,7 @@ def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
 
 
 def test_an_existing_run_is_kept(straight, phantom_records):
-    before = (straight[0] / "model.keras").read_bytes()
+    before = (straight[0] / "weights.npz").read_bytes()
     with pytest.raises(MelanomaError, match="exists"):
         train(phantom_records, straight[0])
     with pytest.raises(MelanomaError, match=r"settings.learning_rate was 0.01, is 0.5 now"):
@@ -198,15 +199,15 @@ def test_an_existing_run_is_kept(straight, phantom_records):
     with pytest.raises(MelanomaError, match=r"expected at least the 2 epochs .* found 1"):
         train(phantom_records, straight[0], epochs=1, resume=True)
     assert read_run(straight[0], KIND).settings.epochs == 2
-    assert (straight[0] / "model.keras").read_bytes() == before
+    assert (straight[0] / "weights.npz").read_bytes() == before
 
 
 def test_a_network_that_cannot_be_built_costs_no_earlier_run(straight, phantom_records):
-    before = (straight[0] / "model.keras").read_bytes()
+    before = (straight[0] / "weights.npz").read_bytes()
     settings = ClassifierSettings(network=NetworkSettings("small", "imagenet", 32))
     with pytest.raises(MelanomaError, match="no ImageNet weights"):
         train_classifier(phantom_records, straight[0], settings, overwrite=True)
-    assert (straight[0] / "model.keras").read_bytes() == before
+    assert (straight[0] / "weights.npz").read_bytes() == before
 
 
 def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
@@ -215,11 +216,10 @@ def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
     calibration = {**json.loads((run_dir / "calibration.json").read_text()), "temperature": 7.0}
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
-    network = NetworkSettings("small", "none", image_size_px=32)
+    network = NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32)
     settings = ClassifierSettings(epochs=1, batch_size=8, network=network)
     lines = []
-    with one_convolution_for_small():
-        train_classifier(phantom_records, run_dir, settings, resume=True, log=lines.append)
+    train_classifier(phantom_records, run_dir, settings, resume=True, log=lines.append)
     assert lines == [f"{run_dir / 'calibration.json'} belongs to this model already, and stays"]
     assert json.loads((run_dir / "calibration.json").read_text()) == calibration
 
@@ -233,7 +233,7 @@ def test_a_loss_that_is_not_finite_stops_training(phantom_records, tmp_path):
     run_dir = tmp_path / "run"
     with pytest.raises(MelanomaError, match="expected a finite one"):
         train(phantom_records, run_dir, learning_rate=1e38)
-    assert not (run_dir / "model.keras").exists()
+    assert not (run_dir / "weights.npz").exists()
 
 
 def test_mixed_precision_leaves_the_policy_as_it_was(phantom_records, tmp_path):
@@ -296,4 +296,4 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
 
     with pytest.raises(MelanomaError, match="val_loss is nan in epoch 1; expected a finite numb"):
         train(phantom_records, tmp_path / "run", job={"measures": lambda run_dir: [Undefined()]})
-    assert not (tmp_path / "run" / "model.keras").exists()
+    assert not (tmp_path / "run" / "weights.npz").exists()

@@ -5,10 +5,19 @@ from __future__ import annotations
 import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
+from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.training.run_record import RunKind
 
-DETECTOR = RunKind("occlusion-detector", DetectorSettings)
+
+def network_of(settings: DetectorSettings) -> keras.Model:
+    """Build the network of some settings, with random weights."""
+    return build_detector(settings.base_filters, settings.levels)
+
+
+DETECTOR = RunKind(
+    "occlusion-detector", DetectorSettings, lambda record: network_of(record.settings)
+)
 
 
 class OcclusionDetector(tf.Module):

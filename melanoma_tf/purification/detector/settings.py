@@ -15,7 +15,7 @@ class DetectorSettings(PatchSettings):
 
     Attributes:
         base_filters, levels: see `purification.detector.network.build_detector`.
-        weights: `none`, or the `model.keras` of another run of the same network to start from.
+        weights: `none`, or the `weights.npz` of another run of the same network to start from.
         clean_fraction: fraction of the patches that nothing is drawn on.
         coarse_fraction: fraction of the patches that look like those of a smaller image, of down
             to a sixth of the working size, enlarged to it.

@@ -10,9 +10,8 @@ import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.detector import data as pipeline
-from melanoma_tf.purification.detector.inference import DETECTOR
+from melanoma_tf.purification.detector.inference import DETECTOR, network_of
 from melanoma_tf.purification.detector.losses import compile_detector
-from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.detector.previews import DetectorPreview
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
@@ -61,6 +60,7 @@ def detector_job(records: RecordSet, settings: DetectorSettings, log: Log) -> Tr
     validation = _validation(records, settings, log)
     return TrainingJob(
         record=describe_run(DETECTOR, settings, records),
+        kind=DETECTOR,
         build=lambda: _build(settings),
         compile=lambda model: compile_detector(model, rate),
         steps_per_epoch=steps,
@@ -75,7 +75,7 @@ def detector_job(records: RecordSet, settings: DetectorSettings, log: Log) -> Tr
 
 
 def _build(settings: DetectorSettings) -> keras.Model:
-    model = build_detector(settings.base_filters, settings.levels)
+    model = network_of(settings)
     if settings.weights != "none":
         start_from(model, Path(settings.weights))
     return model

@@ -5,10 +5,23 @@ from __future__ import annotations
 import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
+from melanoma_tf.purification.inpainter.network import build_inpainter
 from melanoma_tf.purification.inpainter.settings import InpainterSettings
 from melanoma_tf.training.run_record import RunKind
 
-INPAINTER = RunKind("inpainter", InpainterSettings)
+
+def network_of(settings: InpainterSettings) -> keras.Model:
+    """Build the network of some settings, with random weights."""
+    return build_inpainter(
+        settings.base_filters,
+        settings.levels,
+        normalization=settings.normalization,
+        start=settings.start,
+        full_size=settings.full_size,
+    )
+
+
+INPAINTER = RunKind("inpainter", InpainterSettings, lambda record: network_of(record.settings))
 
 
 class Inpainter(tf.Module):

@@ -14,6 +14,7 @@ from melanoma_tf.backbones.networks import CaffeNormalization
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.inpainter.settings import IMAGENET
+from melanoma_tf.training.weights import refuse_linked_hdf5
 
 _MAPS = 3  # As many as Liu et al. take: after each of the first three poolings.
 _POOLS = ("block1_pool", "block2_pool", "block3_pool")
@@ -40,7 +41,7 @@ def vgg16(weights: str = IMAGENET) -> keras.Model:
         network = keras.applications.VGG16(
             include_top=False, weights=_source(weights), input_tensor=normalized
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise MelanomaError(f"{weights}: no weights of VGG-16 without its top: {error}") from None
     except Exception as error:  # Keras wraps every failed download in a bare Exception.
         if "fetch failure" not in str(error):
@@ -56,6 +57,8 @@ def vgg16(weights: str = IMAGENET) -> keras.Model:
 def _source(weights: str) -> str:
     if weights != IMAGENET and not Path(weights).is_file():
         raise MelanomaError(f"expected --features imagenet, none, a FILE or a RUN; found {weights}")
+    if weights != IMAGENET:
+        refuse_linked_hdf5(Path(weights))
     return weights
 
 

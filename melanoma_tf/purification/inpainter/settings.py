@@ -81,7 +81,7 @@ class InpainterSettings(PatchSettings):
     Attributes:
         base_filters, levels, normalization, start, full_size: see
             `purification.inpainter.network.build_inpainter`.
-        weights: `none`, or the `model.keras` of another run of the same network to start from.
+        weights: `none`, or the `weights.npz` of another run of the same network to start from.
         features: what the perceptual and the style loss compare by: `imagenet` (VGG-16), the
             `.h5` file of such a network, a finished classifier run, or `none` to leave them out.
         classical_fraction: fraction of the pairs that are made by the classical method: its mask

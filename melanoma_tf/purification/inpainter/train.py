@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from melanoma_tf.backbones.classifier import KIND as CLASSIFIER
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.inpainter import data as pipeline
 from melanoma_tf.purification.inpainter import perceptual
-from melanoma_tf.purification.inpainter.inference import INPAINTER
+from melanoma_tf.purification.inpainter.inference import INPAINTER, network_of
 from melanoma_tf.purification.inpainter.losses import HolePSNR, compile_inpainter
-from melanoma_tf.purification.inpainter.network import build_inpainter
 from melanoma_tf.purification.inpainter.previews import InpainterPreview
 from melanoma_tf.purification.inpainter.settings import IMAGENET, InpainterSettings
 from melanoma_tf.purification.inpainter.two_phases import AdamThenSGD, TwoRates
@@ -26,8 +25,7 @@ from melanoma_tf.training.freezable import freeze
 from melanoma_tf.training.initial_weights import input_files, start_from
 from melanoma_tf.training.job import History, Log, RunOptions, TrainingJob
 from melanoma_tf.training.previews import previews
-from melanoma_tf.training.run import load_model
-from melanoma_tf.training.run_record import CONFIG, check_run, describe_run
+from melanoma_tf.training.run_record import CONFIG, describe_run
 from melanoma_tf.training.train import train
 from melanoma_tf.training.validation import validation_records
 
@@ -72,6 +70,7 @@ def inpainter_job(records: RecordSet, settings: InpainterSettings, log: Log) -> 
     source = feature_source(settings)
     return TrainingJob(
         record=describe_run(INPAINTER, settings, records, details={"feature_network": source.name}),
+        kind=INPAINTER,
         build=lambda: _build(settings),
         compile=lambda model: _compile(model, settings, source, steps),
         steps_per_epoch=steps,
@@ -111,12 +110,11 @@ def feature_source(settings: InpainterSettings) -> FeatureSource:
     if not settings.loss_weights.need_features:
         return FeatureSource("none: no perceptual and no style loss", None)
     if (Path(features) / CONFIG).is_file():
-        check_run(Path(features), CLASSIFIER)
-        network = load_model(Path(features))
+        network = load_classifier(Path(features))
         _, names = perceptual.backbone_layers(network)
         return FeatureSource(
             f"not VGG-16 but the classifier run {features}: {', '.join(names)}",
-            lambda: perceptual.backbone_layers(load_model(Path(features)))[0],
+            lambda: perceptual.backbone_layers(load_classifier(Path(features)))[0],
         )
     kind = "ImageNet weights" if features == IMAGENET else f"weights of {features}"
     return FeatureSource(f"VGG-16 with {kind}", lambda: perceptual.vgg16(features))
@@ -135,13 +133,7 @@ class _SecondPhase(keras.callbacks.Callback):
 
 
 def _build(settings: InpainterSettings) -> keras.Model:
-    model = build_inpainter(
-        settings.base_filters,
-        settings.levels,
-        normalization=settings.normalization,
-        start=settings.start,
-        full_size=settings.full_size,
-    )
+    model = network_of(settings)
     if settings.weights != "none":
         start_from(model, Path(settings.weights))
     return model

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
+from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification.data import ClassifierInputs, augmentation_of, central_view
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.settings import ClassifierSettings
@@ -28,7 +29,6 @@ from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.export import export_run
-from melanoma_tf.training.run import load_model
 from melanoma_tf.training.run_record import read_run
 
 SMALL = InpainterSettings(
@@ -227,13 +227,13 @@ def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text((run_dir / "config.json").read_text())
-    (broken / "model.keras").write_bytes(b"no model")
+    (broken / "weights.npz").write_bytes(b"no model")
     other = tmp_path / "other"
     other.mkdir()
     config = json.loads((run_dir / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, "kind": "gan"}))
     for method, given, message in (
-        ("network", broken, "it cannot be read"),
+        ("network", broken, "expected a whole .npz file of arrays"),
         ("network", other, "expected a inpainter run; found gan"),
         ("network", tmp_path, "found no config.json there"),
         ("classical", run_dir, "--inpainter with --method network only"),
@@ -284,7 +284,7 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
     export_run(run, tmp_path / "model")
     served = tf.saved_model.load(str(tmp_path / "model" / "1"))
     answer = served.signatures["serving_default"](images=tf.constant([encoded]))
-    model = load_model(run)
+    model = load_classifier(run)
     temperature = json.loads((run / "calibration.json").read_text())["temperature"]
     expected = tf.nn.softmax(model(seen[tf.newaxis], training=False) / temperature)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
