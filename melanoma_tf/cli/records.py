@@ -192,6 +192,9 @@ def _print_findings(manifest: Manifest) -> None:
         for reason, files in reasons.items():
             first = ", ".join(files["first"])
             warn(f"{source}: passed over {files['count']:,} x {reason}, the first: {first}")
+    for source, types in findings.get("image_types", {}).items():
+        named = ", ".join(f"{name} ({count:,})" for name, count in types.items())
+        click.echo(f"{source}: image types: {named}")
     for source, diagnoses in findings.get("unmapped", {}).items():
         named = ", ".join(f"{name} ({count:,})" for name, count in diagnoses.items())
         warn(f"{source}: left out, without a class in {manifest.taxonomy}: {named}")

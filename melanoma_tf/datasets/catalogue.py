@@ -22,6 +22,7 @@ from melanoma_tf.datasets.readers.label_files import (
 from melanoma_tf.datasets.readers.tables import KEY_COLUMNS, read_header
 from melanoma_tf.datasets.source import LabelFile, LabelForm, Source
 from melanoma_tf.datasets.sources.csv_table import CSV
+from melanoma_tf.datasets.sources.derm7pt import DERM7PT
 from melanoma_tf.datasets.sources.dermofit import DERMOFIT
 from melanoma_tf.datasets.sources.folder import FOLDER
 from melanoma_tf.datasets.sources.ham10000 import HAM10000
@@ -32,6 +33,7 @@ from melanoma_tf.datasets.sources.isic2019 import ISIC2019
 from melanoma_tf.datasets.sources.isic2020 import ISIC2020
 from melanoma_tf.datasets.sources.isic2024 import ISIC2024
 from melanoma_tf.datasets.sources.isic_archive import ISIC_ARCHIVE
+from melanoma_tf.datasets.sources.milk10k import MILK10K
 from melanoma_tf.datasets.sources.ph2 import PH2
 from melanoma_tf.datasets.vocabularies import ANY_WORDS, MILK10K_CODES
 
@@ -42,9 +44,11 @@ SOURCES: tuple[Source, ...] = (
     ISIC2019,
     ISIC2020,
     ISIC2024,
+    MILK10K,
     HAM10000,
     ISIC_ARCHIVE,
     PH2,
+    DERM7PT,
     DERMOFIT,
     FOLDER,
     CSV,

@@ -20,6 +20,7 @@ from melanoma_tf.core.errors import MelanomaError
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm",
 )  # fmt: skip
+HDF5_SUFFIXES = (".hdf5", ".h5")
 # Types that stand beside photographs and cannot be taken for one: not worth a word.
 _DOCUMENTS = frozenset(
     (".csv", ".tsv", ".tab", ".txt", ".md", ".json", ".pdf", ".xlsx", ".xls", ".html")
@@ -89,8 +90,9 @@ class ImageScan:
 def find_images(inputs: Iterable[Path], *, below: bool = False) -> FoundImages:
     """List the photographs among files and folders.
 
-    A file is taken as it is named. In a folder, masks, superpixel maps, hidden files, links to
-    nothing, pipes, other types and (unless `below`) sub-folders with files are passed over.
+    A file is taken as it is named, an HDF5 file with all its images. In a folder, masks, superpixel
+    maps, hidden files, links to nothing, pipes, other types and (unless `below`) sub-folders are
+    passed over.
 
     Args:
         inputs: files and folders.
@@ -111,7 +113,7 @@ def find_images(inputs: Iterable[Path], *, below: bool = False) -> FoundImages:
             found += listed.photographs
             passed += _beside(listed)
         elif path.is_file():
-            found.append(path)
+            found += hdf5_images(path) if path.suffix.lower() in HDF5_SUFFIXES else [path]
         elif path.exists():
             raise MelanomaError(f"expected an image or a folder of images; {path} is no file")
         else:
@@ -190,6 +192,25 @@ def mask_of(masks: Mapping[str, Path], image: Path) -> Path | None:
     """Look up the mask of an image in what `scan_masks` found; an image is never its own mask."""
     path = masks.get(image.stem)
     return None if path is None or path.resolve() == image.resolve() else path
+
+
+def hdf5_images(path: Path) -> list[Path]:
+    """List the images of an HDF5 file, each as if the file were a folder: `FILE.hdf5/KEY`.
+
+    Raises:
+        MelanomaError: the file is another one, or has no image.
+    """
+    # Imported here, since few need it; it is a dependency of Keras.
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            keys = [key for key in file if isinstance(file[key], h5py.Dataset)]
+    except OSError as error:
+        raise MelanomaError(f"{path}: expected an HDF5 file, found {error}") from None
+    if not keys:
+        raise MelanomaError(f"{path}: expected images in the HDF5 file; found none")
+    return [path / key for key in keys]
 
 
 def refuse_equal_names(paths: Iterable[Path]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
@@ -67,6 +68,8 @@ class Listing:
         links: pairs of keys that the source itself declares to show the same picture.
         unlabelled: keys of photographs in the folder that have no row.
         passed_over: other files among the photographs, each with the reason.
+        image_types: number of images by type, `dermoscopic` or `clinical: close-up`, where the
+            source tells.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Listing:
     links: tuple[tuple[str, str], ...] = ()
     unlabelled: tuple[str, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    image_types: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

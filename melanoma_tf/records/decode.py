@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from melanoma_tf.datasets.image_files import HDF5_SUFFIXES
 from melanoma_tf.records.exif import is_portable, orientation_of, upright
 from melanoma_tf.records.header import (
     DEFAULT_MAX_MEGAPIXELS,
@@ -159,7 +160,7 @@ def decode_stored_mask(encoded: bytes) -> Pixels:
 
 
 def _read(path: Path) -> bytes:
-    if path.parent.suffix.lower() in (".hdf5", ".h5") and path.parent.is_file():
+    if path.parent.suffix.lower() in HDF5_SUFFIXES and path.parent.is_file():
         return _read_hdf5(path.parent, path.name)
     try:
         return path.read_bytes()

@@ -42,6 +42,23 @@ def test_isic2024_images_in_the_hdf5_file(check_source, folder_of):
     assert listing.lesions[0].image_path == folder / "train-image.hdf5" / "ISIC_1"
 
 
+def test_isic2024_of_kaggle_with_its_test_part(check_source, folder_of):
+    metadata = "isic_id,patient_id,age_approx,sex\nISIC_9,IP_9,45.0,male\nISIC_8,IP_9,45.0,male\n"
+    folder = folder_of({"train-metadata.csv": KAGGLE, "test-metadata.csv": metadata})
+    for name, keys in (("train", DIAGNOSES), ("test", ("ISIC_9", "ISIC_7"))):
+        with h5py.File(folder / f"{name}-image.hdf5", "w") as file:
+            for key in keys:
+                file[key] = np.void(b"JPEG bytes")
+    listing = check_source(
+        "isic2024",
+        {},
+        diagnoses={**DIAGNOSES, "ISIC_9": "unknown"},
+        splits={"train": 3, "test": 1},
+        missing=["ISIC_8"],
+    )
+    assert listing.unlabelled == ("ISIC_7",)
+
+
 def test_isic2024_of_the_challenge_site_joins_its_tables(check_source):
     listing = check_source(
         "isic2024",

@@ -1,5 +1,7 @@
 import os
 
+import h5py
+import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
@@ -89,6 +91,21 @@ def test_a_named_file_is_taken_and_what_is_no_file_or_empty_refused(folder_of, t
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(MelanomaError, match="is no file"):
         find_images([tmp_path / "pipe.jpg"])
+
+
+def test_an_hdf5_file_stands_for_its_images(tmp_path):
+    path = tmp_path / "test-image.hdf5"
+    with h5py.File(path, "w") as file:
+        file["ISIC_2"] = np.void(b"JPEG bytes")
+        file["ISIC_1"] = np.void(b"JPEG bytes")
+    assert find_images([path]).paths == (path / "ISIC_1", path / "ISIC_2")
+    with h5py.File(path, "w") as file:
+        file.create_group("empty")
+    with pytest.raises(MelanomaError, match="expected images in the HDF5 file; found none"):
+        find_images([path])
+    path.write_bytes(b"text")
+    with pytest.raises(MelanomaError, match="expected an HDF5 file"):
+        find_images([path])
 
 
 def test_masks_by_name(folder_of):

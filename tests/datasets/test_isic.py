@@ -250,6 +250,32 @@ def test_isic2020_takes_jpeg_before_dicom_and_brings_its_duplicates(check_source
     assert listing.links == (("ISIC_1", "ISIC_9"),)
 
 
+def test_isic2020_of_kaggle(check_source):
+    listing = check_source(
+        "isic2020",
+        {
+            "train.csv": "image_name,patient_id,sex,age_approx,anatom_site_general_challenge,"
+            "diagnosis,benign_malignant,target\n"
+            "ISIC_2637011,IP_7279968,male,45.0,head/neck,unknown,benign,0\n"
+            "ISIC_0149568,IP_0962375,female,55.0,upper extremity,melanoma,malignant,1\n"
+            "ISIC_0082934,IP_2397885,female,,torso,lentigo NOS,benign,0\n",
+            "jpeg/train/ISIC_2637011.jpg": None,
+            "jpeg/train/ISIC_0149568.jpg": None,
+            "jpeg/test/ISIC_0052060.jpg": None,
+            "train/ISIC_2637011.dcm": None,
+            "train/ISIC_0082934.dcm": None,
+        },
+        diagnoses={
+            "ISIC_2637011": "benign",
+            "ISIC_0149568": "melanoma",
+            "ISIC_0082934": "lentigo",
+        },
+        splits={"train": 3},
+    )
+    assert [lesion.image_path.suffix for lesion in listing.lesions] == [".jpg", ".jpg", ".dcm"]
+    assert [each.path.name for each in listing.passed_over] == ["ISIC_2637011.dcm"]
+
+
 def test_isic2020_labels_that_contradict_themselves_are_refused(folder_of):
     folder = folder_of({"train.csv": ISIC2020.replace("melanoma,malignant,1", "melanoma,benign,0")})
     with pytest.raises(MelanomaError, match="line 3: expected target 1 for melanoma, found 0"):

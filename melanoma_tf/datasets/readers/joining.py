@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from melanoma_tf.datasets.image_files import ImageScan, scan_images
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.image_files import ImageScan, PassedOver, scan_images
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.readers.folders import image_folders
 from melanoma_tf.datasets.readers.label_files import LabelRow
 
+DERMOSCOPIC, ALL = "dermoscopic", "all"
 
-def find_files(folder: Path, rows: Iterable[LabelRow], *names: str) -> ImageScan:
+
+@dataclass(frozen=True)
+class ImageTypes:
+    """Options of sources that hold other images than dermoscopic ones.
+
+    Attributes:
+        images: `dermoscopic` leaves clinical and total-body images out, `all` takes them too.
+    """
+
+    images: str = DERMOSCOPIC
+
+    def __post_init__(self) -> None:
+        if self.images not in (DERMOSCOPIC, ALL):
+            raise MelanomaError(f"expected images=dermoscopic or images=all; found {self.images!r}")
+
+
+def find_files(
+    folder: Path, rows: Iterable[LabelRow], *names: str, below: bool = False
+) -> ImageScan:
     """List the photographs and masks of a data set.
 
     Args:
@@ -19,9 +41,10 @@ def find_files(folder: Path, rows: Iterable[LabelRow], *names: str) -> ImageScan
         rows: its label rows.
         names: of its folders; those that exist are taken together. If no row has an image there,
             the images are sought everywhere below `folder`, since people rename folders.
+        below: search the folders' sub-folders too.
     """
     official = image_folders(folder, *names)
-    found = scan_images(*official)
+    found = scan_images(*official, below=below)
     if any(row.key in found.images for row in rows):
         return found
     return scan_images(*official, folder, below=True)
@@ -70,3 +93,29 @@ def join_images(source: str, split: str, rows: Sequence[LabelRow], files: ImageS
     known = {row.key for row in rows}
     unlabelled = tuple(key for key in files.images if key not in known)
     return Listing(source, lesions, missing, unlabelled=unlabelled, passed_over=files.passed_over)
+
+
+def chosen_types(listing: Listing, types: Mapping[str, str | None], images: str) -> Listing:
+    """Count the images by type, and leave out those that are not dermoscopic unless asked.
+
+    Args:
+        listing: of images of any type.
+        types: key -> type; None where it is not known.
+        images: see `ImageTypes`.
+    """
+    counts = Counter(types.get(lesion.key) or "not stated" for lesion in listing.lesions)
+    listing = replace(listing, image_types=dict(counts.most_common()))
+    if images == ALL:
+        return listing
+    others = {key for key, kind in types.items() if kind and kind != DERMOSCOPIC}
+    left_out = tuple(
+        PassedOver(lesion.image_path, f"image of another type ({types[lesion.key]})")
+        for lesion in listing.lesions
+        if lesion.key in others
+    )
+    return replace(
+        listing,
+        lesions=tuple(lesion for lesion in listing.lesions if lesion.key not in others),
+        missing=tuple(key for key in listing.missing if key not in others),
+        passed_over=(*listing.passed_over, *left_out),
+    )

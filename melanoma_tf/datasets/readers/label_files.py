@@ -31,6 +31,7 @@ class LabelRow:
     Attributes:
         score_weight: what the image counts in the challenge's scores; 0 excludes it.
         validation_weight: what it counted while the challenge was open.
+        image_type: such as `dermoscopic` or `clinical: close-up`, where the file tells.
     """
 
     key: str
@@ -42,6 +43,7 @@ class LabelRow:
     site: str | None = None
     score_weight: float = 1.0
     validation_weight: float = 1.0
+    image_type: str | None = None
 
 
 def label_row(row: Row, key: str, diagnosis: str) -> LabelRow:
@@ -61,6 +63,7 @@ def label_row(row: Row, key: str, diagnosis: str) -> LabelRow:
         site=None if site.lower() == UNKNOWN else site or None,
         score_weight=score,
         validation_weight=validation,
+        image_type=row.text("image_type") or None,
     )
 
 

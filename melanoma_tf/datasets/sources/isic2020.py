@@ -23,12 +23,13 @@ from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
 _DUPLICATE_COLUMNS = ("image_name_1", "image_name_2")
 _TRAINING = Part(
     "train",
-    # JPEG before DICOM, in the archive's own folders and in those of the competition on Kaggle.
+    # JPEG before DICOM, in the archive's own folders and in those of the competition on Kaggle,
+    # whose `train` holds DICOM.
     images=(
-        "train",
+        "jpeg/train",
         "ISIC_2020_Training_JPEG",
         "ISIC_2020_Training_JPEG/train",
-        "jpeg/train",
+        "train",
         "ISIC_2020_Training_Dicom",
         "ISIC_2020_Training_Dicom/train",
         "ISIC_2020_Train_DICOM_corrected",
@@ -48,7 +49,8 @@ def list_isic2020(folder: Path) -> Listing:
 
     `train/ISIC_0015719.jpg` or `ISIC_2020_Training_Dicom/ISIC_0015719.dcm`,
     `ISIC_2020_Training_GroundTruth.csv` or its second version, and the official list of duplicates,
-    `ISIC_2020_Training_Duplicates.csv`, which becomes the listing's links.
+    `ISIC_2020_Training_Duplicates.csv`, which becomes the listing's links. Kaggle: `train.csv` with
+    `jpeg/train/ISIC_0015719.jpg` or `train/ISIC_0015719.dcm`.
     https://challenge2020.isic-archive.com
     """
     found = list_challenge("isic2020", folder, (_TRAINING,), read_labels)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import ImageScan
+from melanoma_tf.datasets.image_files import ImageScan, hdf5_images, scan_images
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.archive_tables import archive_labels
 from melanoma_tf.datasets.readers.folders import (
     first_file,
+    image_folders,
     layout_error,
     require_folder,
 )
@@ -20,36 +20,74 @@ from melanoma_tf.datasets.readers.label_files import UNKNOWN, LabelRow
 from melanoma_tf.datasets.source import Source
 from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
 
-_TABLES = (
-    "train-metadata.csv",
-    "ISIC_2024_Training_Supplement.csv",
-    "ISIC_2024_Training_GroundTruth.csv",
-    "ISIC_2024_Training_Input/metadata.csv",
-)
-_IMAGES = ("train-image/image", "train-image", "ISIC_2024_Training_Input")
+
+@dataclass(frozen=True)
+class _Part:
+    """The official names of one part, those of Kaggle first."""
+
+    split: str
+    tables: tuple[str, ...]
+    folders: tuple[str, ...]
+    hdf5: str
+
+
+def _part(split: str, kaggle: str, name: str) -> _Part:
+    prefix = f"ISIC_2024_{name}"
+    return _Part(
+        split,
+        tables=(
+            f"{kaggle}-metadata.csv",
+            f"{prefix}_Supplement.csv",
+            f"{prefix}_GroundTruth.csv",
+            f"{prefix}_Input/metadata.csv",
+        ),
+        folders=(f"{kaggle}-image/image", f"{kaggle}-image", f"{prefix}_Input"),
+        hdf5=f"{kaggle}-image.hdf5",
+    )
+
+
+_PARTS = (_part("train", "train", "Training"), _part("test", "test", "Test"))
 
 
 def list_isic2024(folder: Path) -> Listing:
-    """List ISIC 2024 (SLICE-3D); training, from either release.
+    """List ISIC 2024 (SLICE-3D), from either release; training and test.
 
-    Kaggle: `train-metadata.csv` with `train-image/image/ISIC_0015670.jpg` or `train-image.hdf5`.
-    Challenge site: `ISIC_2024_Training_GroundTruth.csv`, `ISIC_2024_Training_Supplement.csv`,
+    Kaggle: `train-metadata.csv` with `train-image/image/ISIC_0015670.jpg` or `train-image.hdf5`,
+    and the same with `test`, whose images have no diagnosis. Challenge site:
+    `ISIC_2024_Training_GroundTruth.csv`, `ISIC_2024_Training_Supplement.csv`,
     `ISIC_2024_Training_Input/ISIC_0015670.jpg` and its `metadata.csv`. Rows of several tables about
     one image are merged. For images in the HDF5 file, `image_path` names the file as if it were a
     folder. https://doi.org/10.34970/2024-slice-3d
     """
     require_folder(folder, "isic2024")
-    tables = [path for name in _TABLES if (path := folder / name).is_file()]
+    found = [listing for part in _PARTS if (listing := _list_part(folder, part)) is not None]
+    if not found:
+        raise layout_error("isic2024", folder, " or ".join(_PARTS[0].tables[:3]))
+    known = {key for each in found for key in (*each.missing, *(row.key for row in each.lesions))}
+    unlabelled = dict.fromkeys(key for each in found for key in each.unlabelled)
+    return Listing(
+        "isic2024",
+        tuple(lesion for each in found for lesion in each.lesions),
+        tuple(key for each in found for key in each.missing),
+        unlabelled=tuple(key for key in unlabelled if key not in known),
+        passed_over=tuple(dict.fromkeys(file for each in found for file in each.passed_over)),
+    )
+
+
+def _list_part(folder: Path, part: _Part) -> Listing | None:
+    tables = [path for name in part.tables if (path := folder / name).is_file()]
     if not tables:
-        wanted = " or ".join(_TABLES[:3])
-        raise layout_error("isic2024", folder, wanted)
+        return None
     rows = _merged([archive_labels(path) for path in tables])
-    files = find_files(folder, rows, *_IMAGES)
-    hdf5 = first_file(folder, "train-image.hdf5")
-    if hdf5 is not None:
-        images = {**_hdf5_images(hdf5), **files.images}
-        files = ImageScan(images, passed_over=files.passed_over)
-    return join_images("isic2024", "train", rows, files)
+    hdf5 = first_file(folder, part.hdf5)
+    if hdf5 is None:
+        files = find_files(folder, rows, *part.folders)
+    else:
+        # Images in a folder are preferred to those in the HDF5 file.
+        files = scan_images(*image_folders(folder, *part.folders))
+        images = {path.name: path for path in hdf5_images(hdf5)}
+        files = ImageScan({**images, **files.images}, passed_over=files.passed_over)
+    return join_images("isic2024", part.split, rows, files)
 
 
 def _merged(tables: Sequence[Sequence[LabelRow]]) -> list[LabelRow]:
@@ -72,17 +110,6 @@ def _completed(known: LabelRow, further: LabelRow) -> LabelRow:
         sex=known.sex or further.sex,
         site=known.site or further.site,
     )
-
-
-def _hdf5_images(path: Path) -> dict[str, Path]:
-    # Imported here, since only this data set needs it; it is a dependency of Keras.
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return {key: path / key for key in file}
-    except OSError as error:
-        raise MelanomaError(f"{path}: expected an HDF5 file, found {error}") from None
 
 
 ISIC2024 = Source(

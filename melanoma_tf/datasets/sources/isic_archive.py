@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from melanoma_tf.datasets.lesion import Listing
@@ -13,18 +13,31 @@ from melanoma_tf.datasets.readers.folders import (
     layout_error,
     require_folder,
 )
-from melanoma_tf.datasets.readers.joining import find_files, join_images
+from melanoma_tf.datasets.readers.joining import (
+    ALL,
+    ImageTypes,
+    chosen_types,
+    find_files,
+    join_images,
+)
 from melanoma_tf.datasets.readers.label_files import UNKNOWN
 from melanoma_tf.datasets.readers.tables import read_table
 from melanoma_tf.datasets.source import LabelFile, Source
 from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
 
 
-def list_isic_archive(folder: Path) -> Listing:
+@dataclass(frozen=True)
+class ArchiveSettings(ImageTypes):
+    """Options of the source `isic-archive`, see `ImageTypes`; here the default is `all`."""
+
+    images: str = ALL
+
+
+def list_isic_archive(folder: Path, settings: ArchiveSettings | None = None) -> Listing:
     """List a download of `isic image download DIR` (isic-cli): images and `metadata.csv`.
 
-    Licence and attribution are those that the table names for the images found. The archive has no
-    split: `train`. https://github.com/ImageMarkup/isic-cli
+    Images of all types are counted. Licence and attribution are those that the table names for the
+    images found. The archive has no split: `train`. https://github.com/ImageMarkup/isic-cli
     """
     require_folder(folder, "isic-archive")
     path = first_file(folder, "metadata.csv")
@@ -32,6 +45,8 @@ def list_isic_archive(folder: Path) -> Listing:
         raise layout_error("isic-archive", folder, "metadata.csv")
     rows = archive_labels(path)
     found = join_images("isic-archive", "train", rows, find_files(folder, rows, ".", "images"))
+    types = {row.key: row.image_type for row in rows}
+    found = chosen_types(found, types, (settings or ArchiveSettings()).images)
     licences, credits = _terms(path, {lesion.key for lesion in found.lesions})
     return replace(
         found,
@@ -58,6 +73,7 @@ def _is_metadata(path: Path, header: tuple[str, ...]) -> bool:
 ISIC_ARCHIVE = Source(
     "isic-archive",
     list_isic_archive,
+    settings=ArchiveSettings,
     vocabulary=ARCHIVE_WORDS,
     label_files=(
         # Two columns, so that ISIC 2024 with its `target` is not taken for ISIC 2020.

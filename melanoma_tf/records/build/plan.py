@@ -56,7 +56,7 @@ class LabelledRows:
     Attributes:
         rows: rows of all sources.
         keeps_split: per row whether it keeps its official split rather than being assigned one.
-        findings: the first four of `Plan`.
+        findings: the first five of `Plan`.
     """
 
     rows: tuple[Row, ...]
@@ -86,9 +86,10 @@ class Plan:
     Attributes:
         rows: in writing order.
         findings: JSON values for the manifest, each by source: `missing` (rows without an image
-            file), `unlabelled` (images without a row), `passed_over` (other files), `unmapped`
-            (diagnoses without a class), `split` (how the source was split) and
-            `held_out_elsewhere` (rows left out since a held-out set contains their group).
+            file), `unlabelled` (images without a row), `passed_over` (other files), `image_types`
+            (images by type), `unmapped` (diagnoses without a class), `split` (how the source was
+            split) and `held_out_elsewhere` (rows left out since a held-out set contains their
+            group).
     """
 
     rows: tuple[Row, ...]
@@ -136,6 +137,7 @@ def label_rows(
         "missing": _named_keys(listings, lambda listing: listing.missing),
         "unlabelled": _named_keys(listings, lambda listing: listing.unlabelled),
         "passed_over": _passed_over(listings),
+        "image_types": _image_types(listings),
         "unmapped": _unmapped(listings, taxonomy),
     }
     return LabelledRows(tuple(rows), keeps_official_split(lesions, policy), findings)
@@ -315,6 +317,14 @@ def _passed_over(listings: Iterable[Listing]) -> dict[str, dict[str, dict[str, A
         name: {reason: _first_of(files) for reason, files in reasons.items()}
         for name, reasons in found.items()
     }
+
+
+def _image_types(listings: Iterable[Listing]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {}
+    for listing in listings:
+        if listing.image_types:
+            found.setdefault(listing.name, Counter()).update(listing.image_types)
+    return {name: dict(counter.most_common()) for name, counter in found.items()}
 
 
 def _first_of(names: Sequence[str]) -> dict[str, Any]:
