@@ -1,4 +1,4 @@
-"""Coordinates, ticks and painting, as `overlays` and `synthetic_occlusions` share them."""
+"""Coordinates, ticks and painting, as `overlays` and the synthetic occlusions share them."""
 
 from __future__ import annotations
 
@@ -52,3 +52,35 @@ def paint_over(image: tf.Tensor, opacity: tf.Tensor, colour: tf.Tensor) -> tf.Te
         colour: float32 `(3,)`.
     """
     return image + opacity * (colour - image)
+
+
+def around(size_px: int, places: tf.Tensor, spread: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows and columns of every pixel from some places.
+
+    Args:
+        size_px: side of the image.
+        places: float32 `(2, n)` in [0, 1], within a square of `spread` times the image's side,
+            around the same middle.
+        spread: see `places`.
+
+    Returns:
+        Two tensors in pixels, float32 `(size_px, size_px, n)`.
+    """
+    line = tf.range(size_px, dtype=tf.float32)
+    middle = (0.5 + spread * (places - 0.5)) * size_px
+    rows = tf.broadcast_to(line[:, tf.newaxis, tf.newaxis], [size_px, size_px, 1]) - middle[0]
+    return rows, line[tf.newaxis, :, tf.newaxis] - middle[1] + tf.zeros_like(rows)
+
+
+def covered(beyond_edge: tf.Tensor, within: tf.Tensor) -> tf.Tensor:
+    """Antialiased coverage by any of `n` shapes.
+
+    Args:
+        beyond_edge: distance from their edges in pixels, below 0 inside, `(size, size, n)`.
+        within: where a shape may be, bool, broadcast against `beyond_edge`.
+
+    Returns:
+        float32 `(size, size, 1)` in [0, 1].
+    """
+    coverage = tf.clip_by_value(0.5 - beyond_edge, 0.0, 1.0) * tf.cast(within, tf.float32)
+    return tf.reduce_max(coverage, -1, keepdims=True)

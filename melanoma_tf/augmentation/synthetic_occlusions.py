@@ -1,4 +1,4 @@
-"""Synthetic occlusions with their coverage: hairs, ticks, strokes, rings, dots.
+"""Synthetic occlusions with their coverage: hairs, ticks, strokes, rings, dots, bubbles.
 
 Graph ops; every draw is a pure function of a seed. A coverage is float32 `(size, size, 1)`, the
 fraction of each pixel that is covered. Lengths are in pixels of the working size
@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from melanoma_tf.augmentation.shapes import nearest_tick, paint_over, turned
+from melanoma_tf.augmentation.shapes import around, covered, paint_over, turned
+from melanoma_tf.augmentation.synthetic_bubbles import paint_bubbles
+from melanoma_tf.augmentation.synthetic_scales import ticks
 from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images.morphology import dilate
 
@@ -22,6 +24,8 @@ Coverage = Callable[[int, tf.Tensor], tf.Tensor]
 
 _HAIRS, _STUBBLE, _STROKES, _RINGS, _DOTS = 16, 24, 3, 5, 10
 _GRAIN_PX = 12
+# Fraction of the images that show bubbles.
+BUBBLES_FRACTION = 0.4
 
 
 def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -37,8 +41,8 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     Returns:
         The image, drawn over, and the holes, float32 `(size, size, 1)`, 0 or 1.
     """
-    image, covered = paint_occlusions(image, seed)
-    return image, _detected(covered, seed)
+    image, occluded = paint_occlusions(image, seed)
+    return image, _detected(occluded, seed)
 
 
 @tf.function  # Its graph takes long to build, and several places of a pipeline use it.
@@ -61,14 +65,18 @@ def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
     # Where nothing else is, hairs are.
     present |= ~tf.reduce_any(present) & [index == 0 for index in range(len(SHAPES))]
     shape_seed = Stream("occlusions.shape")
-    covered = nothing
+    occluded = nothing
     for index, shape in enumerate(SHAPES.values()):
         own_seed = shape_seed(seed, index)
         draw = functools.partial(shape.coverage, size_px, own_seed)
         coverage = tf.cond(present[index], draw, lambda: tf.identity(nothing))
         image = _painted(image, coverage, shape, own_seed)
-        covered = tf.maximum(covered, coverage)
-    return image, covered
+        occluded = tf.maximum(occluded, coverage)
+    has_bubbles = Stream("occlusions.bubbles").uniform(seed, []) < BUBBLES_FRACTION
+    image, opacity = tf.cond(
+        has_bubbles, lambda: paint_bubbles(image, seed), lambda: (image, tf.identity(nothing))
+    )
+    return image, tf.maximum(occluded, opacity)
 
 
 def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
@@ -76,7 +84,7 @@ def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     drawn = Stream("occlusions.hair_lines").uniform(seed, [6, _HAIRS])
     common = Stream("occlusions.hair_style").uniform(seed, [4])
     angles = 2.0 * math.pi * common[0] + 3.0 * common[1] * (drawn[0] - 0.5)
-    along, across = turned(*_around(size_px, drawn[1:3], 1.6), angles)
+    along, across = turned(*around(size_px, drawn[1:3], 1.6), angles)
     half_length = size_px * (0.1 + 1.2 * drawn[3])
     taper = 1.0 - 0.6 * tf.clip_by_value(0.5 + along / (2.0 * half_length), 0.0, 1.0)
     width = (0.8 + 4.2 * drawn[4] * common[2]) * taper
@@ -84,7 +92,7 @@ def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     bow = 2.4 / size_px * bends
     distance = _from_parabola(along, across, bow)
     within = (tf.abs(along) < half_length) & (drawn[5] < 0.15 + 0.85 * common[3])
-    return _covered(distance - 0.5 * width, within)
+    return covered(distance - 0.5 * width, within)
 
 
 def stubble(size_px: int, seed: tf.Tensor) -> tf.Tensor:
@@ -93,53 +101,35 @@ def stubble(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     common = Stream("occlusions.stubble_style").uniform(seed, [3, 1])
     # All over, or crowded in one place.
     places = common[:2] + (drawn[:2] - common[:2]) * tf.where(common[2] < 0.5, 1.0, 0.3)
-    along, across = turned(*_around(size_px, places, 1.0), 2.0 * math.pi * drawn[2])
+    along, across = turned(*around(size_px, places, 1.0), 2.0 * math.pi * drawn[2])
     within = (tf.abs(along) < 2.0 + 13.0 * drawn[3]) & (drawn[5] < 0.2 + 0.8 * common[2])
-    return _covered(tf.abs(across) - 0.5 * (0.8 + 2.4 * drawn[4]), within)
-
-
-def ticks(size_px: int, seed: tf.Tensor) -> tf.Tensor:
-    """The ticks of a scale, with or without its line."""
-    drawn = Stream("occlusions.scale").uniform(seed, [9])
-    rows, columns = _around(size_px, drawn[:2, tf.newaxis], 1.0)
-    # Mostly along the frame, as scales are.
-    tilt = tf.where(
-        drawn[2] < 0.3, 2.0 * math.pi * drawn[3], 0.5 * math.pi * tf.floor(4 * drawn[3])
-    )
-    along, across = turned(rows, columns, tilt[tf.newaxis])
-    spacing = 4.0 + 28.0 * drawn[4] * drawn[4]
-    from_tick, is_long = nearest_tick(along, spacing)
-    length = (5.0 + 10.0 * drawn[5]) * tf.where(is_long, 1.7, 1.0)
-    half_width = 0.4 + 0.8 * drawn[6]
-    tick = _covered(from_tick - half_width, (across > 0) & (across < length))
-    line = _covered(tf.abs(across) - half_width, tf.fill(tf.shape(across), drawn[7] < 0.4))
-    return tf.maximum(tick, line)
+    return covered(tf.abs(across) - 0.5 * (0.8 + 2.4 * drawn[4]), within)
 
 
 def strokes(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 3 broad bent strokes of a marker."""
     drawn = Stream("occlusions.strokes").uniform(seed, [7, _STROKES])
-    along, across = turned(*_around(size_px, drawn[:2], 1.2), 2.0 * math.pi * drawn[2])
+    along, across = turned(*around(size_px, drawn[:2], 1.2), 2.0 * math.pi * drawn[2])
     distance = _from_parabola(along, across, 4.0 / size_px * (drawn[3] - 0.5))
     within = (tf.abs(along) < 8.0 + 40.0 * drawn[4]) & (drawn[5] < [1.0, 0.6, 0.4])
-    return _covered(distance - (1.5 + 4.5 * drawn[6]), within)
+    return covered(distance - (1.5 + 4.5 * drawn[6]), within)
 
 
 def rings(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 5 rims of bubbles."""
     drawn = Stream("occlusions.rings").uniform(seed, [5, _RINGS])
-    rows, columns = _around(size_px, drawn[:2], 1.2)
+    rows, columns = around(size_px, drawn[:2], 1.2)
     away = tf.sqrt(tf.square(rows) + tf.square(columns * (1.0 + 0.3 * drawn[2])))
     distance = tf.abs(away - (4.0 + 18.0 * drawn[3]))
-    return _covered(distance - (0.6 + 0.6 * drawn[4]), drawn[4] < [1.0, 0.8, 0.6, 0.4, 0.3])
+    return covered(distance - (0.6 + 0.6 * drawn[4]), drawn[4] < [1.0, 0.8, 0.6, 0.4, 0.3])
 
 
 def dots(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 10 dots, as of ink or of reflections."""
     drawn = Stream("occlusions.dots").uniform(seed, [4, _DOTS])
-    rows, columns = _around(size_px, drawn[:2], 1.2)
+    rows, columns = around(size_px, drawn[:2], 1.2)
     away = tf.sqrt(tf.square(rows) + tf.square(columns))
-    return _covered(away - (1.0 + 6.0 * tf.square(drawn[2])), drawn[3] < 0.6)
+    return covered(away - (1.0 + 6.0 * tf.square(drawn[2])), drawn[3] < 0.6)
 
 
 class Shape(NamedTuple):
@@ -150,6 +140,7 @@ class Shape(NamedTuple):
         fraction: of the images that show it.
         darkest, lightest: between which its colour lies, RGB in [0, 1].
         bright: fraction of those that are blond to nearly white instead.
+        faintest: least opacity; the greatest is 0.98.
     """
 
     coverage: Coverage
@@ -157,41 +148,26 @@ class Shape(NamedTuple):
     darkest: tuple[float, float, float]
     lightest: tuple[float, float, float]
     bright: float
+    faintest: float = 0.5
 
 
 SHAPES = {
-    "hairs": Shape(hairs, 0.85, (0.03, 0.02, 0.01), (0.55, 0.45, 0.4), 0.12),
-    "light_hairs": Shape(hairs, 0.35, (0.45, 0.35, 0.25), (0.7, 0.6, 0.5), 0.7),
-    "stubble": Shape(stubble, 0.25, (0.03, 0.02, 0.01), (0.5, 0.4, 0.35), 0.1),
-    "ticks": Shape(ticks, 0.25, (0.0, 0.0, 0.0), (0.2, 0.2, 0.2), 0.15),
-    "strokes": Shape(strokes, 0.25, (0.1, 0.1, 0.15), (0.3, 0.45, 0.75), 0.0),
-    "rings": Shape(rings, 0.2, (0.2, 0.2, 0.2), (0.5, 0.5, 0.5), 0.6),
-    "dots": Shape(dots, 0.2, (0.1, 0.1, 0.15), (0.35, 0.45, 0.75), 0.4),
+    "hairs": Shape(hairs, 0.75, (0.03, 0.02, 0.01), (0.55, 0.45, 0.4), 0.12, faintest=0.3),
+    "light_hairs": Shape(hairs, 0.3, (0.45, 0.35, 0.25), (0.7, 0.6, 0.5), 0.7),
+    "stubble": Shape(stubble, 0.2, (0.03, 0.02, 0.01), (0.5, 0.4, 0.35), 0.1),
+    "ticks": Shape(ticks, 0.2, (0.0, 0.0, 0.0), (0.3, 0.25, 0.35), 0.15),
+    "pale_ticks": Shape(ticks, 0.35, (0.05, 0.05, 0.1), (0.45, 0.35, 0.5), 0.06, faintest=0.1),
+    "strokes": Shape(strokes, 0.2, (0.1, 0.1, 0.15), (0.3, 0.45, 0.75), 0.0),
+    "rings": Shape(rings, 0.15, (0.2, 0.2, 0.2), (0.5, 0.5, 0.5), 0.6),
+    "dots": Shape(dots, 0.15, (0.1, 0.1, 0.15), (0.35, 0.45, 0.75), 0.4),
 }
 """Name -> how it is drawn, from the skin upwards but for the hairs, which are nearly always."""
-
-
-def _around(size_px: int, places: tf.Tensor, spread: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rows and columns from places given as `(2, n)` in [0, 1]; each `(size, size, n)`.
-
-    The places lie within a square of `spread` times the image's side, around the same middle.
-    """
-    line = tf.range(size_px, dtype=tf.float32)
-    middle = (0.5 + spread * (places - 0.5)) * size_px
-    rows = tf.broadcast_to(line[:, tf.newaxis, tf.newaxis], [size_px, size_px, 1]) - middle[0]
-    return rows, line[tf.newaxis, :, tf.newaxis] - middle[1] + tf.zeros_like(rows)
 
 
 def _from_parabola(along: tf.Tensor, across: tf.Tensor, bow: tf.Tensor) -> tf.Tensor:
     """Distance from a parabola to first order: the difference over the slope's length."""
     slope = 2.0 * bow * along
     return tf.abs(across - bow * tf.square(along)) * tf.math.rsqrt(1.0 + tf.square(slope))
-
-
-def _covered(beyond_edge: tf.Tensor, within: tf.Tensor) -> tf.Tensor:
-    """Antialiased coverage by any of `n` shapes, from the distance beyond their edges."""
-    coverage = tf.clip_by_value(0.5 - beyond_edge, 0.0, 1.0) * tf.cast(within, tf.float32)
-    return tf.reduce_max(coverage, -1, keepdims=True)
 
 
 def _painted(image: tf.Tensor, coverage: tf.Tensor, shape: Shape, seed: tf.Tensor) -> tf.Tensor:
@@ -204,17 +180,17 @@ def _painted(image: tf.Tensor, coverage: tf.Tensor, shape: Shape, seed: tf.Tenso
     light = (0.65 + 0.33 * drawn[0]) * (1.0 - drawn[1] * drawn[2] * tf.constant([0.0, 0.15, 0.4]))
     colour = tf.where(drawn[4] < shape.bright, light, colour)
     soft = tf.nn.avg_pool2d(coverage[tf.newaxis], 3, 1, "SAME")[0]
-    opacity = (0.5 + 0.48 * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
+    opacity = (shape.faintest + (0.98 - shape.faintest) * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
     return paint_over(image, opacity, colour)
 
 
-def _detected(covered: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _detected(occluded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A detector's mask of what is covered, one pixel wider, in half of the images with gaps."""
     drawn = Stream("occlusions.detection").uniform(seed, [4])
-    size_px = covered.shape[0]
+    size_px = occluded.shape[0]
     grain = Stream("occlusions.missed_places").uniform(seed, [size_px // _GRAIN_PX + 2] * 2 + [1])
     grain = tf.image.resize(grain, [size_px, size_px])
     missed = (grain < 0.3 * drawn[0]) & (drawn[1] < 0.5)
-    found = tf.cast((covered > 0.1 + 0.4 * drawn[2]) & ~missed, tf.float32)[tf.newaxis]
+    found = tf.cast((occluded > 0.1 + 0.4 * drawn[2]) & ~missed, tf.float32)[tf.newaxis]
     wider = dilate(found, 3)
     return tf.where(drawn[3] < 0.35, dilate(wider, 3), wider)[0]

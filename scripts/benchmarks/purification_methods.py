@@ -1,11 +1,11 @@
 """The methods that `purification.py` compares: a name, and a function on one image.
 
-One more method is one more line in `methods`.
+One more method is one more line in `METHODS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
@@ -56,15 +56,18 @@ def graph(method: str, with_lesion: bool, **options: str) -> Method:
     return run
 
 
-def methods() -> dict[str, Method]:
-    """All methods by name, in the order of the table."""
-    return {
-        "nothing": nothing,
-        "bisla2019, lesion mask": graph("bisla2019", with_lesion=True),
-        "OpenCV recipe": opencv_recipe,
-        "classical, graph": graph("classical", with_lesion=False),
-        "classical, graph, lesion mask": graph("classical", with_lesion=True),
-        "classical, OpenCV": opencv_twin,
-        "network, classical detector": graph("network", with_lesion=True, detector="classical"),
-        "network": graph("network", with_lesion=False),
-    }
+METHODS: dict[str, Callable[[], Method]] = {
+    "nothing": lambda: nothing,
+    "bisla2019, lesion mask": lambda: graph("bisla2019", with_lesion=True),
+    "OpenCV recipe": lambda: opencv_recipe,
+    "classical, graph": lambda: graph("classical", with_lesion=False),
+    "classical, graph, lesion mask": lambda: graph("classical", with_lesion=True),
+    "classical, OpenCV": lambda: opencv_twin,
+    "network, classical detector": lambda: graph("network", with_lesion=True, detector="classical"),
+    "network": lambda: graph("network", with_lesion=False),
+}
+
+
+def methods(names: Iterable[str] = METHODS) -> dict[str, Method]:
+    """Methods by name, in the order of the table; the default is all."""
+    return {name: METHODS[name]() for name in names}

@@ -1,0 +1,165 @@
+"""Measure purification on real rulers and bubbles, on other devices' images, and on phantoms.
+
+    python scripts/benchmarks/purification_real.py --half reporting --data DATA
+
+DATA holds `artefacts/` (pairs of strips of photographs with a real ruler or real bubbles, and the
+same strips repaired by hand), `isic2017-full/` and `ph2/`. Pairs and images fall into a tuning and
+a reporting half by the order of their photographs' names. All methods run on the same cases:
+
+- rulers, bubbles: a strip within skin of its repaired twin, mirrored to the size of a photograph;
+  *inside* is what the repair changed, *elsewhere* the rest.
+- hairs: the occlusions of `occlusion_drawings.py` on images of devices that no network here was
+  trained on.
+- phantoms: without occlusions; the fine structure of the lesion that a method takes away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from occlusion_drawings import draw_reporting, draw_tuning
+from purification import phantom_images, psnr, structure_lost
+from purification_methods import Method, methods
+
+HALVES = ("tuning", "reporting")
+# A pixel is occluded where the repaired strip differs by more than this, of 255.
+CHANGED_FROM = 12
+PHOTOGRAPH = (450, 600)
+COMPARED = ("nothing", "OpenCV recipe", "classical, OpenCV", "network")
+# Images of other devices in which the eye finds next to no hair, ruler, ink or bubble.
+OTHER_DEVICES = {
+    "isic2017-full": (
+        *("ISIC_0006815", "ISIC_0008524", "ISIC_0014712", "ISIC_0014809", "ISIC_0014937"),
+        *("ISIC_0014945", "ISIC_0014985", "ISIC_0015043", "ISIC_0015211", "ISIC_0015256"),
+        *("ISIC_0015313", "ISIC_0015372", "ISIC_0015401", "ISIC_0015496", "ISIC_0015627"),
+    ),
+    "ph2": (
+        *("IMD018", "IMD021", "IMD030", "IMD033", "IMD037", "IMD061", "IMD078", "IMD105"),
+        *("IMD125", "IMD133", "IMD140", "IMD164", "IMD169", "IMD173", "IMD200", "IMD243"),
+        *("IMD312", "IMD339", "IMD364", "IMD385", "IMD396", "IMD399", "IMD413", "IMD430"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A case: `kind`, an image, the clean one, and bool masks of what is occluded and lesion."""
+
+    kind: str
+    name: str
+    clean: np.ndarray
+    occluded: np.ndarray
+    occluded_at: np.ndarray
+    lesion: np.ndarray
+
+
+def of_half(names: list[str], half: str) -> list[str]:
+    """Every second name."""
+    return sorted(names)[HALVES.index(half) :: 2]
+
+
+def read(path: Path) -> np.ndarray:
+    """A uint8 RGB image; ends the program where there is none."""
+    image = cv2.imread(str(path))
+    if image is None:
+        sys.exit(f"expected an image at {path}; found none")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def real_pairs(data: Path, kind: str, half: str) -> Iterator[Pair]:
+    """Strips with their repaired twins; all strips of a photograph belong to one half."""
+    folder = data / "artefacts" / kind
+    paths = sorted((folder / "with").glob("*.png"))
+    chosen = of_half(list({path.stem[:12] for path in paths}), half)
+    for path in paths:
+        if path.stem[:12] not in chosen:
+            continue
+        occluded, clean = read(path), read(folder / "without" / path.name)
+        yield Pair(f"{kind}s", path.stem, *in_photograph(occluded, clean))
+
+
+def in_photograph(
+    strip: np.ndarray, twin: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The twin and the strip in mirrored skin of the twin, and their masks."""
+    height, width = twin.shape[:2]
+    wide = max(PHOTOGRAPH[1], width)
+    rows, columns = max(PHOTOGRAPH[0], wide * 3 // 4) - height, wide - width
+    before, left = rows // 2, columns // 2
+    margins = ((before, rows - before), (left, columns - left), (0, 0))
+    clean = np.pad(twin, margins, mode="symmetric")
+    occluded = clean.copy()
+    occluded[before : before + height, left : left + width] = strip
+    changed = np.abs(occluded.astype(int) - clean).max(axis=2) > CHANGED_FROM
+    return clean, occluded, changed, np.zeros_like(changed)
+
+
+def drawn_hairs(data: Path, half: str) -> Iterator[Pair]:
+    """Images of other devices, drawn over by the half's own generator."""
+    draw = {"tuning": draw_tuning, "reporting": draw_reporting}[half]
+    for source, names in OTHER_DEVICES.items():
+        for index, name in enumerate(of_half(list(names), half)):
+            if source == "ph2":
+                folder = data / "ph2" / "PH2 Dataset images" / name
+                clean = read(folder / f"{name}_Dermoscopic_Image" / f"{name}.bmp")
+            else:
+                clean = read(data / source / "ISIC-2017_Validation_Data" / f"{name}.jpg")
+            rng = np.random.default_rng([index, HALVES.index(half), len(source)])
+            occluded, mask = draw(clean, rng)
+            yield Pair("hairs", name, clean, occluded, mask, np.zeros_like(mask))
+
+
+def clean_phantoms(half: str, count: int) -> Iterator[Pair]:
+    """Phantoms that nothing lies over."""
+    for _, name, clean, lesion in phantom_images(half, count):
+        yield Pair("phantoms", name, clean, clean, np.zeros_like(lesion), lesion)
+
+
+def score(pair: Pair, method: Method) -> tuple[float, float, float]:
+    """PSNR inside and elsewhere in dB, and the fraction of fine structure lost."""
+    purified, _ = method(pair.occluded, pair.lesion)
+    lost = structure_lost(pair, purified) if pair.kind == "phantoms" else float("nan")
+    inside = psnr(purified, pair.clean, pair.occluded_at)
+    return inside, psnr(purified, pair.clean, ~pair.occluded_at), lost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--half", choices=HALVES, default="reporting")
+    parser.add_argument("--phantoms", type=int, default=12)
+    parser.add_argument("--methods", nargs="+", default=list(COMPARED))
+    parser.add_argument("--verbose", action="store_true", help="print every case too")
+    given = parser.parse_args()
+    cases = [
+        *real_pairs(given.data, "ruler", given.half),
+        *real_pairs(given.data, "bubble", given.half),
+        *drawn_hairs(given.data, given.half),
+        *clean_phantoms(given.half, given.phantoms),
+    ]
+    chosen = methods(given.methods)
+    print(f"{'cases':10} {'method':30} {'images':>6} {'inside':>7} {'elsewhere':>9} {'lost':>7}")
+    for kind in dict.fromkeys(case.kind for case in cases):
+        own = [case for case in cases if case.kind == kind]
+        for name, method in chosen.items():
+            rows = [score(case, method) for case in own]
+            if given.verbose:
+                for case, row in zip(own, rows):
+                    print(f"  {case.name:20} {name:24} {row[0]:7.2f} {row[1]:7.2f}")
+            inside, elsewhere, lost = np.nanmean(np.array(rows), axis=0)
+            print(
+                f"{kind:10} {name:30} {len(own):6} {inside:7.2f} {elsewhere:9.2f} {lost:7.1%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
