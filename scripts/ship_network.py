@@ -1,7 +1,10 @@
-"""Make a finished run the network that ships: weights as float16 and settings, in the package.
+"""Make a finished run the network that ships: weights as float16, settings and traced graphs.
 
     python scripts/ship_network.py runs/outlines
     python scripts/ship_network.py runs/detector --threshold 0.5
+    python scripts/ship_network.py
+
+Without a run, only the graphs are traced again: after a change to the code that they are made of.
 
 The run is one of `train segmenter`, `inpainter` or `occlusion-detector`. The model card next to the
 weights, `melanoma_tf/pretrained/NAME.md`, is written by hand.
@@ -19,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.purification import shipped as purification
+from melanoma_tf.purification import traced
 from melanoma_tf.purification.detector.inference import DETECTOR
 from melanoma_tf.purification.inpainter.inference import INPAINTER
 from melanoma_tf.purification.networks import load_detector, load_inpainter
@@ -66,12 +70,16 @@ def described(record: RunRecord[Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run_dir", type=Path, help="a finished run")
+    parser.add_argument("run_dir", type=Path, nargs="?", help="a finished run")
     parser.add_argument("--threshold", type=float, default=0.5, help="of an occlusion detector")
     parser.add_argument("--output", type=Path, default=shipped_folder())
     given = parser.parse_args()
-    name = ship(given.run_dir, given.output, given.threshold)
-    print((given.output / f"{name}.npz").stat().st_size, "bytes")
+    if given.run_dir is not None:
+        print("shipped", ship(given.run_dir, given.output, given.threshold))
+    segmentation.write_traced(given.output)
+    traced.write_traced(given.output)
+    for path in sorted(given.output.glob("*.npz")):
+        print(f"{path.stat().st_size:10,} bytes  {path.name}")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def _arcs(bubbles: _Bubbles, seed: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
     near, far = tf.abs(turn), math.pi - tf.abs(turn)
     width = 0.25 + 0.9 * drawn[2]
     lit = tf.maximum(_within(near, width), _within(far, width * 0.8) * tf.sign(drawn[3] - 0.3))
-    return _strongest(line * lit * (0.35 + 0.65 * drawn[3]), bubbles.present)
+    return _strongest(line * lit * (0.5 + 0.5 * drawn[3]), bubbles.present)
 
 
 def _within(angle: tf.Tensor, half: tf.Tensor) -> tf.Tensor:
@@ -113,15 +113,22 @@ def _within(angle: tf.Tensor, half: tf.Tensor) -> tf.Tensor:
 
 
 def _specks(bubbles: _Bubbles, seed: tf.Tensor, style: tf.Tensor) -> tf.Tensor:
-    """Specks of light within the bubbles, in half of the images."""
+    """Specks of light within some of the bubbles, fine and coarse, few and many."""
     size_px = bubbles.away.shape[0]
-    cells = size_px // _GRAIN_PX + 2
-    grain = Stream("bubbles.specks").uniform(seed, [cells, cells, 1])
-    grain = tf.image.resize(grain, [size_px, size_px])
-    inside = _strongest(tf.clip_by_value(-bubbles.away - 2.0, 0.0, 1.0), bubbles.present)
-    level = 0.8 + 0.15 * style[5]
-    specks = tf.clip_by_value(8.0 * (grain - level), 0.0, 1.0)
-    return specks * inside * tf.cast(style[7] < 0.5, tf.float32)
+    fine, coarse = Stream("bubbles.specks"), Stream("bubbles.larger_specks")
+    grain = tf.stack([_grain(size_px, _GRAIN_PX, fine, seed), _grain(size_px, 5, coarse, seed)])
+    grain = tf.where(style[5] < 0.7, tf.reduce_max(grain, 0), grain[0])
+    chances = Stream("bubbles.speckled").uniform(seed, [2, _BUBBLES])
+    level = 0.96 - 0.4 * tf.where(chances[0] < 0.6, chances[1] * style[7], 0.0)
+    specks = tf.clip_by_value(6.0 * (grain - level), 0.0, 1.0)
+    inside = tf.clip_by_value(-bubbles.away - 1.0, 0.0, 1.0)
+    return _strongest(specks * inside, bubbles.present) * (0.5 + 0.5 * style[4])
+
+
+def _grain(size_px: int, grain_px: int, stream: Stream, seed: tf.Tensor) -> tf.Tensor:
+    """Smoothed uniform numbers, `(size, size, 1)`."""
+    cells = size_px // grain_px + 2
+    return tf.image.resize(stream.uniform(seed, [cells, cells, 1]), [size_px, size_px])
 
 
 def _strongest(values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:

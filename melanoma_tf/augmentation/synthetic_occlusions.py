@@ -180,7 +180,9 @@ def _painted(image: tf.Tensor, coverage: tf.Tensor, shape: Shape, seed: tf.Tenso
     light = (0.65 + 0.33 * drawn[0]) * (1.0 - drawn[1] * drawn[2] * tf.constant([0.0, 0.15, 0.4]))
     colour = tf.where(drawn[4] < shape.bright, light, colour)
     soft = tf.nn.avg_pool2d(coverage[tf.newaxis], 3, 1, "SAME")[0]
-    opacity = (shape.faintest + (0.98 - shape.faintest) * drawn[5]) * (coverage + drawn[6] * (soft - coverage))
+    opacity = (shape.faintest + (0.98 - shape.faintest) * drawn[5]) * (
+        coverage + drawn[6] * (soft - coverage)
+    )
     return paint_over(image, opacity, colour)
 
 

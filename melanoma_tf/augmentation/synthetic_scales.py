@@ -29,9 +29,7 @@ def ticks(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """
     drawn = Stream("occlusions.scale").uniform(seed, [19])
     along, across = _axes(size_px, drawn)
-    spacing = tf.where(
-        drawn[4] < 0.4, 4.0 + 20.0 * drawn[5] * drawn[5], 12.0 + 38.0 * drawn[5]
-    )
+    spacing = tf.where(drawn[4] < 0.4, 4.0 + 20.0 * drawn[5] * drawn[5], 12.0 + 38.0 * drawn[5])
     from_tick, is_long = nearest_tick(along, spacing)
     length = tf.minimum(6.0 + 18.0 * drawn[6], 4.0 + 0.9 * spacing)
     longer = length * tf.where(is_long, 1.2 + 0.9 * drawn[7], 1.0)

@@ -1,20 +1,23 @@
 """The small trained networks that ship with the package, each with its model card and settings.
 
 `NAME.npz` holds the weights as float16, `NAME.json` the settings, `NAME.md` the card. The tasks
-build the networks: `segmentation.shipped`, `purification.shipped`.
+build the networks: `segmentation.shipped`, `purification.shipped`. `NAME_graph.npz` holds a traced
+graph, which needs no building, see `pretrained.graphs`.
 """
 
 from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from melanoma_tf.core.arrays import read_arrays, write_arrays
 from melanoma_tf.core.files import read_json, write_json
-from melanoma_tf.core.keras import keras
+
+if TYPE_CHECKING:
+    from melanoma_tf.core.keras import keras
 
 
 def shipped_folder() -> Path:

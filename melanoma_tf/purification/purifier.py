@@ -33,7 +33,8 @@ class PurificationTools:
     """The networks of a purification, loaded once for all images.
 
     Attributes:
-        networks: a `purification.purify.Networks`; for the method `network` alone.
+        networks: a `purification.purify.Networks` or a `purification.traced.TracedPurification`;
+            for the method `network` alone.
         segment_lesion: outlines the lesion of an image without a mask.
     """
 
@@ -50,19 +51,30 @@ def load_tools(settings: PurificationSettings) -> PurificationTools:
     # Imported here: TensorFlow takes seconds to load, and `classical` may do without it.
     networks = segment_lesion = None
     if settings.method == NETWORK:
-        from melanoma_tf.purification.networks import load_networks
+        networks = _load_networks(settings)
+    # With a folder of masks every image has one.
+    without_masks = settings.needs_lesions and settings.lesion_masks is None
+    if without_masks and settings.segmenter != NONE:
+        from melanoma_tf.segmentation.predict import load_traced_segmenter
 
-        given = settings.occlusion_masks is not None
-        networks = load_networks(settings.inpainter, CLASSICAL if given else settings.detector)
-    if settings.needs_lesions and settings.segmenter != NONE:
-        from melanoma_tf.segmentation.predict import load_segmenter
-
-        segmenter = load_segmenter(settings.segmenter)
+        segmenter = load_traced_segmenter(settings.segmenter)
 
         def segment_lesion(image: Pixels) -> Pixels:
             return segmenter.mask(image).numpy()
 
     return PurificationTools(networks, segment_lesion)
+
+
+def _load_networks(settings: PurificationSettings) -> Any:
+    from melanoma_tf.purification.traced import traced_purification
+
+    traced = traced_purification(settings.inpainter, settings.detector)
+    if traced is not None:
+        return traced
+    from melanoma_tf.purification.networks import load_networks
+
+    given = settings.occlusion_masks is not None
+    return load_networks(settings.inpainter, CLASSICAL if given else settings.detector)
 
 
 def purifier(
@@ -75,7 +87,7 @@ def purifier(
     Args:
         method: out of `purification.classical.settings.METHODS`, or `network`.
         segment_lesion: outlines the lesion of an image that comes without a mask.
-        networks: a `purification.purify.Networks`; for `network` alone.
+        networks: see `PurificationTools`; for `network` alone.
 
     Raises:
         MelanomaError: there is no such method, or `network` without, another with networks.
@@ -98,11 +110,16 @@ def purifier(
 
 
 def _network_purifier(networks: Any) -> Purifier:
-    from melanoma_tf.purification.purify import purify_by
+    from melanoma_tf.purification.traced import TracedPurification
 
-    apply = _traced(
-        lambda image, lesion: purify_by(networks.fill, image, lesion, find=networks.find)
-    )
+    if isinstance(networks, TracedPurification):
+        apply = _on_arrays(lambda image, _: networks.purify(image))
+    else:
+        from melanoma_tf.purification.purify import purify_by
+
+        apply = _traced(
+            lambda image, lesion: purify_by(networks.fill, image, lesion, find=networks.find)
+        )
 
     def run(image: Pixels, lesion_mask: Pixels | None) -> tuple[Pixels, Pixels]:
         # No mask means the same as an empty one: marks are sought everywhere.
@@ -117,15 +134,20 @@ def masked_purifier(networks: Any) -> Purifier:
     """A function that fills given occlusions of an image.
 
     Args:
-        networks: a `purification.purify.Networks`.
+        networks: see `PurificationTools`.
 
     Returns:
         A function of an image and its occlusion mask. It raises `MelanomaError` at a mask of
         another size than the image, and at one that leaves nothing of it.
     """
-    from melanoma_tf.purification.purify import purify_by
+    from melanoma_tf.purification.traced import TracedPurification
 
-    apply = _traced(lambda image, mask: purify_by(networks.fill, image, occlusion_masks=mask))
+    if isinstance(networks, TracedPurification):
+        apply = _on_arrays(networks.fill)
+    else:
+        from melanoma_tf.purification.purify import purify_by
+
+        apply = _traced(lambda image, mask: purify_by(networks.fill, image, occlusion_masks=mask))
 
     def run(image: Pixels, occlusions: Pixels | None) -> tuple[Pixels, Pixels]:
         if occlusions is None:
@@ -152,7 +174,14 @@ def _traced(
     import tensorflow as tf
 
     image, mask = (tf.TensorSpec([None, None, n], tf.uint8) for n in (3, 1))
-    traced = tf.function(purify).get_concrete_function(image, mask)
+    return _on_arrays(tf.function(purify).get_concrete_function(image, mask))
+
+
+def _on_arrays(
+    traced: Callable[[Any, Any], tuple[Any, Any]],
+) -> Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]:
+    """A traced function of image and mask as a function of arrays."""
+    import tensorflow as tf
 
     def run(image: Pixels, mask: Pixels) -> tuple[Pixels, Pixels]:
         if mask.shape[:2] != image.shape[:2]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from melanoma_tf.core.keras import keras
 from melanoma_tf.images import masks
 from melanoma_tf.segmentation.adaptive_threshold import apply_adaptive_threshold
 from melanoma_tf.segmentation.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    from melanoma_tf.core.keras import keras
 
 # The refinement pass covers this many times the lesion's larger side, and at least this fraction
 # of the image: closer, there would be more blur than detail.
@@ -18,32 +20,25 @@ _SURROUNDINGS = 2.25
 _LEAST_WINDOW = 0.2
 
 
-class LesionSegmenter(tf.Module):
-    """Segments images of any size.
+class TracedSegmenter(tf.Module):
+    """Segments images of any size by a traced function.
 
     An image is squeezed to a square, segmented, its thresholded map freed of holes (Bisla et al.
     2019, Section 3.2.3), and scaled back. Stock TensorFlow ops only; may be called eagerly, in a
     graph, and from several threads.
 
     Args:
-        model: from RGB `(batch, size, size, 3)` in [0, 255] to probabilities.
-        settings: see `InferenceSettings`.
+        traced: from squares to probabilities, see `probabilities`.
+        square_px: side of the squares that `probabilities` takes and returns.
+        settings: that `traced` was made with.
 
     Attributes:
-        model: the network.
-        settings: as given.
-        square_px: side of the squares that `probabilities` takes and returns.
+        traced, square_px, settings: as given.
     """
 
-    def __init__(self, model: keras.Model, settings: InferenceSettings | None = None):
+    def __init__(self, traced: Any, square_px: int, settings: InferenceSettings):
         super().__init__(name="lesion_segmenter")
-        self.model = model
-        self.settings = settings or InferenceSettings()
-        self._network_px = int(model.input_shape[1])
-        # A refinement pass over half the image or less then has pixels of its own to see.
-        self.square_px = 2 * self._network_px if self.settings.refine else self._network_px
-        squares = tf.TensorSpec([None, self.square_px, self.square_px, 3], tf.float32)
-        self._compiled = tf.function(self._probabilities, input_signature=[squares])
+        self.traced, self.square_px, self.settings = traced, square_px, settings
 
     def __call__(self, image: tf.Tensor) -> tf.Tensor:
         """The probability that a pixel belongs to the lesion, holes filled.
@@ -63,10 +58,6 @@ class LesionSegmenter(tf.Module):
         """The lesion as uint8 `(height, width)`, 0 or 255; all 0 where nothing was found."""
         return tf.where(self(image) > self.settings.threshold, tf.constant(255, tf.uint8), 0)
 
-    def with_settings(self, **changes: Any) -> LesionSegmenter:
-        """The same network with other settings, by name."""
-        return LesionSegmenter(self.model, dataclasses.replace(self.settings, **changes))
-
     def probabilities(self, squares: tf.Tensor) -> tf.Tensor:
         """Probabilities of squeezed images.
 
@@ -76,7 +67,34 @@ class LesionSegmenter(tf.Module):
         Returns:
             float32 `(batch, square_px, square_px, 1)`, holes filled.
         """
-        return self._compiled(squares)
+        return self.traced(squares)
+
+
+class LesionSegmenter(TracedSegmenter):
+    """Segments images of any size by a network.
+
+    Args:
+        model: from RGB `(batch, size, size, 3)` in [0, 255] to probabilities.
+        settings: see `InferenceSettings`.
+
+    Attributes:
+        model: the network.
+        traced, square_px, settings: see `TracedSegmenter`.
+    """
+
+    def __init__(self, model: keras.Model, settings: InferenceSettings | None = None):
+        settings = settings or InferenceSettings()
+        network_px = int(model.input_shape[1])
+        # A refinement pass over half the image or less then has pixels of its own to see.
+        square_px = 2 * network_px if settings.refine else network_px
+        squares = tf.TensorSpec([None, square_px, square_px, 3], tf.float32)
+        traced = tf.function(self._probabilities, input_signature=[squares])
+        super().__init__(traced, square_px, settings)
+        self.model, self._network_px = model, network_px
+
+    def with_settings(self, **changes: Any) -> LesionSegmenter:
+        """The same network with other settings, by name."""
+        return LesionSegmenter(self.model, dataclasses.replace(self.settings, **changes))
 
     def _probabilities(self, squares: tf.Tensor) -> tf.Tensor:
         # Convolutions on a CPU fail at an empty batch.

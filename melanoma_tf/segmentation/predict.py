@@ -28,11 +28,9 @@ from melanoma_tf.records.manifest import FILE_NAME, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import Description, skipped_before, write_records
-from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
+from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter, TracedSegmenter
 from melanoma_tf.segmentation.settings import SHIPPED, InferenceSettings, SegmentationSettings
-from melanoma_tf.segmentation.shipped import shipped_segmenter
-from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
-from melanoma_tf.training.run import load_model
+from melanoma_tf.segmentation.shipped import shipped_segmenter, traced_segmenter
 
 _OUTLINE = (255, 255, 0)
 _OUTLINE_FRACTION = 1 / 300  # Width of the outline as a fraction of the image's longer side.
@@ -114,7 +112,7 @@ def segment(
     source, output = Path(source), Path(output)
     run = [] if network == SHIPPED else [Path(network)]
     refuse_existing(output, overwrite, [source, *run])
-    segmenter = load_segmenter(network, **settings.inference())
+    segmenter = load_traced_segmenter(network, **settings.inference())
     if (source / FILE_NAME).is_file():
         filled = segment_records(
             source,
@@ -165,11 +163,26 @@ def load_segmenter(network: str | Path = SHIPPED, **changes: bool) -> LesionSegm
     if network == SHIPPED:
         segmenter = shipped_segmenter()
     else:
+        # Imported here: they take as long to load as the traced network that ships.
+        from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
+        from melanoma_tf.training.run import load_model
+
         run_dir = Path(network)
         model = load_model(run_dir, SEGMENTER)
         threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
         segmenter = LesionSegmenter(model, InferenceSettings(threshold))
     return segmenter.with_settings(**changes)
+
+
+def load_traced_segmenter(network: str | Path = SHIPPED, **changes: bool) -> TracedSegmenter:
+    """A trained segmenter to segment with; the one that ships is ready in a fraction of the time.
+
+    Arguments and errors are those of `load_segmenter`.
+    """
+    traced = traced_segmenter() if network == SHIPPED else None
+    if traced is not None and dataclasses.replace(traced.settings, **changes) == traced.settings:
+        return traced
+    return load_segmenter(network, **changes)
 
 
 def image_files(path: Path) -> FoundImages:
@@ -184,7 +197,7 @@ def image_files(path: Path) -> FoundImages:
 
 
 def segment_files(
-    paths: Sequence[Path], segmenter: LesionSegmenter, *, overlay: bool = False, batch_size: int = 8
+    paths: Sequence[Path], segmenter: TracedSegmenter, *, overlay: bool = False, batch_size: int = 8
 ) -> Iterator[Segmentation]:
     """Segment image files, in order; one that is no image yields its error.
 
@@ -202,7 +215,7 @@ def segment_files(
 
 def segment_images(
     images: Iterable[tuple[str, bytes | Path]],
-    segmenter: LesionSegmenter,
+    segmenter: TracedSegmenter,
     *,
     overlay: bool = False,
     batch_size: int = 8,
@@ -251,7 +264,7 @@ class _Prepared:
 
 
 def _probabilities(
-    batch: Sequence[_Prepared], segmenter: LesionSegmenter
+    batch: Sequence[_Prepared], segmenter: TracedSegmenter
 ) -> list[tf.Tensor | None]:
     """One map for each image, None for what is none."""
     good = [each.square for each in batch if each.square is not None]
@@ -261,26 +274,20 @@ def _probabilities(
     return [None if each.square is None else next(maps) for each in batch]
 
 
+# The two functions around the network are not traced: they are a few operations, and tracing them
+# would take as long as an image does.
 def _preparation(size_px: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
         image = tf.ensure_shape(image, [None, None, 3])
         return image, masks.squeeze(image, size_px)
 
-    # Traced once, here: each thread would trace it again.
-    return prepare.get_concrete_function()
+    return prepare
 
 
 def _completion(
     threshold: float, overlay: bool
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, 3], tf.uint8),
-            tf.TensorSpec([None, None, 1], tf.float32),
-        ]
-    )
     def complete(image: tf.Tensor, probability: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shape = tf.shape(image)
         found = masks.restore(probability, shape[0], shape[1]) > threshold
@@ -292,13 +299,13 @@ def _completion(
         drawn = masks.draw_outline(image[tf.newaxis], found[tf.newaxis], _OUTLINE, width_px=width)
         return mask, tf.io.encode_jpeg(drawn[0], quality=92)
 
-    return complete.get_concrete_function()
+    return complete
 
 
 def segment_records(
     records: Path,
     output: Path,
-    segmenter: LesionSegmenter,
+    segmenter: TracedSegmenter,
     *,
     batch_size: int = 8,
     overwrite: bool = False,
@@ -336,7 +343,7 @@ def segment_records(
 
 
 def _with_masks(
-    examples: Iterator[Example], segmenter: LesionSegmenter, batch_size: int, filled: list[str]
+    examples: Iterator[Example], segmenter: TracedSegmenter, batch_size: int, filled: list[str]
 ) -> Iterator[Example]:
     while batch := list(islice(examples, batch_size)):
         bare = [example for example in batch if not example.mask]

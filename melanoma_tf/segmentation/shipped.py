@@ -8,7 +8,8 @@ from typing import Any
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import field_types
 from melanoma_tf.pretrained import read_settings, read_weights, shipped_folder, write_network
-from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
+from melanoma_tf.pretrained.graphs import read_graph, write_graph
+from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter, TracedSegmenter
 from melanoma_tf.segmentation.lite_network import build_lite_segmenter
 from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.settings import NO_ENCODER, InferenceSettings
@@ -37,13 +38,37 @@ def shipped_segmenter() -> LesionSegmenter:
     return read_segmenter(shipped_folder())
 
 
+def traced_segmenter() -> TracedSegmenter | None:
+    """The segmenter that ships as a traced graph, ready in a fraction of the time.
+
+    Returns:
+        What computes as `shipped_segmenter()` does; None where the network was replaced since.
+    """
+    return read_traced(shipped_folder())
+
+
 def read_segmenter(folder: Path) -> LesionSegmenter:
     """Read what `write_segmenter` wrote."""
     settings = read_settings(folder, NAME)
     model = _build(settings)
     read_weights(model, folder, NAME)
-    inference = {name: settings[name] for name in _INFERENCE}
-    return LesionSegmenter(model, InferenceSettings.from_json(inference, f"{NAME}.json"))
+    return LesionSegmenter(model, _inference(settings))
+
+
+def write_traced(folder: Path) -> None:
+    """Trace the segmenter in a folder, and write the graph next to it."""
+    segmenter = read_segmenter(folder)
+    write_graph(segmenter.traced.get_concrete_function(), folder, NAME, [NAME])
+
+
+def read_traced(folder: Path) -> TracedSegmenter | None:
+    """Read what `write_traced` wrote; None where the network was replaced since."""
+    graph = read_graph(folder, NAME)
+    if graph is None:
+        return None
+    (shape,) = (tensor.shape for tensor in graph.inputs)
+    settings = _inference(read_settings(folder, NAME))
+    return TracedSegmenter(lambda squares: graph(squares)[0], shape[1], settings)
 
 
 def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
@@ -57,6 +82,11 @@ def write_segmenter(model: keras.Model, folder: Path, settings: dict[str, Any]) 
             values are stored too.
     """
     write_network(model, folder, NAME, settings)
+
+
+def _inference(settings: dict[str, Any]) -> InferenceSettings:
+    chosen = {name: settings[name] for name in _INFERENCE}
+    return InferenceSettings.from_json(chosen, f"{NAME}.json")
 
 
 def _build(settings: dict[str, Any]) -> keras.Model:

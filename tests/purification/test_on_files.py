@@ -1,6 +1,8 @@
 """`melanoma-tf purify` on image files, as a user runs it."""
 
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -175,6 +177,27 @@ def test_options_of_records_are_refused_for_images(photos, tmp_path, run_command
     done = run_command("purify", photos[0], "--output", tmp_path / "out", "--replace")
     assert done.returncode == 1
     assert "--replace with record folders only" in done.stderr
+
+
+def test_with_lesion_masks_the_classical_method_loads_no_tensorflow(photos, tmp_path):
+    folder, phantoms = photos
+    for name, phantom in phantoms.items():
+        target = (tmp_path / "lesions" / name).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(target), phantom.lesion_mask)
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from melanoma_tf.purification.on_disk import purify\n"
+        "from melanoma_tf.purification.settings import PurificationSettings\n"
+        "source, output, masks = map(Path, sys.argv[1:])\n"
+        "settings = PurificationSettings(method='classical', lesion_masks=masks)\n"
+        "purify(source, output, settings)\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    paths = (folder, tmp_path / "out", tmp_path / "lesions")
+    done = subprocess.run([sys.executable, "-c", code, *map(str, paths)], check=False)
+    assert done.returncode == 0
+    assert len(list((tmp_path / "out").rglob("*.*"))) == 3
 
 
 def test_help_has_an_example_and_loads_no_tensorflow(run_command):

@@ -12,7 +12,7 @@ from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.segmentation.network import build_segmenter
-from melanoma_tf.segmentation.predict import load_segmenter
+from melanoma_tf.segmentation.predict import load_segmenter, load_traced_segmenter
 from melanoma_tf.segmentation.settings import InferenceSettings
 from melanoma_tf.segmentation.shipped import read_segmenter, write_segmenter
 
@@ -22,7 +22,7 @@ LARGEST_BYTES = 6 * 2**20
 
 @pytest.fixture(scope="module")
 def segment_lesion():
-    return load_segmenter()
+    return load_traced_segmenter()
 
 
 def jaccard(mask, truth):
@@ -69,6 +69,30 @@ def test_it_finds_the_lesions_of_photographs_of_both_sources(segment_lesion, rea
             truth = real_data / folder / truths / f"{path.stem}_segmentation.png"
             scores.append(jaccard(segment_lesion.mask(image), cv2.imread(str(truth), 0)))
         assert np.mean(scores) > 0.6, folder
+
+
+def test_the_traced_graph_is_that_of_the_network(segment_lesion):
+    """A graph that is out of date costs ten seconds at every start, and may answer otherwise."""
+    network = load_segmenter()
+    assert not isinstance(segment_lesion, LesionSegmenter), (
+        "expected segmenter_graph.npz to be that of segmenter.npz and segmenter.json; "
+        "scripts/ship_network.py traces it again"
+    )
+    assert segment_lesion.settings == network.settings
+    image = draw_phantom("melanoma", 3, PhantomSettings((200, 260), hairs=0.0)).image
+    np.testing.assert_allclose(segment_lesion(image), network(image), atol=1e-3)
+
+
+def test_with_other_settings_the_network_is_built(monkeypatch):
+    """The graph has the settings that ship."""
+    asked = []
+    monkeypatch.setattr(
+        "melanoma_tf.segmentation.predict.load_segmenter",
+        lambda *arguments, **changes: asked.append((arguments, changes)),
+    )
+    load_traced_segmenter("shipped", flips=False)
+    load_traced_segmenter("shipped", flips=True)
+    assert asked == [(("shipped",), {"flips": False})]
 
 
 def test_written_and_read_a_network_answers_the_same(tmp_path):

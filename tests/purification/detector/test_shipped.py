@@ -14,6 +14,7 @@ from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.networks import load_detector, load_inpainter
 from melanoma_tf.purification.purify import purify, purify_by
 from melanoma_tf.purification.shipped import read_detector, write_detector
+from melanoma_tf.purification.traced import traced_purification
 
 FOLDER = shipped_folder()
 LARGEST_BYTES = 6 * 2**20
@@ -54,6 +55,29 @@ def test_on_phantoms_it_finds_the_hairs_and_little_else(find):
     assert (found > compared).all()
     assert found[0] > 0.95
     assert found[1] > 0.85
+
+
+def test_the_traced_graphs_are_those_of_the_networks(find):
+    """Graphs that are out of date cost ten seconds at every start, and may answer otherwise."""
+    traced = traced_purification("shipped", "shipped")
+    assert traced is not None, (
+        "expected purification_graph.npz and filling_graph.npz to be those of the networks; "
+        "scripts/ship_network.py traces them again"
+    )
+    phantom = draw_phantom("nevus", 3, PhantomSettings((200, 260), hairs=1))
+    image = tf.constant(phantom.image)
+    mask = tf.constant(phantom.occlusion_mask[..., np.newaxis])
+    fill = load_inpainter()
+    pairs = (
+        (traced.purify(image), purify_by(fill, image, find=find)),
+        (traced.fill(image, mask), purify_by(fill, image, occlusion_masks=mask)),
+    )
+    for (purified, replaced), (expected, expected_mask) in pairs:
+        # A probability of 0.5 may round to either side.
+        assert np.mean(replaced.numpy() != expected_mask.numpy()) < 1e-3
+        same = (replaced.numpy() == expected_mask.numpy())[..., 0]
+        apart = np.abs(purified.numpy().astype(int) - expected.numpy())[same]
+        assert np.mean(apart > 2) < 1e-3
 
 
 def test_purification_by_networks_stays_away_from_a_picture_without_occlusions(find):
