@@ -79,6 +79,7 @@ EXPANSION_PLANS: dict[str, ExpansionPlan] = {
     "isic2017": _all_but("nevus", "isic2017"),
     "isic2018": _all_but("nevus", "isic2018"),
     "isic2019": _all_but("nevus", "isic2019"),
+    "milk10k": _all_but("nevus", "milk10k"),
     "melanoma": _all_but("not_melanoma", "melanoma"),
 }
 

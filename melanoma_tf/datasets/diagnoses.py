@@ -14,11 +14,12 @@ from collections.abc import Mapping
 # A source's own word, as `slug` writes it -> diagnosis.
 Vocabulary = Mapping[str, str]
 
-TAXONOMY_NAMES = ("isic2017", "isic2018", "isic2019", "melanoma")
+TAXONOMY_NAMES = ("isic2017", "isic2018", "isic2019", "milk10k", "melanoma")
 
 _MEL, _NV, _SK, _BKL = "melanoma", "nevus", "seborrheic_keratosis", "benign_keratosis"
 _AK, _BCC, _SCC = "actinic_keratosis", "basal_cell_carcinoma", "squamous_cell_carcinoma"
 _DF, _VASC, _NOT = "dermatofibroma", "vascular_lesion", "not_melanoma"
+_INF, _BEN, _MAL = "inflammation_or_infection", "other_benign_lesion", "other_malignant_lesion"
 AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 
 # Diagnosis -> its class in each of TAXONOMY_NAMES, or None. Reasons for the choices that the names
@@ -33,36 +34,38 @@ AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 #   cell carcinoma is in none of them.
 # - isic2019 parts AKIEC: of its 327 images the official file calls 130 AK and 197 SCC, so the group
 #   as such has no class there, and Bowen's disease, a carcinoma in situ, counts as SCC.
+# - milk10k: AKIEC is "actinic keratosis / intraepidermal carcinoma", SCCKA squamous cell carcinoma or
+#   keratoacanthoma, BKL "benign keratinocytic lesion" (challenge.isic-archive.com/landing/milk10k).
 # - melanoma uses the challenges' own verdict where only `benign` is known. MILK10k's other
 #   malignant lesions include collision tumours, which may be melanomas in part.
-TARGETS: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
-    # diagnosis                          isic2017 isic2018 isic2019 melanoma
-    "melanoma":                           (_MEL,   _MEL,   _MEL,   _MEL),
-    "nevus":                              (_NV,    _NV,    _NV,    _NOT),
-    "atypical_nevus":                     (None,   _NV,    _NV,    _NOT),
-    "seborrheic_keratosis":               (_SK,    _BKL,   _BKL,   _NOT),
-    "benign_keratosis":                   (None,   _BKL,   _BKL,   _NOT),
-    "solar_lentigo":                      (None,   _BKL,   _BKL,   _NOT),
-    "lichenoid_keratosis":                (None,   _BKL,   _BKL,   _NOT),
-    "actinic_keratosis":                  (None,   _AK,    _AK,    _NOT),
-    AKIEC:                                (None,   _AK,    None,   _NOT),
-    "intraepithelial_carcinoma":          (None,   _AK,    _SCC,   _NOT),
-    "squamous_cell_carcinoma":            (None,   None,   _SCC,   _NOT),
-    "basal_cell_carcinoma":               (None,   _BCC,   _BCC,   _NOT),
-    "dermatofibroma":                     (None,   _DF,    _DF,    _NOT),
-    "vascular_lesion":                    (None,   _VASC,  _VASC,  _NOT),
-    "haemangioma":                        (None,   _VASC,  _VASC,  _NOT),
-    "pyogenic_granuloma":                 (None,   _VASC,  _VASC,  _NOT),
-    "lentigo":                            (None,   None,   None,   _NOT),
-    "cafe_au_lait_macule":                (None,   None,   None,   _NOT),
-    "atypical_melanocytic_proliferation": (None,   None,   None,   _NOT),
-    "inflammation_or_infection":          (None,   None,   None,   _NOT),
-    "other_benign_lesion":                (None,   None,   None,   _NOT),
-    "other_malignant_lesion":             (None,   None,   None,   None),
-    "benign":                             (None,   None,   None,   _NOT),
-    "malignant":                          (None,   None,   None,   None),
-    "indeterminate":                      (None,   None,   None,   None),
-    "unknown":                            (None,   None,   None,   None),
+TARGETS: dict[str, tuple[str | None, ...]] = {
+    # diagnosis                            isic2017 isic2018 isic2019 milk10k  melanoma
+    "melanoma":                            (_MEL,    _MEL,    _MEL,    _MEL,    _MEL),
+    "nevus":                               (_NV,     _NV,     _NV,     _NV,     _NOT),
+    "atypical_nevus":                      (None,    _NV,     _NV,     _NV,     _NOT),
+    "seborrheic_keratosis":                (_SK,     _BKL,    _BKL,    _BKL,    _NOT),
+    "benign_keratosis":                    (None,    _BKL,    _BKL,    _BKL,    _NOT),
+    "solar_lentigo":                       (None,    _BKL,    _BKL,    _BKL,    _NOT),
+    "lichenoid_keratosis":                 (None,    _BKL,    _BKL,    _BKL,    _NOT),
+    "actinic_keratosis":                   (None,    _AK,     _AK,     _AK,     _NOT),
+    AKIEC:                                 (None,    _AK,     None,    _AK,     _NOT),
+    "intraepithelial_carcinoma":           (None,    _AK,     _SCC,    _AK,     _NOT),
+    "squamous_cell_carcinoma":             (None,    None,    _SCC,    _SCC,    _NOT),
+    "basal_cell_carcinoma":                (None,    _BCC,    _BCC,    _BCC,    _NOT),
+    "dermatofibroma":                      (None,    _DF,     _DF,     _DF,     _NOT),
+    "vascular_lesion":                     (None,    _VASC,   _VASC,   _VASC,   _NOT),
+    "haemangioma":                         (None,    _VASC,   _VASC,   _VASC,   _NOT),
+    "pyogenic_granuloma":                  (None,    _VASC,   _VASC,   _VASC,   _NOT),
+    "lentigo":                             (None,    None,    None,    None,    _NOT),
+    "cafe_au_lait_macule":                 (None,    None,    None,    None,    _NOT),
+    "atypical_melanocytic_proliferation":  (None,    None,    None,    None,    _NOT),
+    "inflammation_or_infection":           (None,    None,    None,    _INF,    _NOT),
+    "other_benign_lesion":                 (None,    None,    None,    _BEN,    _NOT),
+    "other_malignant_lesion":              (None,    None,    None,    _MAL,    None),
+    "benign":                              (None,    None,    None,    None,    _NOT),
+    "malignant":                           (None,    None,    None,    None,    None),
+    "indeterminate":                       (None,    None,    None,    None,    None),
+    "unknown":                             (None,    None,    None,    None,    None),
 }  # fmt: skip
 
 # In the order of the model's outputs.
@@ -70,6 +73,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "isic2017": (_MEL, _NV, _SK),
     "isic2018": (_AK, _BCC, _BKL, _DF, _MEL, _NV, _VASC),
     "isic2019": (_AK, _BCC, _BKL, _DF, _MEL, _NV, _SCC, _VASC),
+    "milk10k": (_AK, _BCC, _BKL, _DF, _INF, _MEL, _NV, _BEN, _MAL, _SCC, _VASC),
     "melanoma": (_NOT, _MEL),
 }
 
