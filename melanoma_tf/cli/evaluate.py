@@ -88,6 +88,8 @@ def show_metrics(metrics: dict[str, Any]) -> None:
     table(f"{metrics['n']} images of split {metrics['split']}", ("class", "images", "AUC"), rows)
     for key in ("mean_auc", "balanced_accuracy", "accuracy"):
         click.echo(f"{key.replace('_', ' ')}: {_shown(metrics[key])}")
+    if metrics["excluded"]:
+        click.echo(f"left out, as by the official scorer: {', '.join(metrics['excluded'])}")
     _show_points(metrics["operating_points"])
     click.echo(_remark(metrics))
 

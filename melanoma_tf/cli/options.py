@@ -67,5 +67,5 @@ def json_output(content: str) -> Callable[[Command], Command]:
 def truth(command: Command) -> Command:
     """`--truth`, a label file."""
     return click.option(
-        "--truth", type=ANY_PATH, help="Official label file (ISIC 2017-2020) or image_id,label."
+        "--truth", type=ANY_PATH, help="Any label file that build-records reads, or image_id,label."
     )(command)

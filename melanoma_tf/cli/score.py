@@ -10,7 +10,7 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
-from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested, remarks, shown
+from melanoma_tf.evaluation.score_text import class_rows, nested, overall_rows, remarks, shown
 from melanoma_tf.evaluation.settings import ScoreSettings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def classifier(
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
     (read,), known = read_inputs([predictions], truth, settings)
     result = score_predictions(
-        align_with_truth(read, known),
+        align_with_truth(read, known, taxonomy=settings.taxonomy),
         rounds=settings.rounds,
         seed=settings.seed,
         min_tpr=settings.min_tpr,
@@ -110,14 +110,16 @@ def print_scores(result: dict[str, Any]) -> None:
     names = result["classes"]
     interval = result.get("interval", {})
     rows: list[tuple[object, ...]] = [("images", *(str(result["n_per_class"][n]) for n in names))]
-    for title, (metric, *rest) in PER_CLASS:
+    for title, (metric, *rest) in class_rows(result):
         cells = []
         for name in names:
             path = (metric, name, *rest)
             cells.append(shown(nested(result, path), nested(interval, path)))
         rows.append((title, *cells))
     table(f"Each class against the rest ({result['n']:,} images)", ("metric", *names), rows)
-    overall = [(title, shown(result[key], interval.get(key))) for title, key in OVERALL]
+    overall = [
+        (title, shown(result[key], interval.get(key))) for title, key in overall_rows(result)
+    ]
     table("Overall", ("metric", "value"), overall)
     if result["confusion_matrix"] is not None:
         confusion = [

@@ -172,11 +172,17 @@ def read_label_table(path: Path) -> LabelTable:
         MelanomaError: the file has no such form, or is faulty.
     """
     header = first_line(path)
-    files = [file for source in SOURCES for file in source.label_files] + [_MILK10K]
-    fitting = [file for file in files if file.fits(path, header)]
+    files = [(file, source.vocabulary) for source in SOURCES for file in source.label_files]
+    files.append((_MILK10K, MILK10K_CODES))
+    fitting = [each for each in files if each[0].fits(path, header)]
     if fitting:
-        file = max(fitting, key=lambda file: len(file.columns))
-        return LabelTable(tuple(file.read(path)), file.form, file.classes)
+        file, vocabulary = max(fitting, key=lambda each: len(each[0].columns))
+        columns = [(vocabulary or {}).get(slug(name), "") for name in header]
+        # In the order of the columns, if each class has one.
+        classes = [name for name in columns if name in file.classes]
+        complete = set(classes) == set(file.classes)
+        ordered = tuple(classes) if complete else file.classes
+        return LabelTable(tuple(file.read(path)), file.form, ordered)
     if LABEL_COLUMN in header:
         return LabelTable(word_labels(path), "words", ())
     if not set(KEY_COLUMNS) & set(header):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 # A source's own word, as `slug` writes it -> diagnosis.
 Vocabulary = Mapping[str, str]
 
-TAXONOMY_NAMES = ("isic2017", "isic2018", "isic2019", "milk10k", "melanoma")
+TAXONOMY_NAMES = ("isic2017", "isic2018", "isic2019", "melanoma", "milk10k")
 
 _MEL, _NV, _SK, _BKL = "melanoma", "nevus", "seborrheic_keratosis", "benign_keratosis"
 _AK, _BCC, _SCC = "actinic_keratosis", "basal_cell_carcinoma", "squamous_cell_carcinoma"
@@ -34,35 +34,36 @@ AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 #   cell carcinoma is in none of them.
 # - isic2019 parts AKIEC: of its 327 images the official file calls 130 AK and 197 SCC, so the group
 #   as such has no class there, and Bowen's disease, a carcinoma in situ, counts as SCC.
-# - milk10k: AKIEC is "actinic keratosis / intraepidermal carcinoma", SCCKA squamous cell carcinoma or
-#   keratoacanthoma, BKL "benign keratinocytic lesion" (challenge.isic-archive.com/landing/milk10k).
+# - milk10k: AKIEC is "actinic keratosis / intraepidermal carcinoma", SCCKA squamous cell carcinoma
+#   or keratoacanthoma, BKL "benign keratinocytic lesion"
+#   (challenge.isic-archive.com/landing/milk10k).
 # - melanoma uses the challenges' own verdict where only `benign` is known. MILK10k's other
 #   malignant lesions include collision tumours, which may be melanomas in part.
 TARGETS: dict[str, tuple[str | None, ...]] = {
-    # diagnosis                            isic2017 isic2018 isic2019 milk10k  melanoma
+    # diagnosis                            isic2017 isic2018 isic2019 melanoma milk10k
     "melanoma":                            (_MEL,    _MEL,    _MEL,    _MEL,    _MEL),
-    "nevus":                               (_NV,     _NV,     _NV,     _NV,     _NOT),
-    "atypical_nevus":                      (None,    _NV,     _NV,     _NV,     _NOT),
-    "seborrheic_keratosis":                (_SK,     _BKL,    _BKL,    _BKL,    _NOT),
-    "benign_keratosis":                    (None,    _BKL,    _BKL,    _BKL,    _NOT),
-    "solar_lentigo":                       (None,    _BKL,    _BKL,    _BKL,    _NOT),
-    "lichenoid_keratosis":                 (None,    _BKL,    _BKL,    _BKL,    _NOT),
-    "actinic_keratosis":                   (None,    _AK,     _AK,     _AK,     _NOT),
-    AKIEC:                                 (None,    _AK,     None,    _AK,     _NOT),
-    "intraepithelial_carcinoma":           (None,    _AK,     _SCC,    _AK,     _NOT),
-    "squamous_cell_carcinoma":             (None,    None,    _SCC,    _SCC,    _NOT),
-    "basal_cell_carcinoma":                (None,    _BCC,    _BCC,    _BCC,    _NOT),
-    "dermatofibroma":                      (None,    _DF,     _DF,     _DF,     _NOT),
-    "vascular_lesion":                     (None,    _VASC,   _VASC,   _VASC,   _NOT),
-    "haemangioma":                         (None,    _VASC,   _VASC,   _VASC,   _NOT),
-    "pyogenic_granuloma":                  (None,    _VASC,   _VASC,   _VASC,   _NOT),
-    "lentigo":                             (None,    None,    None,    None,    _NOT),
-    "cafe_au_lait_macule":                 (None,    None,    None,    None,    _NOT),
-    "atypical_melanocytic_proliferation":  (None,    None,    None,    None,    _NOT),
-    "inflammation_or_infection":           (None,    None,    None,    _INF,    _NOT),
-    "other_benign_lesion":                 (None,    None,    None,    _BEN,    _NOT),
-    "other_malignant_lesion":              (None,    None,    None,    _MAL,    None),
-    "benign":                              (None,    None,    None,    None,    _NOT),
+    "nevus":                               (_NV,     _NV,     _NV,     _NOT,    _NV),
+    "atypical_nevus":                      (None,    _NV,     _NV,     _NOT,    _NV),
+    "seborrheic_keratosis":                (_SK,     _BKL,    _BKL,    _NOT,    _BKL),
+    "benign_keratosis":                    (None,    _BKL,    _BKL,    _NOT,    _BKL),
+    "solar_lentigo":                       (None,    _BKL,    _BKL,    _NOT,    _BKL),
+    "lichenoid_keratosis":                 (None,    _BKL,    _BKL,    _NOT,    _BKL),
+    "actinic_keratosis":                   (None,    _AK,     _AK,     _NOT,    _AK),
+    AKIEC:                                 (None,    _AK,     None,    _NOT,    _AK),
+    "intraepithelial_carcinoma":           (None,    _AK,     _SCC,    _NOT,    _AK),
+    "squamous_cell_carcinoma":             (None,    None,    _SCC,    _NOT,    _SCC),
+    "basal_cell_carcinoma":                (None,    _BCC,    _BCC,    _NOT,    _BCC),
+    "dermatofibroma":                      (None,    _DF,     _DF,     _NOT,    _DF),
+    "vascular_lesion":                     (None,    _VASC,   _VASC,   _NOT,    _VASC),
+    "haemangioma":                         (None,    _VASC,   _VASC,   _NOT,    _VASC),
+    "pyogenic_granuloma":                  (None,    _VASC,   _VASC,   _NOT,    _VASC),
+    "lentigo":                             (None,    None,    None,    _NOT,    None),
+    "cafe_au_lait_macule":                 (None,    None,    None,    _NOT,    None),
+    "atypical_melanocytic_proliferation":  (None,    None,    None,    _NOT,    None),
+    "inflammation_or_infection":           (None,    None,    None,    _NOT,    _INF),
+    "other_benign_lesion":                 (None,    None,    None,    _NOT,    _BEN),
+    "other_malignant_lesion":              (None,    None,    None,    None,    _MAL),
+    "benign":                              (None,    None,    None,    _NOT,    None),
     "malignant":                           (None,    None,    None,    None,    None),
     "indeterminate":                       (None,    None,    None,    None,    None),
     "unknown":                             (None,    None,    None,    None,    None),
@@ -73,8 +74,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "isic2017": (_MEL, _NV, _SK),
     "isic2018": (_AK, _BCC, _BKL, _DF, _MEL, _NV, _VASC),
     "isic2019": (_AK, _BCC, _BKL, _DF, _MEL, _NV, _SCC, _VASC),
-    "milk10k": (_AK, _BCC, _BKL, _DF, _INF, _MEL, _NV, _BEN, _MAL, _SCC, _VASC),
     "melanoma": (_NOT, _MEL),
+    "milk10k": (_AK, _BCC, _BKL, _DF, _INF, _MEL, _NV, _BEN, _MAL, _SCC, _VASC),
 }
 
 

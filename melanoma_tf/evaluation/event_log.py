@@ -15,7 +15,7 @@ from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.evaluation.report.charts import Chart, one_against_rest, scored_classes
 from melanoma_tf.evaluation.report.content import ReportContent, flat_settings
 from melanoma_tf.evaluation.report.figures import as_pixels
-from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
+from melanoma_tf.evaluation.score_text import class_rows, nested, overall_rows
 
 # Keys of config.json that describe the data and not the training.
 _NO_SETTINGS = (
@@ -60,8 +60,8 @@ def write_evaluation_log(folder: Path, content: ReportContent, drawn: Iterable[C
 
 
 def _scalars(scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    paths: list[tuple[str, ...]] = [(key,) for _, key in OVERALL]
-    for _, (first, *rest) in PER_CLASS:
+    paths: list[tuple[str, ...]] = [(key,) for _, key in overall_rows(scores)]
+    for _, (first, *rest) in class_rows(scores):
         paths.extend((first, name, *rest) for name in scores["classes"])
     for path in paths:
         value = nested(scores, path)

@@ -13,13 +13,21 @@ import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
+from melanoma_tf.datasets.readers.label_files import GROUP_COLUMN, LABEL_COLUMN
+from melanoma_tf.datasets.readers.tables import (
+    Row,
+    is_image_id,
+    key_column,
+    read_header,
+    read_table,
+)
+from melanoma_tf.evaluation.metrics.task import ISIC2017_PAIR
 
-IMAGE_COLUMN, LABEL_COLUMN, GROUP_COLUMN = "image_id", "label", "patient_id"
+IMAGE_COLUMN = "image_id"
 
 UNKNOWN = -1
 
-# The names that the ISIC challenges give to the image column and to the classes.
-IMAGE_ALIASES = (IMAGE_COLUMN, "image", "image_name")
+# The challenges' names of classes. `target` is melanoma in ISIC 2020 and malignant in ISIC 2024.
 CLASS_CODES = {
     "MEL": "melanoma",
     "NV": "nevus",
@@ -30,8 +38,15 @@ CLASS_CODES = {
     "DF": "dermatofibroma",
     "VASC": "vascular_lesion",
     "SCC": "squamous_cell_carcinoma",
+    "SCCKA": "squamous_cell_carcinoma",
+    "INF": "inflammation_or_infection",
+    "BEN_OTH": "other_benign_lesion",
+    "MAL_OTH": "other_malignant_lesion",
     "UNK": "unknown",
 }
+MALIGNANT, UNKNOWN_CLASS = "malignant", "unknown"
+# Submissions of ISIC 2016 and 2017 may lack a header.
+_WITHOUT_HEADER = {2: ("image", "melanoma"), 3: (IMAGE_COLUMN, *ISIC2017_PAIR)}
 
 
 @dataclass(frozen=True)
@@ -96,119 +111,80 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Predictions:
-    """Read what `write_predictions` wrote, or a file of that form.
+    """Read what `write_predictions` wrote, or a participant's file of any challenge.
 
-    A challenge submission is one too: `image` for `image_id`, `MEL` for `melanoma`.
+    The challenges' names are put into ours (`image` for `image_id`, `MEL` for `melanoma`); the
+    columns may be in any order. Files of ISIC 2016 and 2017 may lack a header.
 
     Args:
-        path: the CSV.
-        class_names: the classes expected, in the order wanted; None takes the file's own.
+        path: the table, or a ZIP archive of it.
+        class_names: the classes expected, in the order wanted; None takes the file's own. Of
+            taxonomy isic2017, the challenge's two columns are enough.
 
     Raises:
         MelanomaError: a column is missing, unknown or there twice; an image is listed twice; a
             score is empty, no number, NaN or infinite; a label is no class.
     """
-    header, rows = read_named_table(path)
-    extras = {LABEL_COLUMN, GROUP_COLUMN}
-    found = tuple(name for name in header if name != IMAGE_COLUMN and name not in extras)
-    if header.count(IMAGE_COLUMN) == 0:
-        raise MelanomaError(f"{path}: expected a column {IMAGE_COLUMN!r}; found {listed(header)}")
-    names = found if class_names is None else tuple(class_names)
-    missing = [name for name in names if name not in found]
-    unknown = [name for name in found if name not in names]
-    if missing or unknown or not names:
-        raise MelanomaError(
-            f"{path}: expected the classes {listed(names)}; "
-            f"missing: {listed(missing)}; unknown: {listed(unknown)}"
-        )
-    column = {name: index for index, name in enumerate(header)}
-    image_ids = tuple(row[column[IMAGE_COLUMN]] for row in rows)
+    header = read_header(path)
+    without_header = _WITHOUT_HEADER.get(len(header), ()) if is_image_id(header[0]) else ()
+    columns = without_header or header
+    key = key_column(path, columns)
+    column = _class_columns(path, columns, key)
+    names = tuple(column) if class_names is None else _expected(path, column, class_names)
+    rows = list(read_table(path, without_header=without_header))
+    if not rows:
+        raise MelanomaError(f"{path}: expected a header and at least one row, found no row")
+    image_ids = tuple(row.image_id(key) for row in rows)
     if not all(image_ids):
         raise MelanomaError(f"{path}: expected an image id in every row; found an empty one")
-    cells = [[row[column[name]] for name in names] for row in rows]
     labels = groups = None
-    if LABEL_COLUMN in column:
-        texts = [row[column[LABEL_COLUMN]] for row in rows]
-        labels = _labels(path, image_ids, texts, names)
-    if GROUP_COLUMN in column:
-        groups = tuple(row[column[GROUP_COLUMN]] for row in rows)
-    scores = numbers(path, image_ids, cells, names)
+    if LABEL_COLUMN in columns:
+        labels = _labels(path, image_ids, [row.cells[LABEL_COLUMN] for row in rows], names)
+    if GROUP_COLUMN in columns:
+        groups = tuple(row.cells[GROUP_COLUMN] for row in rows)
+    scores = np.array([[_score(row, column[name], key) for name in names] for row in rows])
     try:
         return Predictions(image_ids, scores, names, labels, groups)
     except MelanomaError as error:
         raise MelanomaError(f"{path}: {error}") from None
 
 
-def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of a CSV file, every row as long as the header.
+def _class_columns(path: Path, header: Sequence[str], key: str) -> dict[str, str]:
+    """Map our names of classes to the columns that hold their scores."""
+    codes = {**CLASS_CODES, "TARGET": MALIGNANT if key == "isic_id" else "melanoma"}
+    others = {key, LABEL_COLUMN, GROUP_COLUMN}
+    found = [(codes.get(name.upper(), name), name) for name in header if name not in others]
+    try:
+        refuse_duplicates("columns", [ours for ours, _ in found])
+    except MelanomaError as error:
+        raise MelanomaError(f"{path}: {error}") from None
+    if not found:
+        raise MelanomaError(f"{path}: expected a column per class; found {listed(header)}")
+    return dict(found)
 
-    Raises:
-        MelanomaError: no such file, no text, no rows, a column twice, a row of another length.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MelanomaError(f"expected the file {path}; it does not exist") from None
-    except IsADirectoryError:
-        raise MelanomaError(f"{path}: expected a CSV file, found a folder") from None
-    except UnicodeDecodeError:
-        raise MelanomaError(f"{path}: expected a CSV file, found bytes that are no text") from None
-    except OSError as error:
-        raise MelanomaError(f"{path}: expected a CSV file, found {error}") from None
-    try:
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except csv.Error as error:
-        raise MelanomaError(f"{path}: expected a CSV file, found {error}") from None
-    if len(lines) < 2:
+
+def _expected(path: Path, column: dict[str, str], class_names: Sequence[str]) -> tuple[str, ...]:
+    """Check that the file has the classes expected."""
+    missing = [name for name in class_names if name not in column]
+    unknown = [name for name in column if name not in (*class_names, UNKNOWN_CLASS)]
+    if not unknown and set(column) == set(ISIC2017_PAIR) and missing == ["nevus"]:
+        return tuple(name for name in class_names if name in column)
+    if missing or unknown or not class_names:
         raise MelanomaError(
-            f"{path}: expected a header and at least one row, found {len(lines)} line(s)"
+            f"{path}: expected the classes {listed(class_names)}; "
+            f"missing: {listed(missing)}; unknown: {listed(unknown)}"
         )
-    header = [name.strip() for name in lines[0]]
-    try:
-        refuse_duplicates("columns", header)
-    except MelanomaError as error:
-        raise MelanomaError(f"{path}: {error}") from None
-    for number, row in enumerate(lines[1:], start=2):
-        if len(row) != len(header):
-            raise MelanomaError(
-                f"{path}: expected {len(header)} cells in row {number}, found {len(row)}"
-            )
-    return header, [[cell.strip() for cell in row] for row in lines[1:]]
+    return (*class_names, *(name for name in column if name not in class_names))
 
 
-def read_named_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """`read_table` with the challenges' column names put into ours.
-
-    Raises:
-        MelanomaError: as `read_table`; two columns have one meaning.
-    """
-    header, rows = read_table(path)
-    names = [IMAGE_COLUMN if name in IMAGE_ALIASES else name for name in header]
-    names = [CLASS_CODES.get(name, name) for name in names]
-    try:
-        refuse_duplicates("columns", names)
-    except MelanomaError as error:
-        raise MelanomaError(f"{path}: {error}") from None
-    return names, rows
-
-
-def numbers(
-    path: Path, image_ids: Sequence[str], cells: list[list[str]], names: Sequence[str]
-) -> np.ndarray:
-    """Cells as float64 `(rows, columns)`; one that is no number is an error that names it."""
-    try:
-        return np.array(cells, dtype=np.float64).reshape(len(cells), len(names))
-    except ValueError:
-        pass  # find the cell, to name it
-    for image_id, row in zip(image_ids, cells):
-        for name, cell in zip(names, row):
-            try:
-                float(cell)
-            except ValueError:
-                raise MelanomaError(
-                    f"{path}: expected a number in column {name!r} of {image_id}, found {cell!r}"
-                ) from None
-    raise MelanomaError(f"{path}: expected a number in every class column")
+def _score(row: Row, column: str, key: str) -> float:
+    value = row.number(column)
+    if value is None:
+        raise MelanomaError(
+            f"{row.place}: expected a number in column {column!r} of {row.cells[key]}, "
+            f"found {row.cells[column]!r}"
+        )
+    return value
 
 
 def _labels(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.evaluation.classes import Columns, in_columns
 from melanoma_tf.evaluation.metrics.bootstrap import group_indices
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, score_intervals
 from melanoma_tf.evaluation.metrics.scores import task_scores
 from melanoma_tf.evaluation.metrics.task import Task, prepare
 from melanoma_tf.evaluation.predictions import Predictions, listed
-from melanoma_tf.evaluation.truth import Truth
+from melanoma_tf.evaluation.truth import Truth, is_excluded
 
-# A class that other data sets file under a wider one.
-_WIDER = {"seborrheic_keratosis": "benign_keratosis"}
+# What the official scorer calls `validation`, by the metric that a challenge ranks by.
+_VALIDATED = ("n", "balanced_accuracy", "mean_auc", "macro_average")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class LabelledPredictions:
         decide_classes: whether each image's class, where known, has a column.
         excluded: ids of images that the truth gives no weight.
         unlabelled: how many images were left out since nothing is known of them.
+        taxonomy: whose classes the columns are, where one was found.
+        without_class: diagnosis -> number of the images whose diagnosis has no class in the
+            taxonomy of the columns: they count against every class, and are not decided.
+        validation: the same with the weights before the challenge closed, where the truth has them.
     """
 
     predictions: Predictions
@@ -40,6 +45,9 @@ class LabelledPredictions:
     decide_classes: bool
     excluded: tuple[str, ...]
     unlabelled: int
+    taxonomy: str | None = None
+    without_class: Mapping[str, int] = field(default_factory=dict)
+    validation: LabelledPredictions | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -48,47 +56,62 @@ class LabelledPredictions:
         return self.predictions.labels
 
 
-def align_with_truth(predictions: Predictions, truth: Truth | None = None) -> LabelledPredictions:
+def align_with_truth(
+    predictions: Predictions, truth: Truth | None = None, *, taxonomy: str | None = None
+) -> LabelledPredictions:
     """Align predictions with the truth, or with the labels that they carry.
 
+    Args:
+        predictions: of the images of the truth.
+        truth: its diagnoses get the class that the taxonomy gives them, as in `build-records`.
+        taxonomy: whose classes the columns are; None finds it.
+
     Raises:
-        MelanomaError: the truth knows other images or other classes; the labels that the
-            predictions carry differ; there are no labels at all.
+        MelanomaError: the truth knows other images, or classes without a column; the labels that
+            the predictions carry differ; there are no labels at all.
     """
     if truth is None:
         return _align_with_own_labels(predictions)
     row = {image_id: index for index, image_id in enumerate(truth.image_ids)}
     known = set(predictions.image_ids)
     extra = [image_id for image_id in predictions.image_ids if image_id not in row]
-    missing = [
-        image_id
-        for image_id, weight in zip(truth.image_ids, truth.weights)
-        if image_id not in known and weight > 0
-    ]
+    missing = [image_id for image_id in truth.image_ids if image_id not in known]
     if extra or missing:
         raise MelanomaError(
             "expected the images of the truth; "
             f"missing from the predictions: {listed(missing)}; not in the truth: {listed(extra)}"
         )
     order = np.array([row[image_id] for image_id in predictions.image_ids], dtype=np.int64)
-    labels, membership, has_column = _in_columns(truth, predictions.class_names)
+    columns = in_columns(truth, predictions.class_names, taxonomy)
+    aligned = _aligned(predictions, truth, columns, order)
+    if np.array_equal(truth.weights, truth.validation_weights):
+        return aligned
+    earlier = _aligned(predictions, truth.weighted_for_validation(), columns, order)
+    return replace(aligned, validation=earlier)
+
+
+def _aligned(
+    predictions: Predictions, truth: Truth, columns: Columns, order: np.ndarray
+) -> LabelledPredictions:
     labelled = replace(
         predictions,
-        labels=labels[order],
+        labels=columns.labels[order],
         groups=predictions.groups
         if truth.groups is None
         else tuple(truth.groups[index] for index in order),
     )
     _refuse_other_labels(predictions, labelled)
-    weights = truth.weights[order]
-    is_scored = (weights > 0) & (membership[order] >= 0).any(axis=1)
+    weights, membership = truth.weights[order], columns.membership[order]
+    is_scored = (weights > 0) & (membership >= 0).any(axis=1)
     return LabelledPredictions(
         predictions=_selected(labelled, is_scored),
-        membership=membership[order][is_scored],
+        membership=membership[is_scored],
         weights=weights[is_scored],
-        decide_classes=bool(has_column[order][is_scored].all()),
+        decide_classes=bool(columns.has_column[order][is_scored].all()),
         excluded=tuple(np.array(predictions.image_ids, dtype=object)[weights == 0]),
         unlabelled=int(((weights > 0) & ~is_scored).sum()),
+        taxonomy=columns.taxonomy.name if columns.taxonomy else None,
+        without_class=columns.without_class,
     )
 
 
@@ -134,8 +157,10 @@ def score_predictions(
         progress: receives the blocks of resamples and yields them again (a progress bar).
 
     Returns:
-        What `metrics.scores.task_scores` returns, with `excluded`, `unlabelled` and, where there
-        are rounds, `interval` (nested as the metrics are) and `bootstrap` (how it was done).
+        What `metrics.scores.task_scores` returns, with `excluded`, `unlabelled`, `taxonomy`,
+        `without_class` and, where the truth has validation weights, `validation` (the scores with
+        them); where there are rounds, `interval` (nested as the metrics are) and `bootstrap` (how
+        it was done).
 
     Example:
         >>> import numpy as np
@@ -152,6 +177,12 @@ def score_predictions(
     result = task_scores(task, labelled.weights)
     result["excluded"] = list(labelled.excluded)
     result["unlabelled"] = labelled.unlabelled
+    result["taxonomy"] = labelled.taxonomy
+    result["without_class"] = dict(labelled.without_class)
+    if labelled.validation is not None:
+        earlier = labelled.validation
+        scores = task_scores(prepared(earlier, min_tpr=min_tpr), earlier.weights)
+        result["validation"] = {key: scores[key] for key in _VALIDATED}
     if rounds:
         groups, unit = groups_of(labelled)
         result["interval"] = score_intervals(
@@ -170,47 +201,20 @@ def _align_with_own_labels(predictions: Predictions) -> LabelledPredictions:
         raise MelanomaError(
             "expected a column 'label' in the predictions, or a truth file; found neither"
         )
-    is_known = labels >= 0
+    excluded = is_excluded(predictions.image_ids)
+    is_known = (labels >= 0) & ~excluded
     known = _selected(predictions, is_known)
     membership = (labels[is_known][:, None] == np.arange(len(predictions.class_names))).astype(
         np.int8
     )
-    weights = np.ones(len(membership))
-    return LabelledPredictions(known, membership, weights, True, (), int((~is_known).sum()))
-
-
-def _in_columns(
-    truth: Truth, class_names: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, membership by the predictions' columns, and whether each image's class has one."""
-    names = [name if name in class_names else _WIDER.get(name, name) for name in truth.class_names]
-    target = [class_names.index(name) if name in class_names else -1 for name in names]
-    _refuse_other_classes(truth, names, class_names)
-    labels = np.array([*target, -1])[truth.labels]
-    is_known = truth.labels >= 0
-    membership = np.zeros((len(truth.image_ids), len(class_names)), dtype=np.int8)
-    if truth.form == "binary":  # a benign image without a diagnosis may be of any other class
-        membership[~is_known] = [0 if name == "melanoma" else -1 for name in class_names]
-    membership[labels >= 0, labels[labels >= 0]] = 1
-    return labels, membership, (labels >= 0) | ~is_known
-
-
-def _refuse_other_classes(truth: Truth, names: list[str], class_names: tuple[str, ...]) -> None:
-    if truth.form == "labels":
-        missing = [name for name in names if name not in class_names]
-        if missing:
-            raise MelanomaError(
-                f"expected a column of scores for each label; missing: {listed(missing)}"
-            )
-        return
-    unknown = [name for name in class_names if name not in names]
-    if truth.form == "binary":
-        unknown = [] if "melanoma" in class_names else ["no column melanoma"]
-    if unknown:
-        raise MelanomaError(
-            f"expected columns out of the truth's classes, {listed(truth.class_names, 9)}; "
-            f"unknown: {listed(unknown)}"
-        )
+    return LabelledPredictions(
+        predictions=known,
+        membership=membership,
+        weights=np.ones(len(membership)),
+        decide_classes=True,
+        excluded=tuple(np.array(predictions.image_ids, dtype=object)[excluded]),
+        unlabelled=int((~is_known & ~excluded).sum()),
+    )
 
 
 def _refuse_other_labels(predictions: Predictions, labelled: Predictions) -> None:

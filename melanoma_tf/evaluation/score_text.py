@@ -5,18 +5,18 @@ Nothing heavy is imported here: the command line reads it at its top.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+OUT_OF_RANGE = "the scores are not all in [0, 1]"
+
 # Titles of the metrics, with their path in the scores; a class's name stands after the first part.
-PER_CLASS = (
+PER_CLASS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("AUC", ("auc",)),
     ("average precision", ("average_precision",)),
     ("AUC above sensitivity 0.8 (ISIC 2018)", ("auc_above_sensitivity_80",)),
     ("partial AUC (ISIC 2024)", ("partial_auc_isic2024",)),
-    ("specificity at sensitivity 0.82", ("specificity_at_sensitivity", "0.82")),
-    ("specificity at sensitivity 0.89", ("specificity_at_sensitivity", "0.89")),
-    ("specificity at sensitivity 0.95", ("specificity_at_sensitivity", "0.95")),
+    ("accuracy at 0.5", ("class_accuracy",)),
     ("sensitivity at 0.5", ("sensitivity",)),
     ("specificity at 0.5", ("specificity",)),
     ("PPV at 0.5", ("ppv",)),
@@ -49,16 +49,74 @@ def remarks(result: dict[str, Any]) -> Iterator[str]:
             f"The class is known for {result['n_class_known']:,} of {result['n']:,} images; an "
             "image counts in the metrics of the classes that the truth states."
         )
+    yield from _range_remark(result)
     if result["excluded"]:
-        yield f"Excluded by the truth: {', '.join(result['excluded'])}."
+        names = result["excluded"]
+        yield f"Excluded, as by the official scorer: {len(names):,} images ({_first(names)})."
+    if result.get("without_class"):
+        counts = [f"{name} ({n:,})" for name, n in result["without_class"].items()]
+        yield (
+            f"No class in {result['taxonomy']}: {_first(counts)}; these images count against each "
+            "class, and are not decided."
+        )
+    perfect = [name for name, value in result["auc"].items() if value == 1.0]
+    if perfect and "interval" in result:
+        yield (
+            f"AUC of {_first(perfect)} is 1: the DeLong interval [1, 1] is no certainty; an exact "
+            "bound depends on the number of images."
+        )
     if result["unlabelled"]:
         yield f"Left out because they have no label: {result['unlabelled']:,}."
     reasons: dict[str, list[str]] = {}
     for metric, reason in result["undefined"].items():
+        if reason == OUT_OF_RANGE:  # said above
+            continue
         reasons.setdefault(reason, []).append(metric)
     for reason, metrics in reasons.items():
         more = f" and {len(metrics) - 3} more" if len(metrics) > 3 else ""
         yield f"Undefined ({reason}): {', '.join(metrics[:3])}{more}."
+
+
+def class_rows(result: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """Titles and paths of the metrics of each class that this result has at all."""
+    points: dict[str, Any] = next(iter(result["specificity_at_sensitivity"].values()), {})
+    rows = list(PER_CLASS)
+    rows[4:4] = [
+        (f"specificity at sensitivity {point}", ("specificity_at_sensitivity", point))
+        for point in points
+    ]
+    names = result["classes"]
+    return [
+        (title, path)
+        for title, path in rows
+        if any(nested(result, (path[0], name, *path[1:])) is not None for name in names)
+    ]
+
+
+def overall_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Titles and keys of the metrics over all classes, without those of other challenges."""
+    return [
+        (title, key)
+        for title, key in OVERALL
+        if result[key] is not None or key in result["undefined"]
+    ]
+
+
+def _range_remark(result: dict[str, Any]) -> Iterator[str]:
+    """Say so where scores are no probabilities, and what they may be."""
+    low, high = result["score_range"] or (0.0, 1.0)
+    if low >= 0 and high <= 1:
+        return
+    guess = "logits: add --softmax" if low < 0 else "percentages: divide them by 100"
+    yield (
+        f"Scores reach from {low:g} to {high:g}, outside [0, 1] (are they {guess}?): metrics at "
+        "0.5 are left out."
+    )
+
+
+def _first(names: list[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def nested(tree: Any, path: tuple[str, ...]) -> Any:

@@ -1,36 +1,27 @@
-"""Truth files: the official label files of ISIC 2017 to 2020, and a plain `image_id,label`."""
+"""Truth files: every label file that `build-records` reads, as the truth of predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.predictions import (
-    GROUP_COLUMN,
-    IMAGE_COLUMN,
-    LABEL_COLUMN,
-    listed,
-    numbers,
-    read_named_table,
-    refuse_duplicates,
-)
+from melanoma_tf.datasets.catalogue import LabelTable, read_label_table
+from melanoma_tf.datasets.diagnoses import AKIEC
 
 # The official scorer gives this image of the 2018 test set no weight, in contradiction to the file.
 EXCLUDED = ("ISIC_0035068",)
 
-_WEIGHT_COLUMNS = ("score_weight", "validation_weight")
-_ISIC2017 = ("melanoma", "seborrheic_keratosis")
-# Diagnoses of ISIC 2020 that a taxonomy can name; its many "unknown" ones are benign all the same.
-_ISIC2020_DIAGNOSES = {
-    "melanoma": "melanoma",
-    "nevus": "nevus",
-    "seborrheic keratosis": "seborrheic_keratosis",
-}
+# Diagnoses of ISIC 2020 that a taxonomy of three classes names; its many "unknown" ones are benign.
+_OF_VERDICTS = ("melanoma", "nevus", "seborrheic_keratosis")
+# Diagnoses that files have a class for, and the name of that class in the taxonomies.
+_CLASS_NAMES = {AKIEC: "actinic_keratosis"}
+
+TruthForm = Literal["one-hot", "binary", "labels"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +35,11 @@ class Truth:
         membership: int8 `(images, classes)`: 1 of the class, 0 not, -1 unknown.
         weights: float64 `(images,)`, what each image counts; 0 excludes it.
         groups: per image its patient, or an empty string; None where nothing is known.
-        form: `one-hot`, all classes have a column; `binary`, melanoma or not, and a diagnosis for
-            some; `labels`, the classes that occur are named.
+        form: `one-hot`, the file tells all of its classes apart; `binary`, melanoma (or malignant)
+            or not, and a diagnosis for some; `labels`, the classes that occur are named.
+        diagnoses: one per image, a key of `datasets.diagnoses.TARGETS` or the file's own word.
+        malignant: int8 `(images,)`: 1 or 0 where the file tells, else -1.
+        validation_weights: float64 `(images,)`, the weights before the challenge closed.
     """
 
     image_ids: tuple[str, ...]
@@ -53,110 +47,77 @@ class Truth:
     labels: np.ndarray
     membership: np.ndarray
     weights: np.ndarray
-    groups: tuple[str, ...] | None = None
-    form: Literal["one-hot", "binary", "labels"] = "one-hot"
+    groups: tuple[str, ...] | None
+    form: TruthForm
+    diagnoses: tuple[str, ...]
+    malignant: np.ndarray
+    validation_weights: np.ndarray
+
+    def weighted_for_validation(self) -> Truth:
+        """The same truth, each image counting as it did before the challenge closed."""
+        return replace(self, weights=self.validation_weights)
 
 
 def read_truth(path: Path) -> Truth:
-    """Read a truth file, whose form its header tells.
+    """Read a truth file: any label file of `datasets.catalogue.read_label_table`.
 
+    - ISIC 2016: `ISIC_0000000,malignant`, without header.
     - ISIC 2017: `image_id,melanoma,seborrheic_keratosis`; neither is a nevus.
-    - ISIC 2018 and 2019: `image,MEL,NV,...`, one 1 in each row; `score_weight` where given.
-    - ISIC 2020: `image_name,patient_id,...,diagnosis,...,target`; melanoma or not, with a diagnosis
-      for some and the patient for all.
+    - ISIC 2018, 2019, MILK10k: `image,MEL,NV,...`, one 1 in each row; `score_weight` and
+      `validation_weight` where given.
+    - HAM10000 and PH2: their own tables.
+    - ISIC 2020, 2024: `target`; melanoma (malignant) or not, with a diagnosis for some and the
+      patient for all.
     - `image_id,label`, with `patient_id` where known.
 
     Raises:
-        MelanomaError: the header is none of these; an image is listed twice; a row names no class
+        MelanomaError: the file is none of these; an image is listed twice; a row names no class
             or several; a cell is no number.
     """
-    header, rows = read_named_table(path)
-    if IMAGE_COLUMN not in header:
-        raise MelanomaError(f"{path}: expected a column {IMAGE_COLUMN!r}; found {listed(header)}")
-    columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
-    try:
-        refuse_duplicates("image ids", columns[IMAGE_COLUMN])
-    except MelanomaError as error:
-        raise MelanomaError(f"{path}: {error}") from None
-    if "target" in columns:
-        return _read_isic2020(path, columns)
-    if LABEL_COLUMN in columns:
-        return _read_labels(path, columns)
-    return _read_one_hot(path, columns)
-
-
-def _read_one_hot(path: Path, columns: dict[str, list[str]]) -> Truth:
-    image_ids = tuple(columns[IMAGE_COLUMN])
-    names = [
-        name
-        for name in columns
-        if name not in (IMAGE_COLUMN, GROUP_COLUMN) and name not in _WEIGHT_COLUMNS
-    ]
-    if not names:
-        raise MelanomaError(f"{path}: expected a column per class; found {listed(list(columns))}")
-    cells = [list(row) for row in zip(*(columns[name] for name in names))]
-    flags = numbers(path, image_ids, cells, names)
-    _refuse_rows(path, image_ids, ~np.isin(flags, (0.0, 1.0)).all(axis=1), "0 or 1 in each class")
-    is_isic2017 = tuple(names) == _ISIC2017
-    if is_isic2017:
-        names.append("nevus")
-        flags = np.column_stack([flags, (flags == 0).all(axis=1)])
-    _refuse_rows(path, image_ids, flags.sum(axis=1) != 1, "exactly one class of each image")
-    return Truth(
-        image_ids=image_ids,
-        class_names=tuple(names),
-        labels=flags.argmax(axis=1).astype(np.int64),
-        membership=flags.astype(np.int8),
-        weights=_weights(path, image_ids, columns),
-        groups=tuple(columns[GROUP_COLUMN]) if GROUP_COLUMN in columns else None,
-    )
-
-
-def _read_isic2020(path: Path, columns: dict[str, list[str]]) -> Truth:
-    image_ids = tuple(columns[IMAGE_COLUMN])
-    target = numbers(path, image_ids, [[cell] for cell in columns["target"]], ["target"])[:, 0]
-    _refuse_rows(path, image_ids, ~np.isin(target, (0.0, 1.0)), "a target of 0 or 1")
-    is_melanoma = target == 1
-    diagnoses = columns.get("diagnosis", ["unknown"] * len(image_ids))
-    names = tuple(_ISIC2020_DIAGNOSES.values())
-    index = {diagnosis: number for number, diagnosis in enumerate(_ISIC2020_DIAGNOSES)}
-    labels = np.array([index.get(diagnosis, -1) for diagnosis in diagnoses], dtype=np.int64)
-    labels[is_melanoma] = 0
-    _refuse_rows(path, image_ids, (labels == 0) & ~is_melanoma, "target 1 for each melanoma")
+    table = read_label_table(path)
+    forms: dict[str, TruthForm] = {"classes": "one-hot", "verdict": "binary", "words": "labels"}
+    if table.form not in forms:
+        raise MelanomaError(f"{path}: expected a file of labels, found one of metadata only")
+    rows = table.rows
+    diagnoses = tuple(row.diagnosis for row in rows)
+    names = _class_names(table)
+    index = {name: number for number, name in enumerate(names)}
+    labels = np.array([index.get(_CLASS_NAMES.get(d, d), -1) for d in diagnoses], dtype=np.int64)
     membership = (labels[:, None] == np.arange(len(names))).astype(np.int8)
     membership[labels < 0, 1:] = -1
-    groups = tuple(columns[GROUP_COLUMN]) if GROUP_COLUMN in columns else None
-    return Truth(image_ids, names, labels, membership, np.ones(len(labels)), groups, form="binary")
-
-
-def _read_labels(path: Path, columns: dict[str, list[str]]) -> Truth:
-    image_ids, texts = tuple(columns[IMAGE_COLUMN]), columns[LABEL_COLUMN]
-    names = tuple(sorted(set(texts)))
-    _refuse_rows(path, image_ids, np.array([not text for text in texts]), "a label of each image")
-    index = {name: number for number, name in enumerate(names)}
-    labels = np.array([index[text] for text in texts], dtype=np.int64)
+    image_ids = tuple(row.key for row in rows)
+    groups = tuple(row.patient_id or "" for row in rows)
+    malignant = [-1 if row.malignant is None else int(row.malignant) for row in rows]
     return Truth(
         image_ids=image_ids,
         class_names=names,
         labels=labels,
-        membership=(labels[:, None] == np.arange(len(names))).astype(np.int8),
-        weights=_weights(path, image_ids, columns),
-        groups=tuple(columns[GROUP_COLUMN]) if GROUP_COLUMN in columns else None,
-        form="labels",
+        membership=membership,
+        weights=_counted(image_ids, [row.score_weight for row in rows]),
+        groups=groups if any(groups) else None,
+        form=forms[table.form],
+        diagnoses=diagnoses,
+        malignant=np.array(malignant, dtype=np.int8),
+        validation_weights=_counted(image_ids, [row.validation_weight for row in rows]),
     )
 
 
-def _weights(path: Path, image_ids: Sequence[str], columns: dict[str, list[str]]) -> np.ndarray:
-    weights = np.ones(len(image_ids))
-    if "score_weight" in columns:
-        cells = [[cell] for cell in columns["score_weight"]]
-        weights = numbers(path, image_ids, cells, ["score_weight"])[:, 0]
-    valid = np.isfinite(weights) & (weights >= 0)
-    _refuse_rows(path, image_ids, ~valid, "a weight of 0 or more")
-    return np.where(np.isin(image_ids, EXCLUDED), 0.0, weights)
+def is_excluded(image_ids: Sequence[str]) -> np.ndarray:
+    """Tell which images the official scorer gives no weight, bool `(images,)`.
+
+    Args:
+        image_ids: with or without a source in front, `isic2018/ISIC_0035068`.
+    """
+    return np.isin([image_id.rsplit("/", 1)[-1] for image_id in image_ids], EXCLUDED)
 
 
-def _refuse_rows(path: Path, image_ids: Sequence[str], bad: np.ndarray, expected: str) -> None:
-    if bad.any():
-        named = listed([image_ids[index] for index in np.flatnonzero(bad)])
-        raise MelanomaError(f"{path}: expected {expected}; found otherwise for {named}")
+def _class_names(table: LabelTable) -> tuple[str, ...]:
+    if table.form == "verdict":
+        return _OF_VERDICTS
+    if table.form == "words":
+        return tuple(sorted({row.diagnosis for row in table.rows}))
+    return tuple(dict.fromkeys(_CLASS_NAMES.get(name, name) for name in table.classes))
+
+
+def _counted(image_ids: Sequence[str], weights: Sequence[float]) -> np.ndarray:
+    return np.where(is_excluded(image_ids), 0.0, np.array(weights, dtype=np.float64))

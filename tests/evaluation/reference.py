@@ -40,6 +40,7 @@ def class_metrics(truth, score, weight=None, min_tpr=0.8):
     common = {"sample_weight": weight, "zero_division": np.nan}
     values = {
         "auc": metrics.roc_auc_score(truth, score, sample_weight=weight),
+        "class_accuracy": metrics.accuracy_score(truth, called, sample_weight=weight),
         "average_precision": metrics.average_precision_score(truth, score, sample_weight=weight),
         "auc_above_sensitivity_80": auc_above_sensitivity(truth, score, weight, 0.8),
         "partial_auc_isic2024": partial_auc_2024(truth, score, weight, min_tpr),

@@ -89,7 +89,7 @@ def test_challenge_submission_is_read_under_our_names(saved):
         ("image_id,melanoma,nevus\nb,0.1,inf\n", "b"),
         ("image_id,melanoma,nevus\na,0.1,\n", "'nevus' of a"),
         ("image_id,melanoma,nevus\na,0.1,high\n", "'high'"),
-        ("image_id,melanoma,nevus\na,0.1\n", "row 2"),
+        ("image_id,melanoma,nevus\na,0.1\n", "line 2"),
         ("image_id,melanoma,nevus,label\na,0.1,0.2,mole\n", "'mole'"),
         ("image_id,melanoma,nevus\n,0.1,0.2\n", "image id"),
         ('image_id,melanoma,nevus\n"a,0.1,0.2\n', "CSV"),

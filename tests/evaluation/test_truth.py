@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.diagnoses import CLASSES
+from melanoma_tf.evaluation.classes import in_columns
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.evaluation.score import align_with_truth, groups_of, score_predictions
+from melanoma_tf.evaluation.score_text import class_rows, remarks
 from melanoma_tf.evaluation.truth import read_truth
 
 ISIC2017 = ("melanoma", "nevus", "seborrheic_keratosis")
@@ -144,13 +147,13 @@ def test_two_columns_of_isic2017_score_their_classes_but_decide_nothing(truth):
     [
         ("name,MEL,NV\na,1,0\n", "image_id"),
         ("image\na\n", "column per class"),
-        ("image,MEL,NV\na,1,0\na,0,1\n", "more than once: a"),
-        ("image,MEL,NV\na,1,1\n", "exactly one class"),
-        ("image,MEL,NV\na,0,0\n", "exactly one class"),
+        ("image,MEL,NV\na,1,0\na,0,1\n", "each image once, found a on lines 2 and 3"),
+        ("image,MEL,NV\na,1,1\n", "expected one diagnosis"),
+        ("image,MEL,NV\na,0,0\n", "expected one diagnosis"),
         ("image,MEL,NV\na,0.5,0.5\n", "0 or 1"),
         ("image,MEL,NV\na,yes,0\n", "'yes'"),
         ("image,MEL,NV,score_weight\na,1,0,-1\n", "weight"),
-        ("image_id,melanoma,seborrheic_keratosis\na,1,1\n", "exactly one class"),
+        ("image_id,melanoma,seborrheic_keratosis\na,1,1\n", "expected one diagnosis"),
         ("image_name,target\na,2\n", "target of 0 or 1"),
         ("image_name,diagnosis,target\na,melanoma,0\n", "target 1"),
         ("image_id,label\na,\n", "label of each image"),
@@ -205,3 +208,135 @@ def test_truth_that_excludes_every_image_is_an_error(truth):
     assert score_predictions(labelled, rounds=0)["n"] == 0
     with pytest.raises(MelanomaError, match="at least one image"):
         score_predictions(labelled, rounds=10)
+
+
+def with_taxonomy(truth, taxonomy, seed=0):
+    return predictions_for(truth, CLASSES[taxonomy], seed)
+
+
+def test_every_benign_image_of_isic2020_is_no_melanoma(real_data):
+    """Nevi and keratoses are of the class not_melanoma, like images without a diagnosis."""
+    path = real_data / "labels" / "ISIC_2020_Training_GroundTruth.csv"
+    found = read_truth(path)
+    predictions = with_taxonomy(found, "melanoma")
+    result = score_predictions(align_with_truth(predictions, found), rounds=0)
+    target = np.loadtxt(path, str, delimiter=",", skiprows=1, usecols=7) == "1"
+    scores = predictions.scores[:, 0]  # of not_melanoma
+    assert result["specificity"]["not_melanoma"] == np.mean(scores[target] <= 0.5)
+    assert result["sensitivity"]["not_melanoma"] == np.mean(scores[~target] > 0.5)
+    decided = predictions.scores.argmax(axis=1) == target
+    assert result["accuracy"] == np.mean(decided)
+    assert result["balanced_accuracy"] == pytest.approx(
+        (decided[target].mean() + decided[~target].mean()) / 2, abs=1e-15
+    )
+    assert np.sum(result["confusion_matrix"]) == 33126
+
+
+@pytest.mark.parametrize(
+    ("file", "melanomas", "others"),
+    [
+        ("ISIC-2017_Validation_Part3_GroundTruth.csv", 30, 120),
+        ("ISIC2018_Task3_Test_GroundTruth.csv", 171, 1340),
+        ("ISIC_2019_Training_GroundTruth.csv", 4522, 20809),
+    ],
+)
+def test_melanoma_or_not_is_scored_against_every_challenge(real_data, file, melanomas, others):
+    found = read_truth(real_data / "labels" / file)
+    labelled = align_with_truth(with_taxonomy(found, "melanoma"), found)
+    result = score_predictions(labelled, rounds=0)
+    assert result["n_per_class"] == {"not_melanoma": others, "melanoma": melanomas}
+    assert result["accuracy"] is not None
+
+
+def test_diagnoses_without_a_class_are_named_and_count_against_every_class(truth):
+    found = truth("image,MEL,NV,BCC,BKL\na,1,0,0,0\nb,0,1,0,0\nc,0,0,1,0\nd,0,0,0,1\n")
+    scores = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.95, 0.0, 0.05], [0.2, 0.2, 0.6]])
+    result = score_predictions(
+        align_with_truth(Predictions(tuple("abcd"), scores, ISIC2017), found), rounds=0
+    )
+    assert result["without_class"] == {"basal_cell_carcinoma": 1, "benign_keratosis": 1}
+    assert result["taxonomy"] == "isic2017"
+    assert result["auc"]["melanoma"] == pytest.approx(2 / 3)  # c ranks above a
+    # A benign keratosis may be seborrheic: it is no counter-example there.
+    assert result["n_per_class"]["seborrheic_keratosis"] == 0
+    assert result["accuracy"] == 1.0
+    lines = list(remarks(result))
+    assert any("basal_cell_carcinoma (1), benign_keratosis (1)" in line for line in lines)
+
+
+def test_isic2019_parts_the_group_akiec_of_ham10000(truth):
+    found = truth("image_id,dx\na,akiec\nb,nv\n")
+    columns = in_columns(found, CLASSES["isic2019"])
+    row = dict(zip(CLASSES["isic2019"], columns.membership[0].tolist()))
+    assert (row["actinic_keratosis"], row["squamous_cell_carcinoma"]) == (-1, -1)
+    assert row["melanoma"] == 0
+    columns = in_columns(found, CLASSES["isic2018"])
+    assert columns.labels.tolist() == [0, 5]
+
+
+def test_unk_of_isic2019_is_a_class_of_its_own(truth):
+    found = truth(
+        "image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK\na,1,0,0,0,0,0,0,0,0\nb,0,0,0,0,0,0,0,0,1\n"
+    )
+    names = (*CLASSES["isic2019"], "unknown")
+    assert in_columns(found, names).labels.tolist() == [4, 8]
+    with pytest.raises(MelanomaError, match=r"missing: unknown \(1 images\)"):
+        in_columns(found, CLASSES["isic2019"])
+
+
+def test_isic2024_tells_malignant_from_benign(truth):
+    found = truth("isic_id,patient_id,target,iddx_full\na,p,1,x\nb,p,0,x\nc,q,0,x\n")
+    scores = np.array([[0.4], [0.6], [0.1]])
+    labelled = align_with_truth(Predictions(tuple("abc"), scores, ("malignant",)), found)
+    result = score_predictions(labelled, rounds=0)
+    assert result["auc"] == {"malignant": 0.5}
+    assert labelled.predictions.groups == ("p", "p", "q")
+
+
+def test_a_class_without_a_column_is_refused(truth):
+    found = truth("image,MEL,NV,BCC\na,1,0,0\nb,0,1,0\nc,0,0,1\n")
+    two = Predictions(tuple("abc"), np.eye(3)[:, :2], ("melanoma", "basal_cell_carcinoma"))
+    with pytest.raises(MelanomaError, match=r"missing: nevus \(1 images\)"):
+        align_with_truth(two, found)
+
+
+def test_a_missing_row_of_an_excluded_image_is_missing(truth):
+    found = truth("image,MEL,NV\na,1,0\nb,0,1\nISIC_0035068,0,1\n")
+    with pytest.raises(MelanomaError, match="missing from the predictions: ISIC_0035068"):
+        align_with_truth(Predictions(("a", "b"), np.eye(2), ("melanoma", "nevus")), found)
+
+
+@pytest.mark.parametrize("source", ["", "isic2018/"])
+def test_the_excluded_image_is_left_out_by_own_labels_too(source):
+    ids = ("a", "b", f"{source}ISIC_0035068")
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]])
+    predictions = Predictions(ids, scores, ("melanoma", "nevus"), np.array([0, 1, 1]))
+    labelled = align_with_truth(predictions)
+    assert labelled.excluded == (ids[2],)
+    assert labelled.unlabelled == 0
+    assert score_predictions(labelled, rounds=0)["balanced_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(("factor", "guess"), [(100.0, "percentages"), (-3.0, "logits")])
+def test_scores_outside_the_unit_interval_have_no_decision_at_05(truth, factor, guess):
+    found = truth("image,MEL,NV\na,1,0\nb,0,1\n")
+    predictions = Predictions(("a", "b"), factor * np.eye(2), ("melanoma", "nevus"))
+    result = score_predictions(align_with_truth(predictions, found), rounds=0)
+    for metric in ("sensitivity", "specificity", "ppv", "npv", "dice", "class_accuracy"):
+        assert set(result[metric].values()) == {None}
+        assert result["undefined"][f"{metric}.melanoma"] == "the scores are not all in [0, 1]"
+    assert result["auc"]["melanoma"] is not None
+    assert any(guess in line for line in remarks(result))
+    assert not any("at 0.5" in title for title, _ in class_rows(result))
+
+
+def test_validation_weights_give_scores_of_their_own(truth):
+    found = truth(
+        "image,MEL,NV,score_weight,validation_weight\na,1,0,1,0\nb,0,1,1,0\nc,1,0,0,1\nd,0,1,0,1\n"
+    )
+    scores = np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.2, 0.8]])
+    labelled = align_with_truth(Predictions(tuple("abcd"), scores, ("melanoma", "nevus")), found)
+    result = score_predictions(labelled, rounds=0)
+    assert result["balanced_accuracy"] == 1.0
+    assert result["validation"]["balanced_accuracy"] == 0.5
+    assert result["validation"]["mean_auc"] == 0.0

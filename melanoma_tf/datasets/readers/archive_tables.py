@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from melanoma_tf.datasets.diagnoses import diagnosis_of
-from melanoma_tf.datasets.readers.label_files import UNKNOWN, LabelRow, label_row
+from melanoma_tf.datasets.readers.label_files import UNKNOWN, VERDICT_COLUMNS, LabelRow, label_row
 from melanoma_tf.datasets.readers.tables import Row, read_table, unique
 from melanoma_tf.datasets.vocabularies import ARCHIVE_WORDS
 
 # Diagnoses from the general to the specific, as two releases call the columns.
 _LEVELS = tuple((f"diagnosis_{level}", f"iddx_{level}") for level in range(1, 6))
-_VERDICTS = ("target", "malignant")
 # A table with `isic_id` and one of these holds metadata, not scores or one-hot labels.
 METADATA_COLUMNS = frozenset(
-    (*sum(_LEVELS, ()), *_VERDICTS, "diagnosis", "benign_malignant", "age_approx", "sex")
+    (*sum(_LEVELS, ()), *VERDICT_COLUMNS, "diagnosis", "benign_malignant", "age_approx", "sex")
 )
 
 
@@ -37,4 +36,4 @@ def _diagnosis(row: Row) -> str:
         if diagnosis is not None:
             return diagnosis
     verdicts: dict[float | None, str] = {0.0: "benign", 1.0: "malignant"}
-    return verdicts.get(row.number(*_VERDICTS), UNKNOWN)
+    return verdicts.get(row.number(*VERDICT_COLUMNS), UNKNOWN)

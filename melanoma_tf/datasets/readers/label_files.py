@@ -21,14 +21,16 @@ from melanoma_tf.datasets.vocabularies import ANY_WORDS
 
 UNKNOWN = "unknown"
 LABEL_COLUMN, GROUP_COLUMN = "label", "patient_id"
+VERDICT_COLUMNS = ("target", "malignant")
 WEIGHT_COLUMNS = ("score_weight", "validation_weight")
 
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One image as a label file describes it; the fields are those of `Lesion`, and two weights.
+    """One image as a label file describes it; the fields are those of `Lesion`, and some more.
 
     Attributes:
+        malignant: the file's verdict, where it has one besides the diagnosis.
         score_weight: what the image counts in the challenge's scores; 0 excludes it.
         validation_weight: what it counted while the challenge was open.
         image_type: such as `dermoscopic` or `clinical: close-up`, where the file tells.
@@ -44,6 +46,7 @@ class LabelRow:
     score_weight: float = 1.0
     validation_weight: float = 1.0
     image_type: str | None = None
+    malignant: bool | None = None
 
 
 def label_row(row: Row, key: str, diagnosis: str) -> LabelRow:
@@ -64,7 +67,14 @@ def label_row(row: Row, key: str, diagnosis: str) -> LabelRow:
         score_weight=score,
         validation_weight=validation,
         image_type=row.text("image_type") or None,
+        malignant=_verdict(row),
     )
+
+
+def _verdict(row: Row) -> bool | None:
+    words = {"benign": False, "malignant": True}.get(row.text("benign_malignant").lower())
+    number = {0.0: False, 1.0: True}.get(row.number(*VERDICT_COLUMNS) or 0.0)
+    return number if row.text(*VERDICT_COLUMNS) else words
 
 
 def _weight(row: Row, column: str) -> float:

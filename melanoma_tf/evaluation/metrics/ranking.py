@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 THRESHOLD = 0.5
+# Metrics of the decision at that score: they mean something for scores in [0, 1] only.
+AT_THRESHOLD = ("class_accuracy", "sensitivity", "specificity", "dice", "ppv", "npv")
+SENSITIVITIES = (0.82, 0.89, 0.95)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def ranking_metrics(
     ranked: RankedClass,
     weights: np.ndarray,
     *,
-    sensitivities: Sequence[float] = (0.82, 0.89, 0.95),
+    sensitivities: Sequence[float] = SENSITIVITIES,
     min_tpr: float = 0.8,
 ) -> dict[str, np.ndarray]:
     """Compute every metric of one class against the rest.
@@ -91,9 +94,8 @@ def ranking_metrics(
         of the curve, down to sensitivity zero, from 80 % sensitivity on, in [0, 1]);
         `partial_auc_isic2024` (the area between the curve and the line at `min_tpr`, in
         [0, 1 - min_tpr]); `specificity_at_sensitivity/0.82` and so on (ISIC 2017: of the first
-        threshold, from the top, that reaches the sensitivity); and at score > 0.5
-        `sensitivity`, `specificity`, `ppv`, `npv`, `dice`. Where the ISIC scorer calls 0 / 0
-        perfect, the metric is undefined here.
+        threshold, from the top, that reaches the sensitivity); and at score > 0.5 the metrics
+        of `AT_THRESHOLD`. Where the ISIC scorer calls 0 / 0 perfect, the metric is undefined here.
     """
     true_positives = _running(weights, ranked.positives)
     false_positives = _running(weights, ranked.negatives)
@@ -217,4 +219,5 @@ def _threshold_metrics(
             "ppv": both * true_positives / called,
             "npv": both * true_negatives / (positives + negatives - called),
             "dice": both * 2 * true_positives / (positives + called),
+            "class_accuracy": (true_positives + true_negatives) / (positives + negatives),
         }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from melanoma_tf.evaluation.metrics.decisions import confusion, look_like_probabilities
+from melanoma_tf.evaluation.metrics.ranking import AT_THRESHOLD
 from melanoma_tf.evaluation.metrics.task import MetricPath, Task, all_metrics, prepare
 
 # Present in every dictionary; what a task lacks is None, with the reason under `undefined`.
@@ -68,11 +69,16 @@ def task_scores(task: Task, weights: np.ndarray) -> dict[str, Any]:
             name: _number(count) for name, count in zip(task.class_names, members.tolist())
         },
         "min_tpr": task.min_tpr,
+        "score_range": [float(task.scores.min()), float(task.scores.max())]
+        if task.scores.size
+        else None,
         "are_probabilities": bool(len(task.scores)) and look_like_probabilities(task.scores),
         "undefined": {},
     }
-    for name in ("mean_auc_isic2017", *_OF_DECISIONS, *_OF_PROBABILITIES):
+    for name in (*_OF_DECISIONS, *_OF_PROBABILITIES):
         metrics.setdefault((name,), float("nan"))
+    # Of a challenge with other classes: not worth a word where they are not there.
+    result["mean_auc_isic2017"] = None
     for path, value in metrics.items():
         defined = not np.isnan(value)
         set_nested(result, path, value if defined else None)
@@ -100,7 +106,9 @@ def _number(value: float) -> int | float:
 
 
 def _reason(task: Task, weights: np.ndarray, path: MetricPath) -> str:
-    if path[0] == "mean_auc":
+    if (path[-1] in AT_THRESHOLD or path[0] in AT_THRESHOLD) and not task.in_unit_interval:
+        return "the scores are not all in [0, 1]"
+    if path[0] in ("mean_auc", "macro_average"):
         return "no class has both examples and counter-examples"
     if path[0] == "mean_auc_isic2017":
         return "needs the areas of melanoma and of seborrheic_keratosis"

@@ -9,10 +9,18 @@ import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.metrics.decisions import Decisions, decide, decision_metrics
-from melanoma_tf.evaluation.metrics.ranking import RankedClass, rank_class, ranking_metrics
+from melanoma_tf.evaluation.metrics.ranking import (
+    AT_THRESHOLD,
+    SENSITIVITIES,
+    RankedClass,
+    rank_class,
+    ranking_metrics,
+)
 
 MetricPath = tuple[str, ...]
 ISIC2017_PAIR = ("melanoma", "seborrheic_keratosis")
+# Metrics of each class whose mean over the classes the official scorer gives too.
+AVERAGED = (*AT_THRESHOLD, "auc", "auc_above_sensitivity_80", "average_precision")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Task:
         ranked: per class, its images sorted.
         decisions: None where deciding for one class out of all has no meaning.
         min_tpr: of ISIC 2024's partial area.
+        sensitivities: at which the specificity is taken.
     """
 
     class_names: tuple[str, ...]
@@ -36,6 +45,12 @@ class Task:
     ranked: tuple[RankedClass, ...]
     decisions: Decisions | None
     min_tpr: float
+    sensitivities: tuple[float, ...] = SENSITIVITIES
+
+    @property
+    def in_unit_interval(self) -> bool:
+        """Tell whether all scores lie in [0, 1], so that 0.5 is a threshold."""
+        return bool(((self.scores >= 0) & (self.scores <= 1)).all())
 
 
 def prepare(
@@ -46,6 +61,7 @@ def prepare(
     membership: np.ndarray | None = None,
     decide_classes: bool = True,
     min_tpr: float = 0.8,
+    sensitivities: Sequence[float] = SENSITIVITIES,
 ) -> Task:
     """Sort and decide once.
 
@@ -57,9 +73,11 @@ def prepare(
             known than the labels say (not a melanoma, but which of the others?).
         decide_classes: false leaves out the metrics of one class out of all.
         min_tpr: in [0, 1).
+        sensitivities: at which the specificity is taken, in (0, 1].
 
     Raises:
-        MelanomaError: shapes that do not fit, scores that are not finite, `min_tpr` outside [0, 1).
+        MelanomaError: shapes that do not fit, scores that are not finite, `min_tpr` outside [0, 1),
+            a sensitivity outside (0, 1].
     """
     labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     n_classes = len(class_names)
@@ -74,6 +92,8 @@ def prepare(
         raise MelanomaError(f"expected labels from -1 to {n_classes - 1}; found others")
     if not 0 <= min_tpr < 1:
         raise MelanomaError(f"expected a minimal sensitivity in [0, 1), found {min_tpr}")
+    if not all(0 < each <= 1 for each in sensitivities):
+        raise MelanomaError(f"expected sensitivities in (0, 1], found {list(sensitivities)}")
     if membership is None:
         membership = (labels[:, None] == np.arange(n_classes)).astype(np.int8)
         membership[labels < 0] = -1
@@ -88,6 +108,7 @@ def prepare(
         ),
         decisions=decide(labels, scores) if decide_classes and n_classes > 1 else None,
         min_tpr=min_tpr,
+        sensitivities=tuple(sensitivities),
     )
 
 
@@ -99,19 +120,24 @@ def all_metrics(task: Task, weights: np.ndarray) -> dict[MetricPath, np.ndarray]
         weights: int or float `(rounds, images)`, not negative.
 
     Returns:
-        Float64 `(rounds,)` by path, `("auc", "melanoma")`, NaN where undefined. `mean_auc` is
-        over the classes that are defined, `mean_auc_isic2017` over melanoma and seborrheic
-        keratosis, both of which must be.
+        Float64 `(rounds,)` by path, `("auc", "melanoma")`, NaN where undefined. `mean_auc` and
+        `macro_average` are over the classes that are defined, `mean_auc_isic2017` over melanoma and
+        seborrheic keratosis, both of which must be. Scores outside [0, 1] have no decision at 0.5.
     """
     metrics: dict[MetricPath, np.ndarray] = {}
     for name, ranked in zip(task.class_names, task.ranked):
-        for metric, values in ranking_metrics(ranked, weights, min_tpr=task.min_tpr).items():
+        found = ranking_metrics(
+            ranked, weights, sensitivities=task.sensitivities, min_tpr=task.min_tpr
+        )
+        for metric, values in found.items():
             first, _, rest = metric.partition("/")
-            metrics[(first, name, rest) if rest else (first, name)] = values
-    areas = np.stack([metrics["auc", name] for name in task.class_names])
-    defined = ~np.isnan(areas)
-    with np.errstate(invalid="ignore"):
-        metrics["mean_auc",] = np.where(defined, areas, 0.0).sum(axis=0) / defined.sum(axis=0)
+            undefined = first in AT_THRESHOLD and not task.in_unit_interval
+            path = (first, name, rest) if rest else (first, name)
+            metrics[path] = np.full_like(values, np.nan) if undefined else values
+    for metric in AVERAGED:
+        of_classes = np.stack([metrics[metric, name] for name in task.class_names])
+        metrics["macro_average", metric] = _mean_of_defined(of_classes)
+    metrics["mean_auc",] = metrics["macro_average", "auc"]
     if set(ISIC2017_PAIR) <= set(task.class_names):
         first_area, second_area = (metrics["auc", name] for name in ISIC2017_PAIR)
         metrics["mean_auc_isic2017",] = (first_area + second_area) / 2
@@ -119,3 +145,11 @@ def all_metrics(task: Task, weights: np.ndarray) -> dict[MetricPath, np.ndarray]
         decided = decision_metrics(task.decisions, weights)
         metrics.update({(name,): values for name, values in decided.items()})
     return metrics
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis, without what is NaN; NaN where all are."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray = np.where(defined, values, 0.0).sum(axis=0) / defined.sum(axis=0)
+    return mean

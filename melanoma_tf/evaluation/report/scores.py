@@ -7,7 +7,7 @@ from typing import Any
 
 from melanoma_tf.evaluation.report.figures import spoken
 from melanoma_tf.evaluation.report.tables import Cell, Table, estimate, limits, value
-from melanoma_tf.evaluation.score_text import OVERALL, PER_CLASS, nested
+from melanoma_tf.evaluation.score_text import class_rows, nested, overall_rows
 
 _CALIBRATION = (
     ("expected calibration error (15 bins, decided class)", "expected_calibration_error"),
@@ -20,7 +20,7 @@ Scores = Mapping[str, Any]
 
 def overall_table(scores: Scores) -> Table:
     """Metrics over all classes."""
-    return _with_intervals("Over all classes", scores, OVERALL)
+    return _with_intervals("Over all classes", scores, overall_rows(scores))
 
 
 def class_table(scores: Scores) -> Table:
@@ -35,7 +35,7 @@ def class_table(scores: Scores) -> Table:
                 for path in ((first, name, *rest) for name in names)
             ),
         )
-        for title, (first, *rest) in PER_CLASS
+        for title, (first, *rest) in class_rows(scores)
     ]
     return Table(
         "Each class against the rest, with 95 % intervals",
