@@ -16,11 +16,10 @@ from melanoma_tf.datasets.readers.label_files import (
     LabelRow,
     any_one_hot_labels,
     class_columns,
-    one_hot_labels,
     word_labels,
 )
 from melanoma_tf.datasets.readers.tables import KEY_COLUMNS, read_header
-from melanoma_tf.datasets.source import LabelFile, LabelForm, Source
+from melanoma_tf.datasets.source import LabelForm, Source
 from melanoma_tf.datasets.sources.csv_table import CSV
 from melanoma_tf.datasets.sources.derm7pt import DERM7PT
 from melanoma_tf.datasets.sources.dermofit import DERMOFIT
@@ -35,7 +34,7 @@ from melanoma_tf.datasets.sources.isic2024 import ISIC2024
 from melanoma_tf.datasets.sources.isic_archive import ISIC_ARCHIVE
 from melanoma_tf.datasets.sources.milk10k import MILK10K
 from melanoma_tf.datasets.sources.ph2 import PH2
-from melanoma_tf.datasets.vocabularies import ANY_WORDS, MILK10K_CODES
+from melanoma_tf.datasets.vocabularies import ANY_WORDS
 
 SOURCES: tuple[Source, ...] = (
     ISIC2016,
@@ -54,9 +53,6 @@ SOURCES: tuple[Source, ...] = (
     CSV,
 )
 _NOT_CSV = (".txt", ".xlsx")
-_MILK10K_CLASSES = (
-    "AKIEC", "BCC", "BEN_OTH", "BKL", "DF", "INF", "MAL_OTH", "MEL", "NV", "SCCKA", "VASC",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -173,7 +169,6 @@ def read_label_table(path: Path) -> LabelTable:
     """
     header = first_line(path)
     files = [(file, source.vocabulary) for source in SOURCES for file in source.label_files]
-    files.append((_MILK10K, MILK10K_CODES))
     fitting = [each for each in files if each[0].fits(path, header)]
     if fitting:
         file, vocabulary = max(fitting, key=lambda each: len(each[0].columns))
@@ -194,17 +189,6 @@ def read_label_table(path: Path) -> LabelTable:
     rows = any_one_hot_labels(path)
     words = [ANY_WORDS.get(slug(name), name) for name in class_columns(header)]
     return LabelTable(rows, "classes", tuple(words))
-
-
-def _read_milk10k(path: Path) -> tuple[LabelRow, ...]:
-    return one_hot_labels(path, MILK10K_CODES, _MILK10K_CLASSES)
-
-
-_MILK10K = LabelFile(
-    _read_milk10k,
-    columns=frozenset({"MEL", "AKIEC", "SCCKA"}),
-    classes=tuple(MILK10K_CODES[slug(name)] for name in _MILK10K_CLASSES),
-)
 
 
 def first_line(path: Path) -> tuple[str, ...]:

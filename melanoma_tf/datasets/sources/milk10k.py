@@ -15,7 +15,7 @@ from melanoma_tf.datasets.readers.joining import (
 )
 from melanoma_tf.datasets.readers.label_files import UNKNOWN, LabelRow, label_row, one_hot_labels
 from melanoma_tf.datasets.readers.tables import read_table, unique
-from melanoma_tf.datasets.source import Source
+from melanoma_tf.datasets.source import LabelFile, Source
 from melanoma_tf.datasets.vocabularies import MILK10K_CODES
 
 _TRUTH, _METADATA = "MILK10k_Training_GroundTruth.csv", "MILK10k_Training_Metadata.csv"
@@ -48,13 +48,18 @@ def list_milk10k(folder: Path, settings: ImageTypes | None = None) -> Listing:
 
 def _image_rows(metadata: Path, truth: Path) -> list[LabelRow]:
     """Join the rows of images with the diagnoses of their lesions."""
-    lesions = {row.key: row.diagnosis for row in one_hot_labels(truth, MILK10K_CODES, _CLASSES)}
+    lesions = {row.key: row.diagnosis for row in read_labels(truth)}
     table = read_table(metadata, ("isic_id", "lesion_id", "image_type"))
     rows = []
     for key, row in unique(table, "isic_id"):
         diagnosis = lesions.get(row.text("lesion_id"), UNKNOWN)
         rows.append(replace(label_row(row, key, diagnosis), site=row.text("site") or None))
     return rows
+
+
+def read_labels(path: Path) -> tuple[LabelRow, ...]:
+    """Read the truth: the column of lesions and one per class, in any order."""
+    return one_hot_labels(path, MILK10K_CODES, _CLASSES)
 
 
 MILK10K = Source(
@@ -64,5 +69,12 @@ MILK10K = Source(
     attribution="MILK study team. MILK10k. ISIC Archive (2025), doi:10.34970/648456",
     settings=ImageTypes,
     vocabulary=MILK10K_CODES,
+    label_files=(
+        LabelFile(
+            read_labels,
+            columns=frozenset({"MEL", "AKIEC", "SCCKA"}),
+            classes=tuple(MILK10K_CODES.values()),
+        ),
+    ),
     archive="isic",
 )
