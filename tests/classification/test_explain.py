@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from PIL import Image
 
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import explanation_data as pipeline
@@ -23,7 +24,7 @@ from melanoma_tf.classification.explain import (
     load_run,
     split_of,
 )
-from melanoma_tf.classification.explain_files import Failure, explained_files
+from melanoma_tf.classification.explain_files import Failure, explained_files, files_and_masks
 from melanoma_tf.classification.explain_output import summarise, write_errors, write_explanations
 from melanoma_tf.classification.folds import divide_by_folds
 from melanoma_tf.classification.inputs import classifier_inputs
@@ -271,6 +272,22 @@ def test_bad_files_and_masks_are_named_and_the_others_explained(explainer, photo
     assert "truncated" in results[0].reason
     assert "expected a mask of its size, 48x48" in results[3].reason
     assert "has 7x5" in results[3].reason
+
+
+def test_a_turned_photograph_is_explained_upright(explainer, photos, tmp_path):
+    image, exif = Image.open(photos[0]).crop((0, 0, 48, 40)), Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.png"
+    image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    lesion = np.zeros((40, 48), np.uint8)
+    lesion[:, :24] = 1
+    Image.fromarray(lesion).save(tmp_path / "turned_lesion.bmp")
+    found, without = files_and_masks([tmp_path], tmp_path)
+    assert (found.paths, without) == ((path,), [])
+    (result,) = explained_files(explainer, found.paths, tmp_path)
+    # The left half is lesion, as it is on the upright image.
+    assert result.lesion[:, : SIZE_PX // 4].min() == 1
+    assert result.lesion[:, -SIZE_PX // 4 :].max() == 0
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,18 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from melanoma_tf.core.keras import keras
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.segmentation.network import build_segmenter
-from melanoma_tf.segmentation.predict import load_segmenter, load_traced_segmenter
+from melanoma_tf.segmentation.predict import (
+    load_segmenter,
+    load_traced_segmenter,
+    segment_files,
+)
 from melanoma_tf.segmentation.settings import InferenceSettings
 from melanoma_tf.segmentation.shipped import read_segmenter, write_segmenter
 
@@ -51,6 +56,17 @@ def test_it_answers_in_the_images_size(segment_lesion):
     mask = segment_lesion.mask(phantom.image).numpy()
     assert mask.dtype == np.uint8
     assert jaccard(mask, phantom.lesion_mask) > 0.6
+
+
+def test_masks_lie_on_the_image_as_exif_turns_it(segment_lesion, tmp_path):
+    phantom = draw_phantom("melanoma", 3, PhantomSettings((96, 128), hairs=0.0))
+    image, exif = Image.fromarray(phantom.image), Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "plain.png")
+    image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    paths = [tmp_path / "plain.png", tmp_path / "turned.png"]
+    plain, turned = (result.mask for result in segment_files(paths, segment_lesion))
+    assert plain == turned
 
 
 def test_it_finds_the_lesions_of_photographs_of_both_sources(segment_lesion, real_data):

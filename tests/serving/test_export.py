@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from melanoma_tf.backbones.classifier import load_classifier as load_network
 from melanoma_tf.classification import evaluate as evaluation
@@ -148,6 +149,23 @@ def test_a_bad_file_is_named_and_the_others_are_classified(exported, image_files
     rows = predictions_csv([a for a in answers if not a.error]).splitlines()
     assert rows[0] == "image_id,melanoma,nevus,seborrheic_keratosis"
     assert rows[1].startswith(image_files[0].stem + ",")
+
+
+def test_the_pixels_count_and_not_the_type_of_the_file(exported, image_files, tmp_path):
+    image = Image.open(image_files[0]).quantize(256)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    image.save(tmp_path / "plain.png")
+    image.save(tmp_path / "palette.bmp")
+    for suffix in (".tif", ".webp"):
+        image.convert("RGB").save(tmp_path / f"other{suffix}", lossless=True)
+    upside = image.convert("RGB").transpose(Image.Transpose.ROTATE_90)
+    upside.save(tmp_path / "turned.png", exif=turned)
+    paths = find_images([tmp_path]).paths
+    assert len(paths) == 5
+    answers = [each.probabilities for each in load_classifier(exported).predict(paths)]
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], atol=1e-6)
 
 
 def test_folders_without_images_and_absent_paths_are_refused(tmp_path):
