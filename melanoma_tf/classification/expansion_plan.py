@@ -81,6 +81,7 @@ EXPANSION_PLANS: dict[str, ExpansionPlan] = {
     "isic2019": _all_but("nevus", "isic2019"),
     "milk10k": _all_but("nevus", "milk10k"),
     "melanoma": _all_but("not_melanoma", "melanoma"),
+    "malignancy": _all_but("benign", "malignancy"),
 }
 
 # The paper's own: ISIC 2017, PH2 and Dermofit; what was purified and generated of them.

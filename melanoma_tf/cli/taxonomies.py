@@ -97,9 +97,11 @@ def _print_source(text: str) -> None:
         f"{listing.name}: {said} ({listing.licence})",
         [lesion.diagnosis for lesion in listing.lesions],
     )
-    if listing.missing:
-        more = ", ..." if len(listing.missing) > 3 else ""
-        click.echo(f"missing: {', '.join(listing.missing[:3])}{more}")
+    for title, keys in (("missing", listing.missing), ("without a row", listing.unlabelled)):
+        if keys:
+            more = ", ..." if len(keys) > 3 else ""
+            click.echo(f"{title}: {', '.join(keys[:3])}{more}")
+    console.warn_of_files(listing.passed_over)
 
 
 def _print_counts(title: str, diagnoses: list[str]) -> None:

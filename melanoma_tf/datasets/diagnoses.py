@@ -14,12 +14,13 @@ from collections.abc import Mapping
 # A source's own word, as `slug` writes it -> diagnosis.
 Vocabulary = Mapping[str, str]
 
-TAXONOMY_NAMES = ("isic2017", "isic2018", "isic2019", "melanoma", "milk10k")
+TAXONOMY_NAMES = ("isic2017", "isic2018", "isic2019", "melanoma", "milk10k", "malignancy")
 
 _MEL, _NV, _SK, _BKL = "melanoma", "nevus", "seborrheic_keratosis", "benign_keratosis"
 _AK, _BCC, _SCC = "actinic_keratosis", "basal_cell_carcinoma", "squamous_cell_carcinoma"
 _DF, _VASC, _NOT = "dermatofibroma", "vascular_lesion", "not_melanoma"
 _INF, _BEN, _MAL = "inflammation_or_infection", "other_benign_lesion", "other_malignant_lesion"
+_BENIGN, _MALIGN = "benign", "malignant"
 AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 
 # Diagnosis -> its class in each of TAXONOMY_NAMES, or None. Reasons for the choices that the names
@@ -39,34 +40,37 @@ AKIEC = "actinic_keratosis_or_intraepithelial_carcinoma"
 #   (challenge.isic-archive.com/landing/milk10k).
 # - melanoma uses the challenges' own verdict where only `benign` is known. MILK10k's other
 #   malignant lesions include collision tumours, which may be melanomas in part.
+# - malignancy follows the first level of the ISIC archive's diagnoses (github.com/ImageMarkup/
+#   isic-metadata): carcinoma in situ is malignant, actinic keratoses and atypical proliferations
+#   are indeterminate and have no class, nor has AKIEC, which holds carcinomas and keratoses.
 TARGETS: dict[str, tuple[str | None, ...]] = {
-    # diagnosis                            isic2017 isic2018 isic2019 melanoma milk10k
-    "melanoma":                            (_MEL,    _MEL,    _MEL,    _MEL,    _MEL),
-    "nevus":                               (_NV,     _NV,     _NV,     _NOT,    _NV),
-    "atypical_nevus":                      (None,    _NV,     _NV,     _NOT,    _NV),
-    "seborrheic_keratosis":                (_SK,     _BKL,    _BKL,    _NOT,    _BKL),
-    "benign_keratosis":                    (None,    _BKL,    _BKL,    _NOT,    _BKL),
-    "solar_lentigo":                       (None,    _BKL,    _BKL,    _NOT,    _BKL),
-    "lichenoid_keratosis":                 (None,    _BKL,    _BKL,    _NOT,    _BKL),
-    "actinic_keratosis":                   (None,    _AK,     _AK,     _NOT,    _AK),
-    AKIEC:                                 (None,    _AK,     None,    _NOT,    _AK),
-    "intraepithelial_carcinoma":           (None,    _AK,     _SCC,    _NOT,    _AK),
-    "squamous_cell_carcinoma":             (None,    None,    _SCC,    _NOT,    _SCC),
-    "basal_cell_carcinoma":                (None,    _BCC,    _BCC,    _NOT,    _BCC),
-    "dermatofibroma":                      (None,    _DF,     _DF,     _NOT,    _DF),
-    "vascular_lesion":                     (None,    _VASC,   _VASC,   _NOT,    _VASC),
-    "haemangioma":                         (None,    _VASC,   _VASC,   _NOT,    _VASC),
-    "pyogenic_granuloma":                  (None,    _VASC,   _VASC,   _NOT,    _VASC),
-    "lentigo":                             (None,    None,    None,    _NOT,    None),
-    "cafe_au_lait_macule":                 (None,    None,    None,    _NOT,    None),
-    "atypical_melanocytic_proliferation":  (None,    None,    None,    _NOT,    None),
-    "inflammation_or_infection":           (None,    None,    None,    _NOT,    _INF),
-    "other_benign_lesion":                 (None,    None,    None,    _NOT,    _BEN),
-    "other_malignant_lesion":              (None,    None,    None,    None,    _MAL),
-    "benign":                              (None,    None,    None,    _NOT,    None),
-    "malignant":                           (None,    None,    None,    None,    None),
-    "indeterminate":                       (None,    None,    None,    None,    None),
-    "unknown":                             (None,    None,    None,    None,    None),
+    # diagnosis                            isic2017 isic2018 isic2019 melanoma milk10k  malignancy
+    "melanoma":                            (_MEL,    _MEL,    _MEL,    _MEL,    _MEL,    _MALIGN),
+    "nevus":                               (_NV,     _NV,     _NV,     _NOT,    _NV,     _BENIGN),
+    "atypical_nevus":                      (None,    _NV,     _NV,     _NOT,    _NV,     _BENIGN),
+    "seborrheic_keratosis":                (_SK,     _BKL,    _BKL,    _NOT,    _BKL,    _BENIGN),
+    "benign_keratosis":                    (None,    _BKL,    _BKL,    _NOT,    _BKL,    _BENIGN),
+    "solar_lentigo":                       (None,    _BKL,    _BKL,    _NOT,    _BKL,    _BENIGN),
+    "lichenoid_keratosis":                 (None,    _BKL,    _BKL,    _NOT,    _BKL,    _BENIGN),
+    "actinic_keratosis":                   (None,    _AK,     _AK,     _NOT,    _AK,     None),
+    AKIEC:                                 (None,    _AK,     None,    _NOT,    _AK,     None),
+    "intraepithelial_carcinoma":           (None,    _AK,     _SCC,    _NOT,    _AK,     _MALIGN),
+    "squamous_cell_carcinoma":             (None,    None,    _SCC,    _NOT,    _SCC,    _MALIGN),
+    "basal_cell_carcinoma":                (None,    _BCC,    _BCC,    _NOT,    _BCC,    _MALIGN),
+    "dermatofibroma":                      (None,    _DF,     _DF,     _NOT,    _DF,     _BENIGN),
+    "vascular_lesion":                     (None,    _VASC,   _VASC,   _NOT,    _VASC,   _BENIGN),
+    "haemangioma":                         (None,    _VASC,   _VASC,   _NOT,    _VASC,   _BENIGN),
+    "pyogenic_granuloma":                  (None,    _VASC,   _VASC,   _NOT,    _VASC,   _BENIGN),
+    "lentigo":                             (None,    None,    None,    _NOT,    None,    _BENIGN),
+    "cafe_au_lait_macule":                 (None,    None,    None,    _NOT,    None,    _BENIGN),
+    "atypical_melanocytic_proliferation":  (None,    None,    None,    _NOT,    None,    None),
+    "inflammation_or_infection":           (None,    None,    None,    _NOT,    _INF,    _BENIGN),
+    "other_benign_lesion":                 (None,    None,    None,    _NOT,    _BEN,    _BENIGN),
+    "other_malignant_lesion":              (None,    None,    None,    None,    _MAL,    _MALIGN),
+    "benign":                              (None,    None,    None,    _NOT,    None,    _BENIGN),
+    "malignant":                           (None,    None,    None,    None,    None,    _MALIGN),
+    "indeterminate":                       (None,    None,    None,    None,    None,    None),
+    "unknown":                             (None,    None,    None,    None,    None,    None),
 }  # fmt: skip
 
 # In the order of the model's outputs.
@@ -76,6 +80,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "isic2019": (_AK, _BCC, _BKL, _DF, _MEL, _NV, _SCC, _VASC),
     "melanoma": (_NOT, _MEL),
     "milk10k": (_AK, _BCC, _BKL, _DF, _INF, _MEL, _NV, _BEN, _MAL, _SCC, _VASC),
+    "malignancy": (_BENIGN, _MALIGN),
 }
 
 

@@ -58,9 +58,12 @@ class _Place:
 def taxonomy_of(class_names: Sequence[str]) -> Taxonomy | None:
     """Find the taxonomy whose classes the columns are: all of them, or else some of them.
 
-    Of several, the one with the fewest classes is taken; a column `unknown` belongs to any.
+    Of several, the one with the fewest classes is taken; a column `unknown` belongs to any. The
+    column `malignant` alone is a verdict and belongs to none.
     """
     names = set(class_names) - {UNKNOWN_CLASS}
+    if names == {MALIGNANT}:
+        return None
     fitting = [each for each in TAXONOMIES.values() if names and names <= set(each.classes)]
     return min(fitting, key=lambda each: len(each.classes), default=None)
 

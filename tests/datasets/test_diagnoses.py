@@ -44,6 +44,28 @@ def test_a_diagnosis_called_after_a_class_is_in_it(name):
 
 
 @pytest.mark.parametrize(
+    ("levels", "target"),
+    [
+        # First and third level of the ISIC archive's diagnoses (isic_metadata, DiagnosisEnum).
+        ("Malignant:Basal cell carcinoma", "malignant"),
+        ("Malignant:Squamous cell carcinoma in situ", "malignant"),
+        ("Malignant:Melanoma metastasis", "malignant"),
+        ("Indeterminate:Solar or actinic keratosis", None),
+        ("Indeterminate:Atypical intraepithelial melanocytic proliferation", None),
+        ("Benign:Lentigo simplex", "benign"),
+        ("Benign:Pyogenic granuloma", "benign"),
+        ("Benign:Nevus", "benign"),
+    ],
+)
+def test_malignancy_is_that_of_the_archive(levels, target):
+    first, third = levels.split(":")
+    diagnosis = diagnosis_of(ARCHIVE_WORDS, third)
+    taxonomy = taxonomy_named("malignancy")
+    assert taxonomy.targets.get(diagnosis) == target
+    assert taxonomy.targets.get(diagnosis_of(ARCHIVE_WORDS, first)) == target
+
+
+@pytest.mark.parametrize(
     ("vocabulary", "words", "diagnosis"),
     [
         (ARCHIVE_WORDS, "Café-au-lait  Macule", "cafe_au_lait_macule"),
@@ -65,5 +87,5 @@ def test_a_slug_is_its_own_slug_and_safe_as_a_name(words):
 
 
 def test_an_unknown_taxonomy_is_answered_with_the_known_ones():
-    with pytest.raises(MelanomaError, match="isic2017, isic2018, isic2019, melanoma"):
+    with pytest.raises(MelanomaError, match=r"isic2017, isic2018, .*, malignancy"):
         taxonomy_named("isic1999")
