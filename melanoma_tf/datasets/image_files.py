@@ -56,6 +56,12 @@ class PassedOver:
     path: Path
     reason: str
 
+    @property
+    def name(self) -> str:
+        """The file's name without folders, which stay private; other characters are escaped."""
+        name = self.path.name
+        return name if name.isprintable() else ascii(name)[1:-1]
+
 
 @dataclass(frozen=True)
 class FoundImages:
@@ -140,7 +146,8 @@ def describe(passed_over: Iterable[PassedOver], root: Path | None = None) -> lis
     by_reason: dict[str, list[str]] = {}
     for each in passed_over:
         inside = root is not None and root in each.path.parents
-        name = str(each.path.relative_to(root)) if root and inside else each.path.name
+        folder = each.path.parent.relative_to(root) if root and inside else Path()
+        name = str(folder / each.name)
         by_reason.setdefault(each.reason, []).append(name)
     return [
         f"{len(names):,} x {reason}: {', '.join(names[:_NAMED])}"
@@ -266,14 +273,13 @@ def _as_mask(path: Path, stems: Collection[str] | None) -> tuple[str, str]:
         path: the file.
         stems: of all files; None takes a name by any ending for that of a mask.
     """
+    stem = path.stem
     for pattern, kind in _OFFICIAL_ENDINGS:
-        if (found := pattern.search(path.stem)) and found.start():
-            return path.stem[: found.start()], kind
+        if (found := pattern.search(stem)) and found.start():
+            return stem[: found.start()], kind
     for pattern, kind in _OTHER_ENDINGS:
-        found = pattern.search(path.stem)
-        key = path.stem[: found.start()] if found else ""
-        in_ph2 = path.parent.name.lower() == path.stem.lower()
-        if key and (stems is None or key in stems or in_ph2):
+        key = stem[: found.start()] if (found := pattern.search(stem)) else ""
+        if key and (stems is None or key in stems or path.parent.name.lower() == stem.lower()):
             return key, kind
     return "", ""
 
@@ -285,8 +291,11 @@ def _image_files(folder: Path, below: bool, listed: _Listed) -> Iterator[Path]:
     waiting, seen = [folder], {os.path.realpath(folder)}
     while waiting:
         place = waiting.pop()
-        with os.scandir(place) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(place) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise MelanomaError(f"{place}: cannot be listed: {error.strerror}") from None
         folders = []
         for entry in ordered:
             path = place / entry.name
@@ -311,8 +320,12 @@ def _why_not(entry: os.DirEntry[str]) -> str:
     suffix = Path(entry.name).suffix.lower()
     if is_hidden(entry.name):
         return "hidden file" if suffix in IMAGE_SUFFIXES else ""
-    if not os.path.isfile(entry.path):
-        return "link to nothing" if entry.is_symlink() else "no regular file"
+    if not entry.name.isprintable():
+        return "name with control characters"
+    if entry.is_symlink() and not os.path.isfile(entry.path):
+        return "link to nothing"
+    if not entry.is_file():
+        return "no regular file"
     if suffix in IMAGE_SUFFIXES or suffix in _DOCUMENTS:
         return ""
     return f"file of another type ({suffix or 'no suffix'})"

@@ -96,6 +96,7 @@ def test_images_are_found_below_the_folder_and_none_is_lost(check_source):
         "csv",
         {
             "m.csv": "image,diagnosis\na.jpg,nv\nb,mel\nc,nv\n",
+            "._m.csv": b"\0\5\26\7",
             "part_1/a.jpg": None,
             "part_1/a_superpixels.png": None,
             "part_2/b.png": None,

@@ -68,6 +68,27 @@ def test_what_is_no_photograph_is_passed_over_by_name(folder_of):
     )
 
 
+def test_names_with_control_characters_are_passed_over_and_escaped(tmp_path):
+    for name in (b"a.jpg", b"b\n.jpg", b"c\x1b[2J.jpg", b"d\xff.jpg"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    found = find_images([tmp_path])
+    assert names(found.paths) == ["a.jpg"]
+    (line,) = describe(found.passed_over)
+    assert line == r"3 x name with control characters: b\n.jpg, c\x1b[2J.jpg, d\udcff.jpg"
+
+
+def test_a_folder_that_cannot_be_listed_is_one_line(folder_of, monkeypatch):
+    folder = folder_of({"a/b.jpg": None})
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(MelanomaError, match="cannot be listed: Permission denied"):
+        find_images([folder], below=True)
+
+
 def test_a_photograph_may_be_called_as_a_mask_is(folder_of):
     folder = folder_of({"left_lesion.jpg": None, "unmask.png": None})
     assert names(find_images([folder]).paths) == ["left_lesion.jpg", "unmask.png"]

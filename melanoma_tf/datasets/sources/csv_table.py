@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.datasets.image_files import IMAGE_SUFFIXES, scan_images
+from melanoma_tf.datasets.image_files import IMAGE_SUFFIXES, is_hidden, scan_images
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.readers.folders import layout_error, require_folder, split_named
 from melanoma_tf.datasets.readers.own_data import OwnDataSettings, own_diagnosis
@@ -107,7 +107,7 @@ def list_csv(folder: Path, settings: CsvColumns | None = None) -> Listing:
 def _table(folder: Path, columns: CsvColumns) -> Path:
     if columns.labels:
         return _inside(folder, columns.labels, f"{columns.name}: option labels")
-    tables = sorted(folder.glob("*.csv"))
+    tables = sorted(path for path in folder.glob("*.csv") if not is_hidden(path.name))
     if len(tables) != 1:
         raise layout_error(columns.name, folder, "one table *.csv (or the option labels=FILE)")
     return tables[0]

@@ -68,6 +68,10 @@ def findings(manifest: Manifest) -> Iterator[str]:
         yield f"Splits of {source}: {how}."
     for source, missing in found.get("missing", {}).items():
         yield f"{missing['count']:,} rows of {source} had no image file."
+    for source, unlabelled in found.get("unlabelled", {}).items():
+        yield f"{unlabelled['count']:,} images of {source} had no row in the label table."
+    for source, types in found.get("image_types", {}).items():
+        yield f"Images of {source} by type: {listed([f'{n} ({c:,})' for n, c in types.items()])}."
     for source, unmapped in found.get("unmapped", {}).items():
         names = listed([f"{name} ({count:,})" for name, count in unmapped.items()])
         yield f"Labels of {source} without a class in this taxonomy: {names}."

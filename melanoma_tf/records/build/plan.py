@@ -312,7 +312,7 @@ def _passed_over(listings: Iterable[Listing]) -> dict[str, dict[str, dict[str, A
         for each in listing.passed_over:
             # The name only: manifests travel with the records, local folders stay private.
             reasons = found.setdefault(listing.name, {})
-            reasons.setdefault(each.reason, []).append(each.path.name)
+            reasons.setdefault(each.reason, []).append(each.name)
     return {
         name: {reason: _first_of(files) for reason, files in reasons.items()}
         for name, reasons in found.items()
