@@ -204,19 +204,38 @@ def evaluation_batches(
     return stream.ordered(examples.batch(inputs.batch_size))
 
 
-def central_view(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+def central_view(
+    encoded: tf.Tensor, inputs: ClassifierInputs, orientation: tf.Tensor | None = None
+) -> tf.Tensor:
     """The middle of an encoded image as the network sees it outside training.
+
+    Args:
+        encoded: string scalar, a JPEG or PNG file.
+        inputs: settings.
+        orientation: see `images.loading.load_image`.
 
     Returns:
         uint8 `(size, size, 3)`.
     """
     size_px = inputs.image_size_px
     if inputs.test_purification != "none":
-        # Purified before the crop, so that a hair is seen along its whole length.
-        return loading.centre_crop(_purified(encoded, inputs), size_px)
+        image = loading.load_image(encoded, inputs.short_side_px, orientation)
+        return _middle_purified(image, inputs)
     return loading.load_crop(
-        encoded, inputs.short_side_px, size_px, lambda shape: loading.centre_corner(shape, size_px)
+        encoded,
+        inputs.short_side_px,
+        size_px,
+        lambda shape: loading.centre_corner(shape, size_px),
+        orientation,
     )
+
+
+def central_view_of(image: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+    """`central_view` of a decoded image, uint8 `(height, width, 3)` of any size."""
+    image = loading.scale_image(image, inputs.short_side_px)
+    if inputs.test_purification != "none":
+        return _middle_purified(image, inputs)
+    return loading.centre_crop(image, inputs.image_size_px)
 
 
 def _training_view(
@@ -224,12 +243,17 @@ def _training_view(
 ) -> tf.Tensor:
     size_px, varied = inputs.image_size_px, inputs.augmentation
     if inputs.purify_training:
-        return classifier_augmentation.view(_purified(encoded, inputs), draws, varied, size_px)
+        image = loading.load_image(encoded, inputs.short_side_px)
+        return classifier_augmentation.view(_purified(image, inputs), draws, varied, size_px)
     return classifier_augmentation.load_view(
         encoded, draws, varied, short_side_px=inputs.short_side_px, size_px=size_px
     )
 
 
-def _purified(encoded: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
-    image = loading.load_image(encoded, inputs.short_side_px)
+def _middle_purified(image: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
+    # Purified before the crop, so that a hair is seen along its whole length.
+    return loading.centre_crop(_purified(image, inputs), inputs.image_size_px)
+
+
+def _purified(image: tf.Tensor, inputs: ClassifierInputs) -> tf.Tensor:
     return purify(image)[0] if inputs.purify_image is None else inputs.purify_image(image)[0]

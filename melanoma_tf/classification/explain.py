@@ -16,7 +16,7 @@ from melanoma_tf.classification.calibrate import read_calibration
 from melanoma_tf.classification.cross_validation import ClassifierRecord, as_divided, records_for
 from melanoma_tf.classification.explanation_data import View, record_views
 from melanoma_tf.classification.inputs import classifier_inputs
-from melanoma_tf.classification.module import PROBABILITIES, SALIENCY, ClassifierModule
+from melanoma_tf.classification.module import PROBABILITIES, SALIENCY, ExplainingModule
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
@@ -184,9 +184,8 @@ def load_run(
     temperature = float(calibration["temperature"]) if calibration else 1.0
 
     def explaining(network: keras.Model) -> Explain:
-        module = ClassifierModule(
+        module = ExplainingModule(
             network,
-            record.class_names,
             inputs.image_size_px,
             lambda encoded: pipeline.central_view(encoded, inputs),
             temperature,

@@ -1,71 +1,146 @@
-"""`melanoma-tf export` and `melanoma-tf predict`."""
+"""`melanoma-tf export`, `verify-model`, `serving-config` and `predict`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
-from melanoma_tf.serving.settings import PredictionSettings
+from melanoma_tf.serving.settings import (
+    ExportSettings,
+    PredictionSettings,
+    ServerSettings,
+    ServingConfigSettings,
+    VerificationSettings,
+)
+from melanoma_tf.serving.signatures import DISCLAIMER
+
+if TYPE_CHECKING:
+    from melanoma_tf.serving.client import ServedClassifier
+    from melanoma_tf.serving.remote import RemoteClassifier
 
 
 @click.command(cls=GroupedCommand)
 @options.run_dir()
-@options.output("Model folder to create, saved_models/NAME.")
-@options.overwrite()
-def export(run_dir: Path, output: Path, overwrite: bool) -> None:
+@options.output("Model folder, saved_models/NAME; it gets a new version.")
+@settings_options(ExportSettings)
+def export(run_dir: Path, output: Path, settings: ExportSettings) -> None:
     """Write a trained network as a SavedModel for TensorFlow Serving.
+
+    The model takes encoded images (JPEG or PNG, any sizes). A classifier returns probabilities and
+    classes, a segmenter masks (PNG) and probability maps. Each export is a new version, under the
+    next free number.
 
     \b
     Example:
-      melanoma-tf export --run-dir runs/first --output saved_models/first
-
-    The model takes encoded images (JPEG or PNG, any sizes). A classifier returns probabilities and
-    classes, a segmenter masks (PNG) and probability maps.
+      melanoma-tf export --run-dir runs/first --output saved_models/first --segmenter shipped
     """
     from melanoma_tf.serving.export import export_run
 
-    export_run(run_dir, output, overwrite=overwrite)
-    click.echo(f"wrote {output}")
+    version = export_run(run_dir, output, settings)
+    click.echo(f"wrote {version}")
+
+
+@click.command("verify-model", cls=GroupedCommand)
+@click.argument("model", type=options.FOLDER)
+@settings_options(VerificationSettings)
+def verify_model(model: Path, settings: VerificationSettings) -> None:
+    """Check that an exported model answers on this machine as it did where it was exported.
+
+    Replays the golden inputs and the warm-up requests that travel with the model.
+
+    \b
+    Example:
+      melanoma-tf verify-model saved_models/first
+    """
+    from melanoma_tf.core.errors import MelanomaError
+    from melanoma_tf.serving.verify import verify_model as verify
+
+    result = verify(model, settings)
+    rows = [(each.signature, each.output, f"{each.difference:.1e}") for each in result.comparisons]
+    table(f"{result.version}", ("signature", "output", "largest difference"), rows)
+    for failure in result.failures:
+        click.echo(failure, err=True)
+    if result.failures:
+        raise MelanomaError(
+            f"{result.version}: expected the answers of the machine that exported it; "
+            f"{len(result.failures)} do not agree"
+        )
+    click.echo(f"{result.warmup_requests} warm-up requests answered; all answers agree")
+
+
+@click.command("serving-config", cls=GroupedCommand)
+@click.argument("models", type=options.FOLDER)
+@options.output("Folder to create for models.config and the other files.")
+@options.overwrite()
+@settings_options(ServingConfigSettings)
+def serving_config(
+    models: Path, output: Path, overwrite: bool, settings: ServingConfigSettings
+) -> None:
+    """Write the configuration of TensorFlow Serving for a folder of exported models.
+
+    Of each model the two newest versions are served: the newest by the label `canary`, the one
+    before it by `stable`. scripts/serve.sh and the files in deploy/ use it.
+
+    \b
+    Example:
+      melanoma-tf serving-config saved_models --output deploy/config
+    """
+    from melanoma_tf.serving.server_config import write_server_config
+
+    names = write_server_config(models, output, settings, overwrite=overwrite)
+    click.echo(f"wrote {output} for {', '.join(names)}")
 
 
 @click.command(cls=GroupedCommand)
 @click.argument("images", nargs=-1, required=True, type=options.ANY_PATH)
-@options.exported_model()
+@options.exported_model(required=False)
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Model server instead: http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME.",
+)
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
 @options.overwrite("the CSV file")
 @settings_options(PredictionSettings)
+@settings_options(ServerSettings, parameter="server_settings")
 def predict(
     images: tuple[Path, ...],
-    model: Path,
+    model: Path | None,
+    server: str | None,
     output: Path | None,
     overwrite: bool,
     settings: PredictionSettings,
+    server_settings: ServerSettings,
 ) -> None:
-    """Classify images, or folders of images, with an exported model.
+    """Classify images, or folders of images, with an exported model or a model server.
 
     \b
     Example:
       melanoma-tf predict --model saved_models/first photo.jpg folder/ --output predictions.csv
+      melanoma-tf predict --server http://localhost:8501/v1/models/first folder/
 
     Research software. Not a medical device.
     """
     from melanoma_tf.core.errors import MelanomaError
     from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.datasets.image_files import find_images
-    from melanoma_tf.serving.classifier_export import DISCLAIMER
-    from melanoma_tf.serving.client import write_predictions
-    from melanoma_tf.serving.loader import load_classifier
+    from melanoma_tf.serving.predictions import write_predictions
 
+    if (model is None) == (server is None):
+        found = "both" if model else "neither"
+        raise MelanomaError(f"expected either --model or --server; found {found}")
     if output:
         refuse_existing_file(output, overwrite, images)
     found = find_images(images)
     warn_of_files(found.passed_over)
     paths = found.paths
-    predictions = load_classifier(model).predict(paths, batch_size=settings.batch_size)
+    classifier = _classifier(model, server, server_settings)
+    predictions = classifier.predict(paths, batch_size=settings.batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
     good = [result for result in results if not result.error]
     if output and write_predictions(output, results):
@@ -81,4 +156,17 @@ def predict(
         raise MelanomaError(f"{len(bad)} of {len(paths)} files were not classified")
 
 
-COMMANDS = (export, predict)
+def _classifier(
+    model: Path | None, server: str | None, settings: ServerSettings
+) -> ServedClassifier | RemoteClassifier:
+    if model is None:
+        from melanoma_tf.serving.remote import RemoteClassifier
+
+        assert server is not None  # `predict` saw to it.
+        return RemoteClassifier(server, settings)
+    from melanoma_tf.serving.loader import load_classifier
+
+    return load_classifier(model)
+
+
+COMMANDS = (export, verify_model, serving_config, predict)

@@ -10,20 +10,28 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from melanoma_tf.images.orientation import UPRIGHT, upright, upright_shape
+
 # libjpeg scales by these while it decodes: an average over blocks, and up to 4 times as fast.
 _JPEG_RATIOS = (1, 2, 4, 8)
 # TensorFlow's default transform is off by several levels in vivid colours, and no faster.
 _TRANSFORM = "INTEGER_ACCURATE"
 # A bilinear sample reads 2 pixels a side, so up to this factor it skips none.
 _LARGEST_BILINEAR_REDUCTION = 2.0
+# The first 25 bytes of a PNG of 16 bits per channel; `\C` is any byte.
+_DEEP_PNG = r"\CPNG\r\n\x1a\n\C{16}\x10"
 
 
-def load_image(encoded: tf.Tensor, short_side_px: int) -> tf.Tensor:
+def load_image(
+    encoded: tf.Tensor, short_side_px: int, orientation: tf.Tensor | None = None
+) -> tf.Tensor:
     """Decode an image and scale it, up or down, until its short side has the wanted length.
 
     Args:
         encoded: string scalar, JPEG, PNG, BMP or a single-frame GIF.
         short_side_px: length of the result's short side in pixels.
+        orientation: how to turn the image upright, see `images.orientation`; None is for images
+            that are upright, as those of records are.
 
     Returns:
         uint8 RGB `(height, width, 3)` with the aspect of the input.
@@ -32,7 +40,22 @@ def load_image(encoded: tf.Tensor, short_side_px: int) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are no such image.
     """
     image, shape = _decode_at_least(encoded, short_side_px)
+    if orientation is not None:
+        image, shape = upright(image, orientation), upright_shape(shape, orientation)
     return _resize(image, _scaled_shape(shape, short_side_px))
+
+
+def load_photograph(encoded: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Decode an image in its own size, upright; arguments and errors as for `load_image`."""
+    decoded = tf.cond(
+        tf.io.is_jpeg(encoded), lambda: _decode_jpeg(encoded, 1), lambda: _decode_other(encoded)
+    )
+    return upright(tf.ensure_shape(decoded, [None, None, 3]), orientation)
+
+
+def scale_image(image: tf.Tensor, short_side_px: int) -> tf.Tensor:
+    """Scale a decoded image, uint8 `(height, width, 3)`, as `load_image` does."""
+    return _resize(image, _scaled_shape(tf.shape(image)[:2], short_side_px))
 
 
 def _decode_at_least(encoded: tf.Tensor, short_side_px: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -51,7 +74,7 @@ def _decode_at_least(encoded: tf.Tensor, short_side_px: int) -> tuple[tf.Tensor,
         return image, shape
 
     def other() -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        image = _decode_other(encoded)
         return image, tf.shape(image)[:2]
 
     image, shape = tf.cond(tf.io.is_jpeg(encoded), scaled_jpeg, other)
@@ -60,6 +83,22 @@ def _decode_at_least(encoded: tf.Tensor, short_side_px: int) -> tuple[tf.Tensor,
 
 def _decode_jpeg(encoded: tf.Tensor, ratio: int) -> tf.Tensor:
     return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method=_TRANSFORM)
+
+
+def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+    """An image that is no JPEG; 16 bits per channel are rounded to 8, not truncated."""
+
+    def deep() -> tf.Tensor:
+        image = tf.cast(tf.io.decode_png(encoded, channels=3, dtype=tf.uint16), tf.int32)
+        # 65535 = 255 * 257
+        return tf.cast((image + 128) // 257, tf.uint8)
+
+    def plain() -> tf.Tensor:
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+    # The bit depth stands in a PNG's first chunk, at a fixed place.
+    is_deep = tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 25), _DEEP_PNG)
+    return tf.cond(is_deep, deep, plain)
 
 
 def _scaled_shape(shape: tf.Tensor, short_side_px: int) -> tf.Tensor:
@@ -89,6 +128,7 @@ def load_crop(
     short_side_px: int,
     size_px: int,
     corner: Callable[[tf.Tensor], tf.Tensor],
+    orientation: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Decode, scale and crop, as `load_image` and a crop do, but faster for stored JPEGs.
 
@@ -100,18 +140,22 @@ def load_crop(
         size_px: side of the square in pixels.
         corner: from the scaled image's height and width, int32 `(2,)`, to the crop's first row
             and column, int32 `(2,)`, as `centre_corner`.
+        orientation: see `load_image`.
 
     Returns:
         uint8 RGB `(size_px, size_px, 3)`.
     """
 
     def whole() -> tf.Tensor:
-        image = load_image(encoded, short_side_px)
+        image = load_image(encoded, short_side_px, orientation)
         return crop(image, corner(tf.shape(image)[:2]), size_px)
 
     def jpeg() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(encoded)[:2]
-        return tf.cond(tf.reduce_min(shape) == short_side_px, lambda: window(shape), whole)
+        fits = tf.reduce_min(shape) == short_side_px
+        if orientation is not None:
+            fits &= orientation == UPRIGHT
+        return tf.cond(fits, lambda: window(shape), whole)
 
     def window(shape: tf.Tensor) -> tf.Tensor:
         rectangle = tf.concat([corner(shape), [size_px, size_px]], 0)

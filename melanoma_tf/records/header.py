@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.images.limits import LARGEST_ASPECT, LEAST_SIDE_PX
 
 DEFAULT_MAX_MEGAPIXELS = 200.0
-LEAST_SIDE_PX, LARGEST_ASPECT = 8, 20
 
 
 class UnreadableImageError(MelanomaError):

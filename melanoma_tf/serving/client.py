@@ -1,78 +1,14 @@
-"""Classify and segment image files with an exported model."""
+"""Classify and segment image files with an exported model in this process."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from melanoma_tf.classification.module import CLASSES, PROBABILITIES
-from melanoma_tf.core.files import write_atomically
 from melanoma_tf.segmentation.predict import Segmentation
 from melanoma_tf.serving.exported import ExportedModel
-from melanoma_tf.serving.segmenter_export import MAPS, MASKS
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """An image file and its class probabilities.
-
-    Attributes:
-        path: the file.
-        class_names: in the model's order.
-        probabilities: float32 `(classes,)`; None where the file is no image.
-        error: why there are no probabilities, else empty.
-    """
-
-    path: Path
-    class_names: tuple[str, ...]
-    probabilities: np.ndarray | None
-    error: str = ""
-
-    @property
-    def best(self) -> str:
-        """The class with the highest probability; empty where the file is no image."""
-        if self.probabilities is None:
-            return ""
-        return self.class_names[int(np.argmax(self.probabilities))]
-
-    def shown(self) -> list[str]:
-        """The probabilities with three decimals."""
-        values = () if self.probabilities is None else self.probabilities
-        return [f"{value:.3f}" for value in values]
-
-
-def predictions_csv(predictions: Sequence[Prediction]) -> str:
-    """The predictions as CSV: `image_id` (the file's name without suffix), a column per class.
-
-    Two files of one name in different folders keep apart by their whole path.
-    """
-    stems = [prediction.path.stem for prediction in predictions]
-    unique = len(set(stems)) == len(stems)
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(["image_id", *predictions[0].class_names])
-    for stem, prediction in zip(stems, predictions):
-        if prediction.probabilities is not None:
-            name = stem if unique else str(prediction.path)
-            writer.writerow([name, *map(float, prediction.probabilities)])
-    return rows.getvalue()
-
-
-def write_predictions(path: Path, predictions: Sequence[Prediction]) -> int:
-    """Write the predictions of the files that are images, see `predictions_csv`.
-
-    Returns:
-        The number of rows; without any, no file is written.
-    """
-    good = [prediction for prediction in predictions if not prediction.error]
-    if good:
-        write_atomically(path, predictions_csv(good))
-    return len(good)
+from melanoma_tf.serving.predictions import Prediction
+from melanoma_tf.serving.signatures import CLASSES, MASK, PROBABILITIES
 
 
 class ServedClassifier:
@@ -113,7 +49,7 @@ class ServedSegmenter:
     """
 
     def __init__(self, exported: ExportedModel):
-        exported.require_outputs(MASKS, MAPS)
+        exported.require_outputs(MASK, PROBABILITIES)
         self.exported = exported
 
     def segment(self, paths: Sequence[Path], *, batch_size: int = 8) -> Iterator[Segmentation]:
@@ -125,4 +61,4 @@ class ServedSegmenter:
             if isinstance(answer, str):
                 yield Segmentation(path.stem, None, error=answer)
             else:
-                yield Segmentation(path.stem, answer[MASKS])
+                yield Segmentation(path.stem, answer[MASK])

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from melanoma_tf.classification.explain import Explainer
 from melanoma_tf.classification.explanation_data import View
-from melanoma_tf.classification.module import INPUT, SALIENCY
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.serving.exported import METADATA
 from melanoma_tf.serving.loader import load_classifier
+from melanoma_tf.serving.signatures import EXPLAIN, IMAGES, METADATA, SALIENCY
 from melanoma_tf.training.run_record import run_from_json
 
 
@@ -23,13 +22,14 @@ def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
 
     Raises:
         MelanomaError: see `serving.load_classifier`; or the model was exported without the
-            signature `saliency`.
+            signature `explain`, or without saliency.
     """
     exported = load_classifier(folder).exported
-    if SALIENCY not in exported.signatures:
+    explain = exported.signatures.get(EXPLAIN)
+    if explain is None or SALIENCY not in explain.structured_outputs:
         raise MelanomaError(
-            f"{folder}: expected a model with the signature {SALIENCY!r}; it has "
-            f"{', '.join(exported.signatures)}. Export the run again, or give --run-dir"
+            f"{folder}: expected a model that explains by saliency; found one exported without. "
+            "Export the run again, or give --run-dir"
         )
     return Explainer(
         str(folder),
@@ -39,8 +39,8 @@ def load_exported(folder: Path, *, shown_px: int = 256) -> Explainer:
             exported.described("preprocessing", "short_side_px"),
             shown_px,
         ),
-        lambda images: exported.signatures[SALIENCY](**{INPUT: images}),
+        lambda images: explain(**{IMAGES: images}),
         run_from_json(
-            exported.described("training"), CLASSIFIER, f"{exported.folder / METADATA}: training"
+            exported.described("training"), CLASSIFIER, f"{exported.version / METADATA}: training"
         ),
     )

@@ -1,97 +1,141 @@
-"""Export of finished runs of any exportable kind."""
+"""Export of finished runs: a classifier or a segmenter as a new version of a served model."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import tensorflow as tf
-
 from melanoma_tf.backbones.classifier import load_classifier
-from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
-from melanoma_tf.classification.inputs import classifier_inputs
+from melanoma_tf.classification.data import ClassifierInputs
+from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json
-from melanoma_tf.core.outputs import refuse_existing
+from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
+from melanoma_tf.segmentation.settings import SHIPPED
 from melanoma_tf.segmentation.train import SEGMENTER
-from melanoma_tf.serving.classifier_export import export_classifier
-from melanoma_tf.serving.segmenter_export import export_segmenter
+from melanoma_tf.serving.classification_graph import ClassifierParts
+from melanoma_tf.serving.classifier_export import thresholds_of, write_classifier
+from melanoma_tf.serving.golden import write_golden
+from melanoma_tf.serving.segmenter_export import write_segmenter
+from melanoma_tf.serving.settings import NONE, ExportSettings
+from melanoma_tf.serving.signatures import METADATA
+from melanoma_tf.serving.versions import latest_version, new_version, remove_old_versions
 from melanoma_tf.training.run_record import read_run, run_kind
 
-
-class _Prepare(tf.Module):
-    """Preprocessing of an encoded image in an exported model, with the network that purifies."""
-
-    def __init__(self, inputs: pipeline.ClassifierInputs):
-        super().__init__(name="prepare")
-        self._inputs, self._purifier = inputs, inputs.purify_image
-
-    def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
-        """See `classification.data.central_view`."""
-        return pipeline.central_view(encoded, self._inputs)
+# Writes a model of a run into a version folder, under a name.
+_Write = Callable[[Path, str], None]
 
 
-def _export_classifier(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Export a finished run, see `serving.classifier_export.export_classifier`.
+def export_run(run_dir: Path, output: Path, settings: ExportSettings | None = None) -> Path:
+    """Write a finished run as a new version of a SavedModel for TensorFlow Serving.
 
-    Raises:
-        MelanomaError: the run has not finished, or `output` exists.
-    """
-    record = read_run(run_dir, CLASSIFIER)
-    refuse_existing(output, overwrite, [run_dir])
-    evaluated = run_dir / "metrics.json"
-    inputs = classifier_inputs(record.settings, batch_size=1)
-    export_classifier(
-        load_classifier(run_dir),
-        output,
-        record=record,
-        prepare=_Prepare(inputs),
-        preprocessing={
-            "short_side_px": inputs.short_side_px,
-            "purified": inputs.test_purification != "none" and inputs.test_purification,
-            "centre_crop_px": inputs.image_size_px,
-        },
-        metrics=read_json(evaluated) if evaluated.is_file() else None,
-        calibration=read_calibration(run_dir),
-        overwrite=overwrite,
-    )
+    The version appears whole or not at all, under the next free number. The model's default
+    signature takes encoded images and gives for each an answer or a status: [serving](
+    docs/serving.md) describes all signatures.
 
+    Args:
+        run_dir: a finished run of a classifier or a segmenter.
+        output: `saved_models/NAME`, new or with versions of the same kind.
+        settings: see `ExportSettings`.
 
-def _export_segmenter(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Export a finished run for TensorFlow Serving, see `serving.segmenter_export`.
+    Returns:
+        The version folder, `saved_models/NAME/1`.
 
     Raises:
-        MelanomaError: the run has not finished, or `output` exists.
-    """
-    record = read_run(run_dir, SEGMENTER)
-    refuse_existing(output, overwrite, [run_dir])
-    export_segmenter(load_segmenter(run_dir), output, record=record, overwrite=overwrite)
-
-
-_EXPORTS: dict[str, Callable[..., None]] = {
-    CLASSIFIER.name: _export_classifier,
-    SEGMENTER.name: _export_segmenter,
-}
-
-
-def export_run(run_dir: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Write a finished run as a SavedModel, see the modules of `serving`.
-
-    Raises:
-        MelanomaError: no run, one that has not finished or of which no export is known, or
-            `output` exists.
+        MelanomaError: no run, one that has not finished or of which no export is known; settings
+            that do not go with it; or `output` holds something else than versions of such a model.
 
     Example:
         >>> from pathlib import Path
         >>> import melanoma_tf as mt
-        >>> mt.export(Path("runs/first"), Path("saved_models/exported"))
-        >>> Path("saved_models/exported/1/saved_model.pb").is_file()
-        True
+        >>> mt.export(Path("runs/first"), Path("saved_models/exported")).name
+        '1'
     """
+    settings = settings or ExportSettings()
+    run_dir, output = Path(run_dir), Path(output)
     kind = run_kind(run_dir)
-    if kind not in _EXPORTS:
-        raise MelanomaError(f"{run_dir}: expected a {' or '.join(_EXPORTS)} run; found {kind}")
-    _EXPORTS[kind](run_dir, output, overwrite=overwrite)
+    if kind not in _WRITERS:
+        raise MelanomaError(f"{run_dir}: expected a {' or '.join(_WRITERS)} run; found {kind}")
+    inputs = [run_dir]
+    if settings.segmenter not in (SHIPPED, NONE):
+        inputs.append(Path(settings.segmenter))
+    with new_version(output, inputs) as version:
+        name = output.resolve().name
+        _WRITERS[kind](run_dir, settings)(version.working, name)
+        _check_same_task(version.working, latest_version(output))
+        write_golden(version.working, name)
+    assert version.published is not None
+    remove_old_versions(output, settings.keep)
+    return version.published
+
+
+def _check_same_task(new: Path, latest: Path | None) -> None:
+    """Refuse a version that would answer the clients of an earlier one in other terms."""
+    if latest is None:
+        return
+    for key in ("task", "class_names"):
+        found, expected = (read_json(folder / METADATA).get(key) for folder in (new, latest))
+        if found != expected:
+            raise MelanomaError(
+                f"expected a model of the {key} {expected}, as {latest}; found {found}: give "
+                "another --output"
+            )
+
+
+def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
+    record = read_run(run_dir, CLASSIFIER)
+    chosen = record.settings
+    if settings.purify is not None:
+        chosen = purified_by(chosen, settings.purify)
+    inputs = classifier_inputs(chosen, batch_size=1)
+    calibration, evaluated = read_calibration(run_dir), run_dir / "metrics.json"
+    parts = ClassifierParts(
+        load_classifier(run_dir),
+        record.class_names,
+        inputs,
+        float(calibration["temperature"]) if calibration else 1.0,
+        thresholds_of(calibration),
+        None if settings.segmenter == NONE else load_segmenter(settings.segmenter),
+        _purifier(inputs),
+        settings.saliency,
+        settings.max_megapixels,
+    )
+    metrics = read_json(evaluated) if evaluated.is_file() else None
+    return lambda folder, name: write_classifier(
+        folder, name, parts, record=record, metrics=metrics, calibration=calibration
+    )
+
+
+def _purifier(inputs: ClassifierInputs) -> GraphPurifier | None:
+    """What purifies images of any size as the inputs do."""
+    if inputs.test_purification == "none":
+        return None
+    # The network of the inputs, so that its weights are in the model once.
+    given = inputs.purify_image
+    return given if isinstance(given, GraphPurifier) else GraphPurifier(inputs.test_purification)
+
+
+def _segmenter(run_dir: Path, settings: ExportSettings) -> _Write:
+    record = read_run(run_dir, SEGMENTER)
+    plain = ExportSettings(max_megapixels=settings.max_megapixels, keep=settings.keep)
+    if settings != plain:
+        given = next(
+            field.name
+            for field in dataclasses.fields(settings)
+            if getattr(settings, field.name) != getattr(plain, field.name)
+        )
+        raise MelanomaError(f"expected {given} with a classifier only; {run_dir} is a segmenter")
+    segmenter = load_segmenter(run_dir)
+    return lambda folder, name: write_segmenter(
+        folder, name, segmenter, record=record, max_megapixels=settings.max_megapixels
+    )
+
+
+_WRITERS: dict[str, Callable[[Path, ExportSettings], _Write]] = {
+    CLASSIFIER.name: _classifier,
+    SEGMENTER.name: _segmenter,
+}

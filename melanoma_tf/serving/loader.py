@@ -7,7 +7,8 @@ from typing import Union
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.serving.client import ServedClassifier, ServedSegmenter
-from melanoma_tf.serving.exported import METADATA, read_exported
+from melanoma_tf.serving.exported import read_exported
+from melanoma_tf.serving.signatures import METADATA
 
 ServedModel = Union[ServedClassifier, ServedSegmenter]
 # By the task that metadata.json names.
@@ -21,7 +22,7 @@ def load(folder: Path) -> ServedModel:
     """Load an exported model.
 
     Args:
-        folder: `saved_models/NAME`, or its version folder.
+        folder: `saved_models/NAME`, of which the newest version is read, or a version folder.
 
     Returns:
         A `ServedClassifier`, whose `predict` takes image files, or a `ServedSegmenter`, whose
@@ -43,7 +44,7 @@ def load(folder: Path) -> ServedModel:
     task = exported.described("task")
     if task not in _SERVED:
         raise MelanomaError(
-            f"{exported.folder / METADATA}: expected the task {' or '.join(_SERVED)}; found {task}"
+            f"{exported.version / METADATA}: expected the task {' or '.join(_SERVED)}; found {task}"
         )
     return _SERVED[task](exported)
 

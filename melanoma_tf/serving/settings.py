@@ -1,10 +1,50 @@
-"""Settings of the use of exported models. Free of TensorFlow."""
+"""Settings of exported models and of their use. Free of TensorFlow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
-from melanoma_tf.core.settings import Settings, setting
+from melanoma_tf.classification.evaluation_settings import PURIFICATIONS
+from melanoma_tf.core.settings import Settings, positive, setting
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class ExportSettings(Settings):
+    """Settings of an exported model.
+
+    Attributes:
+        segmenter: outlines lesions in the signatures `segment` and `explain`: `shipped`, the folder
+            of a finished segmenter run, or `none`. The classifier itself needs no outlines.
+        purify: purification method of the images that are classified, or `none`; None does as the
+            run's own settings say. It also adds the signature `purify`.
+        saliency: answer `explain` with saliency maps.
+        max_megapixels: an image whose header claims more is refused before it is decoded.
+        keep: newest versions to keep in the model folder; 0 keeps all.
+    """
+
+    segmenter: str = setting(
+        NONE,
+        "Network that outlines lesions: shipped, or the folder of a segmenter run.",
+        metavar="shipped|RUN",
+        group="Model",
+    )
+    purify: Optional[str] = setting(
+        None,
+        "Remove hairs, rulers, ink and bubbles from the images.",
+        choices=PURIFICATIONS,
+        shown_default="as the run was trained to",
+        group="Model",
+    )
+    saliency: bool = setting(True, "Explain answers by saliency maps.", group="Model")
+    max_megapixels: float = positive(
+        50.0, "Refuse images that claim more megapixels than this.", group="Model"
+    )
+    keep: int = setting(
+        0, "Newest versions to keep; 0 keeps all.", minimum=0, metavar="N", group="Versions"
+    )
 
 
 @dataclass(frozen=True)
@@ -16,3 +56,62 @@ class PredictionSettings(Settings):
     """
 
     batch_size: int = setting(32, "Images in a batch.", minimum=1, group="Inference")
+
+
+@dataclass(frozen=True)
+class ServerSettings(Settings):
+    """Settings of the use of a model server.
+
+    Attributes:
+        concurrency: batches under way at a time.
+        retries: attempts after the first, with growing pauses, where the server is not ready or
+            overloaded.
+        timeout: seconds to wait for an answer.
+    """
+
+    concurrency: int = setting(4, "Batches sent at a time.", minimum=1, maximum=64, group="Server")
+    retries: int = setting(
+        4,
+        "Further attempts, with growing pauses, where the server is not ready or overloaded.",
+        minimum=0,
+        maximum=20,
+        group="Server",
+    )
+    timeout: float = positive(60.0, "Seconds to wait for an answer.", group="Server")
+
+
+@dataclass(frozen=True)
+class ServingConfigSettings(Settings):
+    """Settings of a TensorFlow Serving.
+
+    Attributes:
+        base_path: where the server sees the model folders.
+        max_batch_size: images that are answered together, of one or several requests.
+        batch_timeout_ms: how long a request waits for others.
+        max_enqueued_batches: batches that wait; more requests are told to come again.
+        batch_threads: batches that are answered at a time.
+    """
+
+    base_path: str = setting("/models", "Folder of the models as the server sees it.")
+    max_batch_size: int = setting(
+        32, "Images answered together.", minimum=1, maximum=1024, group="Batching"
+    )
+    batch_timeout_ms: float = setting(
+        5.0, "Milliseconds that a request waits for others.", minimum=0, group="Batching"
+    )
+    max_enqueued_batches: int = setting(100, "Batches that may wait.", minimum=1, group="Batching")
+    batch_threads: int = setting(
+        2, "Batches answered at a time.", minimum=1, maximum=256, group="Batching"
+    )
+
+
+@dataclass(frozen=True)
+class VerificationSettings(Settings):
+    """Settings of the check of an exported model on this machine.
+
+    Attributes:
+        tolerance: largest difference of an answer's numbers. Processors round differently: those of
+            one kind agree to about 1e-6.
+    """
+
+    tolerance: float = positive(1e-4, "Largest difference of probabilities and saliency.")

@@ -92,7 +92,7 @@ def run_demo(
     with stage("evaluate", run_dir / "metrics.json"):
         result.metrics.update(evaluate_classifier(run_dir, records))
     with stage("export", model):
-        export_run(run_dir, model, overwrite=overwrite)
+        export_run(run_dir, model)
     with stage("predict", model):
         images = find_images([phantoms / "ISIC-2017_Training_Data"]).paths[:5]
         served = load_classifier(model).predict(images)

@@ -253,7 +253,7 @@ def test_files_are_explained_alike_by_a_run_and_its_exported_model(
         for column in ("melanoma", "lesion_area", "lesion_saliency", "occlusions_area"):
             assert float(ours[column]) == pytest.approx(float(theirs[column]), abs=1e-5)
     seen = tf.io.read_file(str(photos[0]))[tf.newaxis]
-    answer = tf.saved_model.load(str(exported / "1")).signatures["saliency"](images=seen)
+    answer = tf.saved_model.load(str(exported / "1")).signatures["explain"](images=seen)
     assert answer["saliency"].shape == (1, SIZE_PX, SIZE_PX)
     nothing = load_exported(exported).explain(tf.constant([], tf.string))
     assert nothing["saliency"].shape == (0, SIZE_PX, SIZE_PX)
@@ -340,9 +340,9 @@ def test_records_of_other_classes_and_models_without_the_signature_are_refused(
 
     old = Old()
     tf.saved_model.save(old, str(tmp_path / "old" / "1"), signatures=old.serve)
-    (tmp_path / "old" / "metadata.json").write_text(json.dumps({"task": "classification"}))
-    with pytest.raises(MelanomaError, match="expected a model with the signature 'saliency'"):
+    (tmp_path / "old" / "1" / "metadata.json").write_text(json.dumps({"task": "classification"}))
+    with pytest.raises(MelanomaError, match="found one exported without"):
         load_exported(tmp_path / "old")
-    (tmp_path / "old" / "metadata.json").write_text(json.dumps({"task": "segmentation"}))
+    (tmp_path / "old" / "1" / "metadata.json").write_text(json.dumps({"task": "segmentation"}))
     with pytest.raises(MelanomaError, match="expected a classifier; found a segmenter"):
         load_exported(tmp_path / "old")

@@ -28,6 +28,7 @@ from melanoma_tf.segmentation.train import (
     train_segmenter,
 )
 from melanoma_tf.serving.export import export_run
+from melanoma_tf.serving.settings import ExportSettings
 from melanoma_tf.training.run_record import read_run
 
 SMALL = SegmenterSettings(
@@ -287,16 +288,17 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
     contents.append(cv2.imencode(".png", large)[1].tobytes())
     answer = signature(images=tf.constant(contents))
     expected = [result.mask for result in segment_files(paths, load_segmenter(run_dir))]
-    for found, mask in zip(answer["masks"].numpy(), expected):
+    for found, mask in zip(answer["mask_bytes"].numpy(), expected):
         difference = cv2.imdecode(np.frombuffer(found, np.uint8), 0) != cv2.imdecode(
             np.frombuffer(mask, np.uint8), 0
         )
         assert difference.mean() < 1e-3
-    assert tf.io.decode_png(answer["masks"][3]).shape == (70, 90, 1)
-    assert signature(images=tf.constant([], tf.string))["masks"].shape == (0,)
-    assert "Not a medical device" in (tmp_path / "model" / "model_card.md").read_text()
-    with pytest.raises(MelanomaError, match="--overwrite"):
-        export_run(run_dir, tmp_path / "model")
+    assert tf.io.decode_png(answer["mask_bytes"][3]).shape == (70, 90, 1)
+    assert signature(images=tf.constant([], tf.string))["mask_bytes"].shape == (0,)
+    assert "Not a medical device" in (tmp_path / "model" / "1" / "model_card.md").read_text()
+    with pytest.raises(MelanomaError, match="expected segmenter with a classifier only"):
+        export_run(run_dir, tmp_path / "other", ExportSettings(segmenter="shipped"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_run_of_another_kind_is_no_segmenter(run_dir, tmp_path):

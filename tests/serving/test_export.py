@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,20 +11,25 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 from PIL import Image
 
 from melanoma_tf.backbones.classifier import load_classifier as load_network
 from melanoma_tf.classification import evaluate as evaluation
 from melanoma_tf.classification.evaluation_settings import EvaluationSettings
 from melanoma_tf.classification.train import CLASSIFIER
+from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.ownership import mark
 from melanoma_tf.datasets.image_files import find_images
 from melanoma_tf.images import loading
 from melanoma_tf.records.read import read_examples
-from melanoma_tf.serving.client import predictions_csv
 from melanoma_tf.serving.export import export_run
 from melanoma_tf.serving.loader import load_classifier
-from melanoma_tf.serving.warmup import FILE
+from melanoma_tf.serving.predictions import predictions_csv
+from melanoma_tf.serving.settings import ExportSettings
+from melanoma_tf.serving.verify import verify_model
+from melanoma_tf.serving.warmup import FILE, read_warmup
 from melanoma_tf.training.run_record import read_run
 
 
@@ -32,31 +38,70 @@ def image_files(phantom_folder):
     return sorted((phantom_folder / "ISIC-2017_Training_Data").glob("*.jpg"))[:5]
 
 
-def test_it_answers_in_a_process_that_imported_only_tensorflow(exported, image_files):
-    program = (
-        "import sys, json, tensorflow as tf\n"
-        "model = tf.saved_model.load(sys.argv[1])\n"
-        "answer = model.signatures['serving_default'](\n"
-        "    images=tf.constant([open(f, 'rb').read() for f in sys.argv[2:]]))\n"
-        "looks = model.signatures['saliency'](\n"
-        "    images=tf.constant([open(f, 'rb').read() for f in sys.argv[2:]]))\n"
-        "assert not any(m.split('.')[0] in ('melanoma_tf', 'tensorflow_addons', 'tensorflow_io')\n"
-        "               for m in sys.modules)\n"
-        "print(json.dumps({'p': answer['probabilities'].numpy().tolist(),\n"
-        "    'c': [[n.decode() for n in row] for row in answer['classes'].numpy()],\n"
-        "    'saliency': looks['saliency'].shape.as_list(),\n"
-        "    'same': looks['probabilities'].numpy().tolist()}))\n"
-    )
+PROGRAM = """
+import importlib.abc, json, sys
+BLOCKED = ("melanoma_tf", "tensorflow_addons", "tensorflow_io")
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocker())
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+folder, files = sys.argv[1], sys.argv[2:]
+saved = saved_model_pb2.SavedModel.FromString(open(folder + "/saved_model.pb", "rb").read())
+graph = saved.meta_graphs[0].graph_def
+nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+own = {each.signature.name for each in graph.library.function}
+images = [open(name, "rb").read() for name in files]
+with tf.compat.v1.Session(graph=tf.Graph()) as session:  # As TensorFlow Serving loads it.
+    found = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def
+    def call(name, given):
+        signature = found[name]
+        outputs = {key: value.name for key, value in signature.outputs.items()}
+        (single,) = signature.inputs.values()
+        return session.run(outputs, {single.name: given})
+    answer, explained = call("serving_default", images), call("explain", images)
+print(json.dumps({
+    "unknown": sorted({n.op for n in nodes if op_def_registry.get(n.op) is None} - own),
+    "nodes": len(nodes),
+    "methods": {name: each.method_name for name, each in found.items()},
+    "probabilities": answer["probabilities"].tolist(),
+    "classes": [[name.decode() for name in row] for row in answer["classes"]],
+    "status": answer["status"].tolist(),
+    "saliency": list(explained["saliency"].shape),
+    "same": explained["probabilities"].tolist(),
+}))
+"""
+
+
+def test_it_answers_where_only_tensorflow_exists_and_has_stock_operations_only(
+    exported, image_files, tmp_path
+):
+    (tmp_path / "text.jpg").write_text("no image")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", program, exported / "1", *image_files],
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", PROGRAM, exported / "1", *image_files, tmp_path / "text.jpg"],
+        capture_output=True, text=True, check=False, env=environment, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["c"] == [["melanoma", "nevus", "seborrheic_keratosis"]] * 5
-    np.testing.assert_allclose(np.sum(answer["p"], axis=1), 1, rtol=1e-5)
-    assert answer["saliency"] == [5, 32, 32]
-    np.testing.assert_allclose(answer["same"], answer["p"], atol=1e-5)
+    assert answer["nodes"] > 100
+    assert answer["unknown"] == []
+    assert answer["methods"] == {
+        "serving_default": "tensorflow/serving/predict",
+        "explain": "tensorflow/serving/predict",
+        "tensor": "tensorflow/serving/predict",
+        "classify": "tensorflow/serving/classify",
+        "__saved_model_init_op": "",
+    }
+    assert answer["classes"] == [["melanoma", "nevus", "seborrheic_keratosis"]] * 6
+    assert answer["status"] == [0] * 5 + [2]
+    totals = np.sum(answer["probabilities"], axis=1)
+    np.testing.assert_allclose(totals, [1] * 5 + [0], rtol=1e-5)
+    assert answer["saliency"] == [6, 32, 32]
+    np.testing.assert_allclose(answer["same"], answer["probabilities"], atol=1e-5)
 
 
 def test_answers_are_those_of_evaluate_temperature_included(
@@ -83,15 +128,20 @@ def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_
     bare = tmp_path / "run"
     shutil.copytree(trained_run, bare)
     (bare / "calibration.json").unlink()
-    export_run(bare, tmp_path / "model")
+    export_run(bare, tmp_path / "model", ExportSettings(saliency=False))
     size = read_run(bare, CLASSIFIER).settings.network.image_size_px
     model = load_network(bare)
     for answer in load_classifier(tmp_path / "model").predict(image_files):
         image = loading.load_image(answer.path.read_bytes(), round(size * 8 / 7))
         logits = model(loading.centre_crop(image, size)[tf.newaxis])
         np.testing.assert_allclose(answer.probabilities, tf.nn.softmax(logits)[0], atol=1e-5)
-    assert json.loads((tmp_path / "model" / "metadata.json").read_text())["calibration"] is None
-    assert "are not calibrated" in (tmp_path / "model" / "model_card.md").read_text()
+    assert (
+        json.loads((tmp_path / "model" / "1" / "metadata.json").read_text())["calibration"] is None
+    )
+    assert "are not calibrated" in (tmp_path / "model" / "1" / "model_card.md").read_text()
+    signatures = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures
+    assert set(signatures) == {"serving_default", "tensor", "classify"}
+    assert not any(name.startswith("above") for name in signatures["tensor"].structured_outputs)
 
 
 def test_one_call_takes_images_of_any_size_and_format_and_none(exported):
@@ -111,32 +161,72 @@ def test_one_call_takes_images_of_any_size_and_format_and_none(exported):
 
 def test_warmup_requests_are_what_tensorflow_serving_reads(exported):
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    records = list(tf.data.TFRecordDataset(str(exported / "1" / FILE)))
-    assert records
-    signature = tf.saved_model.load(str(exported / "1")).signatures["serving_default"]
-    for record in records:
-        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
-        assert request.model_spec.name == "small"
-        assert request.model_spec.signature_name == "serving_default"
+    records = list(tf.data.TFRecordDataset(str(exported / "1" / FILE)).as_numpy_iterator())
+    requests = [
+        prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        for record in records
+    ]
+    assert {each.model_spec.signature_name for each in requests} == {"serving_default", "explain"}
+    for request, own in zip(requests, read_warmup(exported / "1")):
+        assert request.model_spec.name == own.model == "small"
         images = tf.make_ndarray(request.inputs["images"])
-        assert signature(images=tf.constant(images))["probabilities"].shape == (1, 3)
+        np.testing.assert_array_equal(images, own.inputs["images"])
+        assert all(tf.io.decode_image(each).shape[-1] == 3 for each in images)
 
 
 def test_card_and_metadata_travel_with_the_model(exported, trained_run):
-    metadata = json.loads((exported / "metadata.json").read_text())
+    metadata = json.loads((exported / "1" / "metadata.json").read_text())
     assert metadata["class_names"] == ["melanoma", "nevus", "seborrheic_keratosis"]
     assert metadata["training"]["settings"]["network"]["backbone"] == "one-convolution"
-    assert metadata["calibration"] == json.loads((trained_run / "calibration.json").read_text())
-    card = (exported / "model_card.md").read_text()
+    assert "mask_bytes" not in metadata["signatures"]["explain"]["outputs"]
+    assert "above_threshold_82" in metadata["signatures"]["serving_default"]["outputs"]
+    calibration = json.loads((trained_run / "calibration.json").read_text())
+    assert metadata["calibration"]["thresholds"] == calibration["thresholds"]
+    card = (exported / "1" / "model_card.md").read_text()
     assert "Not a medical device" in card
     assert "isic2017" in card
-    threshold = metadata["calibration"]["thresholds"]["melanoma"]["0.82"]
+    threshold = calibration["thresholds"]["melanoma"]["0.82"]
     assert f"| melanoma | {threshold:.6f} |" in card
+    assert metadata["operating_points"]["above_threshold_82"]["melanoma"] == threshold
 
 
-def test_an_exported_model_is_not_overwritten(exported, trained_run):
-    with pytest.raises(MelanomaError, match="exists"):
-        export_run(trained_run, exported)
+def test_a_model_that_travels_names_no_folder_of_this_machine(exported, phantom_records):
+    for name in ("metadata.json", "model_card.md"):
+        assert str(phantom_records.parent) not in (exported / "1" / name).read_text()
+    metadata = json.loads((exported / "1" / "metadata.json").read_text())
+    assert metadata["training"]["records"][0]["path"] == phantom_records.name
+
+
+def test_a_model_answers_as_it_did_when_exported_and_another_is_told(exported, tmp_path):
+    model = shutil.copytree(exported, tmp_path / "model")
+    result = verify_model(model)
+    assert result.failures == ()
+    assert {each.output for each in result.comparisons} >= {"probabilities", "saliency", "status"}
+    assert result.warmup_requests == 4
+    path = model / "1" / "assets.extra" / "golden" / "answers.json"
+    stored = json.loads(path.read_text())
+    stored["answers"]["serving_default"]["probabilities"][1][0] += 0.01
+    stored["answers"]["serving_default"]["status"][0] = 5
+    path.write_text(json.dumps(stored))
+    done = CliRunner().invoke(main, ["verify-model", str(model)])
+    assert done.exit_code == 1
+    assert "serving_default: probabilities differs by 0.01" in done.output
+    assert "serving_default: status differs by 5" in done.output
+    assert "2 do not agree" in done.output
+    path.unlink()
+    with pytest.raises(MelanomaError, match=r"answers.json; it does not exist"):
+        verify_model(model)
+
+
+def test_versions_of_another_task_do_not_mix(trained_run, tmp_path):
+    other = tmp_path / "model" / "1"
+    other.mkdir(parents=True)
+    (other / "saved_model.pb").write_bytes(b"")
+    (other / "metadata.json").write_text('{"task": "segmentation"}')
+    mark(other)
+    with pytest.raises(MelanomaError, match="expected a model of the task segmentation"):
+        export_run(trained_run, tmp_path / "model")
+    assert [each.name for each in (tmp_path / "model").iterdir()] == ["1"]
 
 
 def test_a_bad_file_is_named_and_the_others_are_classified(exported, image_files, tmp_path):
@@ -173,7 +263,7 @@ def test_folders_without_images_and_absent_paths_are_refused(tmp_path):
         find_images([tmp_path])
     with pytest.raises(MelanomaError, match="does not exist"):
         find_images([tmp_path / "absent"])
-    with pytest.raises(MelanomaError, match=r"found no saved_model.pb"):
+    with pytest.raises(MelanomaError, match=r"found no saved_model\.pb"):
         load_classifier(tmp_path)
 
 

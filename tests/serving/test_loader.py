@@ -17,7 +17,7 @@ from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.client import ServedClassifier, ServedSegmenter
-from melanoma_tf.serving.segmenter_export import export_segmenter
+from melanoma_tf.serving.segmenter_export import write_segmenter
 from melanoma_tf.training.run_record import RunRecord
 
 SETTINGS = SegmenterSettings(image_size_px=64, base_filters=1, padding="same")
@@ -29,8 +29,12 @@ def segmenter(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved_models") / "outlines"
     network = build_segmenter(SETTINGS.image_size_px, SETTINGS.base_filters, padding="same")
     record = RunRecord(SEGMENTER.name, SETTINGS, (), "isic2017", ("melanoma",), {})
-    export_segmenter(LesionSegmenter(network, InferenceSettings(0.4)), folder, record=record)
+    used = LesionSegmenter(network, InferenceSettings(0.4))
+    write_segmenter(folder / "1", "outlines", used, record=record, max_megapixels=1.0)
     return folder
+
+
+DARK = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
 
 
 class _Classifier(tf.Module):
@@ -39,12 +43,18 @@ class _Classifier(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="images")])
     def serve(self, images):
         def brightness(encoded):
-            return tf.reduce_mean(tf.cast(tf.io.decode_image(encoded), tf.float32)) / 255.0
+            is_text = tf.strings.regex_full_match(encoded, r"\C*no image")
+            decoded = tf.io.decode_image(tf.where(is_text, DARK, encoded))
+            return tf.reduce_mean(tf.cast(decoded, tf.float32)) / 255.0
 
         values = tf.map_fn(brightness, images, fn_output_signature=tf.float32)
-        probabilities = tf.stack([1.0 - values, values], axis=1)
-        names = tf.tile([["melanoma", "nevus"]], [tf.size(images), 1])
-        return {"probabilities": probabilities, "classes": names}
+        status = tf.cast(tf.strings.regex_full_match(images, r"\C*no image"), tf.int32)
+        return {
+            "probabilities": tf.stack([1.0 - values, values], axis=1),
+            "classes": tf.tile([["melanoma", "nevus"]], [tf.size(images), 1]),
+            "status": status,
+            "message": tf.where(status > 0, "found other bytes", ""),
+        }
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +62,7 @@ def classifier(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved_models") / "first"
     module = _Classifier()
     tf.saved_model.save(module, str(folder / "1"), signatures=module.serve)
-    (folder / "metadata.json").write_text(json.dumps({"task": "classification"}))
+    (folder / "1" / "metadata.json").write_text(json.dumps({"task": "classification"}))
     return folder
 
 
@@ -61,7 +71,7 @@ def files(tmp_path_factory):
     """A dark image, a file that is none, and a bright image of another size."""
     folder = tmp_path_factory.mktemp("images")
     cv2.imwrite(str(folder / "dark.png"), np.full((20, 30, 3), 51, np.uint8))
-    (folder / "none.png").write_text("no image")
+    (folder / "none.png").write_bytes(b"\x89PNG\r\n\x1a\nno image")
     cv2.imwrite(str(folder / "light.png"), np.full((40, 25, 3), 204, np.uint8))
     return [folder / name for name in ("dark.png", "none.png", "light.png")]
 
@@ -83,7 +93,7 @@ def test_a_classifier_predicts_files_and_names_bad_ones(classifier, files, batch
     assert [answer.path for answer in answers] == files
     assert [answer.best for answer in answers] == ["melanoma", "", "nevus"]
     assert answers[2].probabilities == pytest.approx([0.2, 0.8])
-    assert "cannot be decoded" in answers[1].error
+    assert "found other bytes" in answers[1].error
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
@@ -117,12 +127,16 @@ def test_a_classifier_is_no_segmenter(classifier):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("metadata.json", None, r"expected the file .*metadata.json; it does not exist"),
-        ("metadata.json", "{", "metadata.json: expected JSON, found"),
-        ("metadata.json", "[]", "expected a JSON object; found list"),
-        ("metadata.json", "{}", "metadata.json: expected task; found none"),
-        ("metadata.json", '{"task": "poetry"}', "classification or segmentation; found poetry"),
-        ("metadata.json", '{"task": "classification"}', "outputs probabilities, classes, as meta"),
+        ("1/metadata.json", None, r"expected the file .*metadata.json; it does not exist"),
+        ("1/metadata.json", "{", "metadata.json: expected JSON, found"),
+        ("1/metadata.json", "[]", "expected a JSON object; found list"),
+        ("1/metadata.json", "{}", "metadata.json: expected task; found none"),
+        ("1/metadata.json", '{"task": "poetry"}', "classification or segmentation; found poetry"),
+        (
+            "1/metadata.json",
+            '{"task": "classification"}',
+            "outputs probabilities, classes, as meta",
+        ),
         ("1/saved_model.pb", None, "found no saved_model.pb"),
         ("1/saved_model.pb", "", "expected a whole SavedModel; found"),
         ("1/saved_model.pb", "text", "expected a whole SavedModel; found"),

@@ -288,7 +288,7 @@ def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
     temperature = json.loads((run / "calibration.json").read_text())["temperature"]
     expected = tf.nn.softmax(model(seen[tf.newaxis], training=False) / temperature)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
-    metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
+    metadata = json.loads((tmp_path / "model" / "1" / "metadata.json").read_text())
     assert metadata["preprocessing"]["purified"] == "network"
     for method, in_evaluation in (("none", "none"), ("classical", "classical")):
         changed = classifier_inputs(purified_by(settings, method))

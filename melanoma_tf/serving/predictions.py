@@ -1,0 +1,71 @@
+"""Predictions of image files, by whatever classified them, and their CSV. Free of TensorFlow."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_tf.core.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An image file and its class probabilities.
+
+    Attributes:
+        path: the file.
+        class_names: in the model's order.
+        probabilities: float32 `(classes,)`; None where the file is no image.
+        error: why there are no probabilities, else empty.
+    """
+
+    path: Path
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray | None
+    error: str = ""
+
+    @property
+    def best(self) -> str:
+        """The class with the highest probability; empty where the file is no image."""
+        if self.probabilities is None:
+            return ""
+        return self.class_names[int(np.argmax(self.probabilities))]
+
+    def shown(self) -> list[str]:
+        """The probabilities with three decimals."""
+        values = () if self.probabilities is None else self.probabilities
+        return [f"{value:.3f}" for value in values]
+
+
+def predictions_csv(predictions: Sequence[Prediction]) -> str:
+    """The predictions as CSV: `image_id` (the file's name without suffix), a column per class.
+
+    Two files of one name in different folders keep apart by their whole path.
+    """
+    stems = [prediction.path.stem for prediction in predictions]
+    unique = len(set(stems)) == len(stems)
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["image_id", *predictions[0].class_names])
+    for stem, prediction in zip(stems, predictions):
+        if prediction.probabilities is not None:
+            name = stem if unique else str(prediction.path)
+            writer.writerow([name, *map(float, prediction.probabilities)])
+    return rows.getvalue()
+
+
+def write_predictions(path: Path, predictions: Sequence[Prediction]) -> int:
+    """Write the predictions of the files that are images, see `predictions_csv`.
+
+    Returns:
+        The number of rows; without any, no file is written.
+    """
+    good = [prediction for prediction in predictions if not prediction.error]
+    if good:
+        write_atomically(path, predictions_csv(good))
+    return len(good)
