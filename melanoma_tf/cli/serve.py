@@ -132,8 +132,8 @@ def predict(
     from melanoma_tf.serving.predictions import write_predictions
 
     if (model is None) == (server is None):
-        found = "both" if model else "neither"
-        raise MelanomaError(f"expected either --model or --server; found {found}")
+        given = "both" if model else "neither"
+        raise MelanomaError(f"expected either --model or --server; found {given}")
     if output:
         refuse_existing_file(output, overwrite, images)
     found = find_images(images)

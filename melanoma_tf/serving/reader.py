@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,7 +21,7 @@ _AT_ONCE = 4
 Read = Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]]
 
 
-def graph_function(signature: Sequence[tf.TensorSpec]) -> Callable[[Callable], Callable]:
+def graph_function(signature: Sequence[tf.TensorSpec]) -> Callable[[Callable[..., Any]], Any]:
     """Make a graph of a function; without AutoGraph, which takes most of the time of tracing."""
     return lambda function: tf.function(function, input_signature=signature, autograph=False)
 

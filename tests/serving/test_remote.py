@@ -22,15 +22,15 @@ FAST = ServerSettings(concurrency=2, retries=3, timeout=20)
 
 
 def brightness(images):
-    """A model: nevus at the mean brightness; what no decoder takes has a status."""
+    """A model: nevus at the mean brightness; an image of brightness 90 is refused."""
     decoded = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in images]
-    nevus = np.array([0 if each is None else each.mean() / 255 for each in decoded], np.float32)
-    bad = np.array([each is None for each in decoded])
+    nevus = np.array([each.mean() / 255 for each in decoded], np.float32)
+    bad = np.array([each.mean() == 90 for each in decoded])
     return {
         "probabilities": np.stack([1 - nevus, nevus], 1),
         "classes": np.array([NAMES] * len(images), dtype=object),
         "status": bad.astype(np.int32),
-        "message": np.where(bad, b"cannot be decoded", b"").astype(object),
+        "message": np.where(bad, b"too grey", b"").astype(object),
     }
 
 
@@ -57,7 +57,7 @@ def serve(request):
 def files(tmp_path):
     for index in range(7):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((16, 18, 3), 30 * index, np.uint8))
-    (tmp_path / "3.png").write_bytes(b"\x89PNG\r\n\x1a\nno image")
+    (tmp_path / "7.png").write_text("no image")
     return sorted(tmp_path.glob("*.png"))
 
 
@@ -69,8 +69,9 @@ def test_answers_arrive_in_order_and_one_bad_file_is_alone(serve, files):
     with serve(slow) as url:
         answers = list(RemoteClassifier(url, FAST).predict(files, batch_size=2))
     assert [each.path for each in answers] == files
-    assert [bool(each.error) for each in answers] == [each.stem == "3" for each in files]
-    assert answers[3].error == "cannot be decoded"
+    assert [bool(each.error) for each in answers] == [each.stem in "37" for each in files]
+    assert answers[3].error == "too grey"
+    assert "found other bytes" in answers[7].error
     for index in (0, 1, 2, 4, 5, 6):
         assert answers[index].class_names == NAMES
         assert answers[index].probabilities[1] == pytest.approx(30 * index / 255, abs=1e-6)
@@ -132,7 +133,7 @@ def test_the_command_writes_what_it_writes_locally(files, tmp_path):
         command = ["predict", "--server", url, *map(str, files), "--output", str(output)]
         done = CliRunner().invoke(main, command)
     assert done.exit_code == 1
-    assert "1 of 7 files were not classified" in done.output
+    assert "2 of 8 files were not classified" in done.output
     lines = output.read_text().splitlines()
     assert lines[0] == "image_id,melanoma,nevus"
     assert [line.split(",")[0] for line in lines[1:]] == ["0", "1", "2", "4", "5", "6"]
