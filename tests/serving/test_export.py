@@ -206,7 +206,7 @@ def test_a_model_answers_as_it_did_when_exported_and_another_is_told(exported, t
     path = model / "1" / "assets.extra" / "golden" / "answers.json"
     stored = json.loads(path.read_text())
     stored["answers"]["serving_default"]["probabilities"][1][0] += 0.01
-    stored["answers"]["serving_default"]["status"][0] = 5
+    stored["answers"]["serving_default"]["status"][0] = [5]
     path.write_text(json.dumps(stored))
     done = CliRunner().invoke(main, ["verify-model", str(model)])
     assert done.exit_code == 1
