@@ -336,7 +336,7 @@ def test_records_of_other_classes_and_models_without_the_signature_are_refused(
         def serve(self, images):
             count = tf.size(images)
             names = tf.fill([count, 3], "nevus")
-            return {"probabilities": tf.zeros([count, 3]), "classes": names, "masks": images}
+            return {"probabilities": tf.zeros([count, 3]), "classes": names, "mask_bytes": images}
 
     old = Old()
     tf.saved_model.save(old, str(tmp_path / "old" / "1"), signatures=old.serve)
