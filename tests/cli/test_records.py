@@ -1,5 +1,6 @@
 """The record commands as a user runs them, on a small folder in the ISIC 2017 layout."""
 
+import os
 import shutil
 import struct
 import zlib
@@ -8,8 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from melanoma_tf.cli import main
+from melanoma_tf.records.decode import decode_stored_mask
+from melanoma_tf.records.read import read_examples
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,48 @@ def test_build_inspect_and_verify(build, tmp_path):
     verified = invoke("verify-records", tmp_path / "out")
     assert verified.exit_code == 1
     assert shard.name in verified.stdout
+
+
+def test_a_folder_from_the_field_is_read_and_nothing_left_out_in_silence(tmp_path):
+    data = tmp_path / "data"
+    (data / "nevus").mkdir(parents=True)
+    (data / "masks").mkdir()
+    generator = np.random.default_rng(0)
+    lesion = np.zeros((60, 80), np.uint8)
+    lesion[20:40, 20:60] = 1
+    for index, suffix in enumerate((".jpg", ".bmp", ".tif", ".webp", ".JFIF")):
+        coarse = generator.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        image = Image.fromarray(cv2.resize(coarse, (80, 60)))
+        image.save(data / "nevus" / f"p{index}{suffix}")
+    palette = Image.fromarray(lesion)
+    palette.putpalette([0, 0, 0, 128, 0, 0])
+    palette.save(data / "masks" / "p0.png")
+    Image.fromarray(lesion).save(data / "masks" / "p1_segmentation.png")
+    Image.fromarray(np.dstack([lesion * 255, lesion * 0, lesion * 0])).save(data / "masks/p2.png")
+    Image.fromarray(lesion + 1).save(data / "masks" / "p3.png")
+    (data / "nevus" / "p0.png").write_bytes(b"")
+    (data / "nevus" / "._p0.jpg").write_bytes(b"Mac OS X")
+    (data / "nevus" / "gone.jpg").symlink_to(data / "nowhere.jpg")
+    os.mkfifo(data / "nevus" / "pipe.jpg")
+    output = tmp_path / "out"
+    built = invoke(
+        "build-records", "--add", f"folder={data}", "--taxonomy", "melanoma", "--split", "1/0/0",
+        "--output", output, "--workers", "1", "--skip-bad",
+    )  # fmt: skip
+    assert built.exit_code == 0, built.stderr
+    for line in (
+        "1 x second file of its name, the first: p0.png",
+        "1 x hidden file, the first: ._p0.jpg",
+        "1 x link to nothing, the first: gone.jpg",
+        "1 x no regular file, the first: pipe.jpg",
+        "p3.png: mask without lesion by its values (1, 2)",
+    ):
+        assert line in built.stderr
+    examples = {example.key: example for example in read_examples(output)}
+    assert sorted(examples) == ["p0", "p1", "p2", "p4"]
+    for key in ("p0", "p1", "p2"):
+        stored = decode_stored_mask(examples[key].mask)
+        np.testing.assert_array_equal(stored, lesion * 255)
 
 
 def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017, tmp_path):
