@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
-from melanoma_tf.classification.calibrate import FILE, calibrate, read_calibration, reliability
+from melanoma_tf.classification.calibrate import FILE, calibrate, reliability
 from melanoma_tf.classification.cross_validation import (
-    ClassifierRecord,
     as_divided,
     folds_of,
     records_for,
     refuse_mixed_folds,
+)
+from melanoma_tf.classification.ensemble import (
+    Member,
+    applies_temperature,
+    inputs_of,
+    read_members,
+    refuse_repeated,
+    temperature_of,
 )
 from melanoma_tf.classification.evaluation_settings import (
     CalibrationSettings,
     EvaluationSettings,
     InferenceSettings,
 )
-from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.operating_points import (
     Thresholds,
     in_sample_points,
@@ -40,29 +45,14 @@ from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.evaluation.combine import combine
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, score_predictions
+from melanoma_tf.evaluation.submissions import submission_columns, write_submission
 from melanoma_tf.evaluation.temperature import probabilities
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.run_record import read_run
 
+SUBMISSION = "submission.csv"
 Progress = Callable[[Iterator[Any]], Iterator[Any]]
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run of an evaluation.
-
-    Attributes:
-        run_dir: its folder.
-        record: of the run.
-        inputs: how it sees images here.
-        calibration: its `calibration.json`, where it has one.
-    """
-
-    run_dir: Path
-    record: ClassifierRecord
-    inputs: pipeline.ClassifierInputs
-    calibration: dict[str, Any] | None
 
 
 def evaluate_classifier(
@@ -76,8 +66,8 @@ def evaluate_classifier(
 ) -> dict[str, Any]:
     """Score finished runs, as one classifier, on a split of record folders.
 
-    Writes `predictions.csv` (probabilities, or ranks), `metrics.json` and `report.html` into
-    `output`, and TensorBoard's view of them below its `logs/`.
+    Writes `predictions.csv` (probabilities, or ranks), `metrics.json`, `report.html` and, for a
+    challenge, `submission.csv` into `output`, and TensorBoard's view of them below its `logs/`.
 
     Args:
         run_dirs: a finished classifier run, or several of the same classes.
@@ -103,12 +93,16 @@ def evaluate_classifier(
     settings = settings or EvaluationSettings()
     run_dirs = [run_dirs] if isinstance(run_dirs, (str, Path)) else list(run_dirs)
     output = _output(run_dirs, output)
-    _refuse_existing(output, settings.split, overwrite)
-    members = _members(run_dirs, settings)
+    _refuse_existing(output, settings, overwrite)
+    members = read_members(run_dirs, settings)
+    folds = [member.record for member in members]
+    refuse_mixed_folds(run_dirs, folds, settings.split, settings.combine)
+    if settings.format:  # before the work, not after it
+        submission_columns(members[0].record.class_names, settings.format)
     records = _records(records, members, settings)
     refuse_inputs(output, records.folders)
     seen = [_seen(member, records, settings) for member in members]
-    apply = _applies_temperature(members, settings.calibrated)
+    apply = applies_temperature(members, settings.calibrated)
     predictions = _combined(members, seen, settings, apply)
     labelled = align_with_truth(predictions)
     description = _description(members, records, settings, seen, apply)
@@ -122,15 +116,18 @@ def evaluate_classifier(
         },
     }
     write_predictions(output / "predictions.csv", predictions)
+    if settings.format:
+        write_submission(output / SUBMISSION, predictions, settings.format)
     write_json(output / "metrics.json", metrics)
     write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
 
 
-def _refuse_existing(output: Path, split: str, overwrite: bool) -> None:
-    for name in ("predictions.csv", "metrics.json"):
+def _refuse_existing(output: Path, settings: EvaluationSettings, overwrite: bool) -> None:
+    names = ("predictions.csv", "metrics.json", *((SUBMISSION,) if settings.format else ()))
+    for name in names:
         refuse_existing_file(output / name, overwrite)
-    refuse_existing_report(output, split, overwrite)
+    refuse_existing_report(output, settings.split, overwrite)
 
 
 def calibrate_classifier(
@@ -147,7 +144,7 @@ def calibrate_classifier(
     """
     settings = settings or CalibrationSettings()
     record = read_run(run_dir, CLASSIFIER)
-    member = Member(run_dir, record, _inputs(record, settings), None)
+    member = Member(run_dir, record, inputs_of(record, settings), None)
     records = _records(records, [member], settings)
     return calibrate(
         run_dir,
@@ -160,39 +157,12 @@ def calibrate_classifier(
 
 
 def _output(run_dirs: Sequence[Path], output: Path | None) -> Path:
-    if not run_dirs:
-        raise MelanomaError("expected a run folder; found none")
-    for index, run_dir in enumerate(run_dirs):
-        if Path(run_dir).resolve() in [Path(other).resolve() for other in run_dirs[:index]]:
-            raise MelanomaError(f"expected each run once; {run_dir} is given twice")
+    refuse_repeated(run_dirs)
     if output is None and len(run_dirs) > 1:
         raise MelanomaError(
             f"expected --output with {len(run_dirs)} runs: their scores belong into no run's folder"
         )
     return Path(run_dirs[0]) if output is None else output
-
-
-def _members(run_dirs: Sequence[Path], settings: EvaluationSettings) -> list[Member]:
-    records = [read_run(run_dir, CLASSIFIER) for run_dir in run_dirs]
-    first = records[0].class_names
-    for run_dir, record in zip(run_dirs, records):
-        if record.class_names != first:
-            raise MelanomaError(
-                f"expected runs of the same classes in the same order; {run_dirs[0]} has "
-                f"{', '.join(first)}; {run_dir} has {', '.join(record.class_names)}"
-            )
-    refuse_mixed_folds(run_dirs, records, settings.split, settings.combine)
-    return [
-        Member(Path(run_dir), record, _inputs(record, settings), read_calibration(run_dir))
-        for run_dir, record in zip(run_dirs, records)
-    ]
-
-
-def _inputs(record: ClassifierRecord, settings: InferenceSettings) -> pipeline.ClassifierInputs:
-    chosen = record.settings
-    if settings.purify is not None:
-        chosen = purified_by(chosen, settings.purify)
-    return classifier_inputs(chosen, batch_size=settings.batch_size)
 
 
 def _records(
@@ -213,19 +183,6 @@ def _seen(member: Member, records: RecordSet, settings: EvaluationSettings) -> V
     return view_logits(load_classifier(member.run_dir), batches, settings.tta)
 
 
-def _applies_temperature(members: Sequence[Member], wanted: bool | None) -> bool:
-    without = [str(member.run_dir) for member in members if member.calibration is None]
-    if wanted and without:
-        raise MelanomaError(
-            f"expected a calibration of each run; {without[0]} has none: fit it with calibrate"
-        )
-    return not without if wanted is None else wanted
-
-
-def _temperature(member: Member, apply: bool) -> float:
-    return float(member.calibration["temperature"]) if apply and member.calibration else 1.0
-
-
 def _combined(
     members: Sequence[Member], seen: Sequence[ViewLogits], settings: EvaluationSettings, apply: bool
 ) -> Predictions:
@@ -236,7 +193,7 @@ def _combined(
     with_namespace = len(set().union(*(one.namespaces() for one in counted))) > 1
     parts = [
         one.as_predictions(
-            probabilities(one.logits, _temperature(member, apply)),
+            probabilities(one.logits, temperature_of(member, apply)),
             member.record.class_names,
             with_source=with_source,
             with_namespace=with_namespace,
@@ -283,7 +240,7 @@ def _description(
         {
             "run_dir": str(member.run_dir),
             "purify": member.inputs.test_purification,
-            "temperature": _temperature(member, apply),
+            "temperature": temperature_of(member, apply),
         }
         for member in members
     ]

@@ -9,6 +9,7 @@ from melanoma_tf.classification.expansion_plan import EXPANSION_PLANS
 from melanoma_tf.classification.settings import PURIFY_METHODS
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import Settings, redeclared, setting
+from melanoma_tf.evaluation.settings import SubmissionSettings
 
 SPLITS = ("train", "validation", "test")
 VIEWS = (1, 2, 4, 8)
@@ -69,6 +70,7 @@ class EvaluationSettings(InferenceSettings):
             images, whose thresholds are applied; None takes those of a single run's
             `calibration.json`.
         rounds, seed: of the bootstrap.
+        format: also write `submission.csv`, see `evaluation.settings.SubmissionSettings`.
     """
 
     combine: str = setting(
@@ -99,6 +101,13 @@ class EvaluationSettings(InferenceSettings):
         group="Scores",
     )
     seed: int = setting(0, "Seed of the bootstrap.", minimum=0, group="Scores")
+    format: Optional[str] = redeclared(
+        SubmissionSettings,
+        "format",
+        None,
+        help="Also write submission.csv, in the format of this challenge.",
+        shown_default=None,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,6 +116,17 @@ class EvaluationSettings(InferenceSettings):
                 "expected no operating points with ranks: a rank depends on the other images of "
                 "its set, so that no threshold carries over"
             )
+
+
+@dataclass(frozen=True)
+class FilePredictionSettings(InferenceSettings):
+    """Settings of the classification of image files.
+
+    Attributes:
+        calibrated: as in `EvaluationSettings`.
+    """
+
+    calibrated: Optional[bool] = redeclared(EvaluationSettings, "calibrated", None)
 
 
 @dataclass(frozen=True)

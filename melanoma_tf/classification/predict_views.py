@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,23 @@ class ViewLogits:
         )
 
 
+def view_function(model: keras.Model, views: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Trace a classifier for batches of any size, every view of every image.
+
+    Returns:
+        A function from uint8 `(batch, size, size, 3)` to logits, float32 `(batch, views, classes)`.
+    """
+
+    def of_batch(images: tf.Tensor) -> tf.Tensor:
+        seen = [model(view, training=False) for view in dihedral_views(images, views)]
+        return tf.stack(seen, axis=1)
+
+    # Without TensorFlow's warning that an ensemble traces a function for each of its members.
+    pixels = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)
+    traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(of_batch).get_concrete_function(pixels)
+    return traced
+
+
 def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) -> ViewLogits:
     """Apply a classifier to the batches of `classification.data.evaluation_batches`.
 
@@ -82,15 +99,7 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
     Raises:
         MelanomaError: there is no image.
     """
-
-    def of_batch(images: tf.Tensor) -> tf.Tensor:
-        seen = [model(view, training=False) for view in dihedral_views(images, views)]
-        return tf.stack(seen, axis=1)
-
-    # Traced once for batches of any size, and without TensorFlow's warning that an
-    # ensemble traces a function for each of its members.
-    pixels = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)
-    logits_of = tf.function(of_batch).get_concrete_function(pixels)
+    logits_of = view_function(model, views)
     logits, labels = [], []
     columns: dict[str, list[str]] = {"image/key": [], "source": [], "patient/id": []}
     for batch in batches:

@@ -51,7 +51,9 @@ def evaluate(
         progress=rounds_bar(settings.rounds),
     )
     show_metrics(metrics)
-    click.echo(f"wrote predictions.csv, metrics.json and report.html in {output or run_dirs[0]}")
+    submission = ", submission.csv" if settings.format else ""
+    names = f"predictions.csv{submission}, metrics.json and report.html"
+    click.echo(f"wrote {names} in {output or run_dirs[0]}")
 
 
 @click.command(cls=GroupedCommand)

@@ -21,7 +21,9 @@ from melanoma_tf.serving.signatures import DISCLAIMER
 
 if TYPE_CHECKING:
     from melanoma_tf.serving.client import ServedClassifier
+    from melanoma_tf.serving.predictions import Prediction
     from melanoma_tf.serving.remote import RemoteClassifier
+    from melanoma_tf.serving.runs import ServedRuns
 
 
 @click.command(cls=GroupedCommand)
@@ -104,25 +106,31 @@ def serving_config(
     metavar="URL",
     help="Model server instead: http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME.",
 )
+@options.run_dir(
+    "Run folder instead, runs/NAME; repeat for an ensemble.", required=False, multiple=True
+)
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
 @options.overwrite("the CSV file")
-@settings_options(PredictionSettings)
+@settings_options(PredictionSettings, without=("split",))
 @settings_options(ServerSettings, parameter="server_settings")
 def predict(
     images: tuple[Path, ...],
     model: Path | None,
     server: str | None,
+    run_dirs: tuple[Path, ...],
     output: Path | None,
     overwrite: bool,
     settings: PredictionSettings,
     server_settings: ServerSettings,
 ) -> None:
-    """Classify images, or folders of images, with an exported model or a model server.
+    """Classify images, or folders of images, with an exported model, a model server or runs.
 
     \b
     Example:
       melanoma-tf predict --model saved_models/first photo.jpg folder/ --output predictions.csv
       melanoma-tf predict --server http://localhost:8501/v1/models/first folder/
+      melanoma-tf predict --run-dir runs/a --run-dir runs/b --tta 8 ISIC-2017_Test_v2_Data/ \\
+          --format isic2017 --output submission.csv
 
     Research software. Not a medical device.
     """
@@ -131,19 +139,20 @@ def predict(
     from melanoma_tf.datasets.image_files import find_images
     from melanoma_tf.serving.predictions import write_predictions
 
-    if (model is None) == (server is None):
-        given = "both" if model else "neither"
-        raise MelanomaError(f"expected either --model or --server; found {given}")
+    if settings.format and output is None:
+        raise MelanomaError("expected --output with --format")
+    classifier = _classifier(model, server, run_dirs, settings, server_settings)
     if output:
         refuse_existing_file(output, overwrite, images)
     found = find_images(images)
     warn_of_files(found.passed_over)
     paths = found.paths
-    classifier = _classifier(model, server, server_settings)
     predictions = classifier.predict(paths, batch_size=settings.batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
     good = [result for result in results if not result.error]
-    if output and write_predictions(output, results):
+    if output and settings.format:
+        _write_submission(output, results, settings.format)
+    elif output and write_predictions(output, results):
         click.echo(f"wrote {len(good)} row{'s' * (len(good) != 1)} to {output}")
     elif good:
         rows = [(result.path.name, *result.shown(), result.best) for result in good]
@@ -157,16 +166,44 @@ def predict(
 
 
 def _classifier(
-    model: Path | None, server: str | None, settings: ServerSettings
-) -> ServedClassifier | RemoteClassifier:
-    if model is None:
+    model: Path | None,
+    server: str | None,
+    run_dirs: tuple[Path, ...],
+    settings: PredictionSettings,
+    server_settings: ServerSettings,
+) -> ServedClassifier | RemoteClassifier | ServedRuns:
+    from melanoma_tf.core.errors import MelanomaError
+    from melanoma_tf.serving.runs import ServedRuns, refuse_options_of_runs
+
+    given = {"--model": model, "--server": server, "--run-dir": run_dirs}
+    names = [option for option, value in given.items() if value]
+    if len(names) != 1:
+        found = " and ".join(names) or "none"
+        raise MelanomaError(f"expected one of {', '.join(given)}; found {found}")
+    if run_dirs:
+        return ServedRuns(run_dirs, settings)
+    refuse_options_of_runs(settings)
+    if server is not None:
         from melanoma_tf.serving.remote import RemoteClassifier
 
-        assert server is not None  # `predict` saw to it.
-        return RemoteClassifier(server, settings)
+        return RemoteClassifier(server, server_settings)
     from melanoma_tf.serving.loader import load_classifier
 
+    assert model is not None  # one of the three
     return load_classifier(model)
+
+
+def _write_submission(output: Path, results: list[Prediction], name: str) -> None:
+    from melanoma_tf.evaluation.submissions import write_submission
+    from melanoma_tf.serving.runs import as_submission
+
+    for result in results:
+        if result.error:
+            click.echo(f"{result.path}: {result.error}", err=True)
+    predictions = as_submission(results, name)
+    write_submission(output, predictions, name)
+    rows = len(predictions.image_ids)
+    click.echo(f"wrote {rows:,} row{'s' * (rows != 1)} to {output}, as {name} takes them")
 
 
 COMMANDS = (export, verify_model, serving_config, predict)

@@ -7,6 +7,28 @@ from typing import Optional
 
 from melanoma_tf.core.settings import Settings, redeclared, setting
 
+SUBMISSION_FORMATS = (
+    "isic2016", "isic2017", "isic2018", "isic2019", "isic2020", "isic2024", "milk10k",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SubmissionSettings(Settings):
+    """The form of a file of predictions.
+
+    Attributes:
+        format: the challenge's own, one of `SUBMISSION_FORMATS`; None writes `image_id` and a
+            column for each class.
+    """
+
+    format: Optional[str] = setting(
+        None,
+        "Write the predictions in the format of this challenge, to be submitted as they are.",
+        choices=SUBMISSION_FORMATS,
+        shown_default="image_id and a column per class",
+        group="Output",
+    )
+
 
 @dataclass(frozen=True)
 class BootstrapSettings(Settings):

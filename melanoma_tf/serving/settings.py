@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from melanoma_tf.classification.evaluation_settings import PURIFICATIONS
-from melanoma_tf.core.settings import Settings, positive, setting
+from melanoma_tf.classification.evaluation_settings import PURIFICATIONS, FilePredictionSettings
+from melanoma_tf.core.settings import Settings, positive, redeclared, setting
+from melanoma_tf.evaluation.settings import SubmissionSettings
 
 NONE = "none"
 
@@ -48,14 +49,14 @@ class ExportSettings(Settings):
 
 
 @dataclass(frozen=True)
-class PredictionSettings(Settings):
-    """Settings of the use of an exported classifier.
+class PredictionSettings(FilePredictionSettings):
+    """Settings of the classification of image files by an exported model, a server or runs.
 
     Attributes:
-        batch_size: images in a batch.
+        format: see `evaluation.settings.SubmissionSettings`.
     """
 
-    batch_size: int = setting(32, "Images in a batch.", minimum=1, group="Inference")
+    format: Optional[str] = redeclared(SubmissionSettings, "format", None)
 
 
 @dataclass(frozen=True)

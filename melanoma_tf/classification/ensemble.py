@@ -1,0 +1,95 @@
+"""Finished classifier runs that are used as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from melanoma_tf.classification.calibrate import read_calibration
+from melanoma_tf.classification.cross_validation import ClassifierRecord
+from melanoma_tf.classification.data import ClassifierInputs
+from melanoma_tf.classification.evaluation_settings import InferenceSettings
+from melanoma_tf.classification.inputs import classifier_inputs, purified_by
+from melanoma_tf.classification.train import CLASSIFIER
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.training.run_record import read_run
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of an ensemble.
+
+    Attributes:
+        run_dir: its folder.
+        record: of the run.
+        inputs: how it sees images here.
+        calibration: its `calibration.json`, where it has one.
+    """
+
+    run_dir: Path
+    record: ClassifierRecord
+    inputs: ClassifierInputs
+    calibration: dict[str, Any] | None
+
+
+def read_members(run_dirs: Sequence[Path], settings: InferenceSettings) -> list[Member]:
+    """Read finished runs of the same classes.
+
+    Raises:
+        MelanomaError: no run, a run twice, an unfinished run, or other classes.
+    """
+    refuse_repeated(run_dirs)
+    records = [read_run(run_dir, CLASSIFIER) for run_dir in run_dirs]
+    first = records[0].class_names
+    for run_dir, record in zip(run_dirs, records):
+        if record.class_names != first:
+            raise MelanomaError(
+                f"expected runs of the same classes in the same order; {run_dirs[0]} has "
+                f"{', '.join(first)}; {run_dir} has {', '.join(record.class_names)}"
+            )
+    return [
+        Member(Path(run_dir), record, inputs_of(record, settings), read_calibration(run_dir))
+        for run_dir, record in zip(run_dirs, records)
+    ]
+
+
+def refuse_repeated(run_dirs: Sequence[Path]) -> None:
+    """Refuse no run, or one that is given twice.
+
+    Raises:
+        MelanomaError: see above.
+    """
+    if not run_dirs:
+        raise MelanomaError("expected a run folder; found none")
+    for index, run_dir in enumerate(run_dirs):
+        if Path(run_dir).resolve() in [Path(other).resolve() for other in run_dirs[:index]]:
+            raise MelanomaError(f"expected each run once; {run_dir} is given twice")
+
+
+def inputs_of(record: ClassifierRecord, settings: InferenceSettings) -> ClassifierInputs:
+    """Return how a run sees images under the settings."""
+    chosen = record.settings
+    if settings.purify is not None:
+        chosen = purified_by(chosen, settings.purify)
+    return classifier_inputs(chosen, batch_size=settings.batch_size)
+
+
+def applies_temperature(members: Sequence[Member], wanted: bool | None) -> bool:
+    """Decide whether logits are divided by the runs' temperatures; None asks for it if all can.
+
+    Raises:
+        MelanomaError: it is wanted, and a run has no calibration.
+    """
+    without = [str(member.run_dir) for member in members if member.calibration is None]
+    if wanted and without:
+        raise MelanomaError(
+            f"expected a calibration of each run; {without[0]} has none: fit it with calibrate"
+        )
+    return not without if wanted is None else wanted
+
+
+def temperature_of(member: Member, apply: bool) -> float:
+    """Return the divisor of a run's logits, 1 where none applies."""
+    return float(member.calibration["temperature"]) if apply and member.calibration else 1.0
