@@ -53,7 +53,7 @@ def test_files_are_classified_as_records_are(tmp_path, trained_run, photographs,
     evaluate_classifier(
         trained_run,
         tmp_path / "records",
-        EvaluationSettings(tta=4, rounds=0),
+        EvaluationSettings(tta=4, rounds=0, format="isic2017"),
         output=tmp_path / "o",
     )
     expected = read_predictions(tmp_path / "o" / "predictions.csv")
