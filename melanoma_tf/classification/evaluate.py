@@ -94,11 +94,7 @@ def evaluate_classifier(
     run_dirs = [run_dirs] if isinstance(run_dirs, (str, Path)) else list(run_dirs)
     output = _output(run_dirs, output)
     _refuse_existing(output, settings, overwrite)
-    members = read_members(run_dirs, settings)
-    folds = [member.record for member in members]
-    refuse_mixed_folds(run_dirs, folds, settings.split, settings.combine)
-    if settings.format:  # before the work, not after it
-        submission_columns(members[0].record.class_names, settings.format)
+    members = _members(run_dirs, settings)
     records = _records(records, members, settings)
     refuse_inputs(output, records.folders)
     seen = [_seen(member, records, settings) for member in members]
@@ -115,12 +111,16 @@ def evaluate_classifier(
             **_carried(members, labelled, settings, description),
         },
     }
-    write_predictions(output / "predictions.csv", predictions)
-    if settings.format:
-        write_submission(output / SUBMISSION, predictions, settings.format)
+    _write(output, predictions, settings.format)
     write_json(output / "metrics.json", metrics)
     write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
+
+
+def _write(output: Path, predictions: Predictions, format: str | None) -> None:
+    write_predictions(output / "predictions.csv", predictions)
+    if format:
+        write_submission(output / SUBMISSION, predictions, format)
 
 
 def _refuse_existing(output: Path, settings: EvaluationSettings, overwrite: bool) -> None:
@@ -163,6 +163,15 @@ def _output(run_dirs: Sequence[Path], output: Path | None) -> Path:
             f"expected --output with {len(run_dirs)} runs: their scores belong into no run's folder"
         )
     return Path(run_dirs[0]) if output is None else output
+
+
+def _members(run_dirs: Sequence[Path], settings: EvaluationSettings) -> list[Member]:
+    members = read_members(run_dirs, settings)
+    folds = [member.record for member in members]
+    refuse_mixed_folds(run_dirs, folds, settings.split, settings.combine)
+    if settings.format:  # before the work, not after it
+        submission_columns(members[0].record.class_names, settings.format)
+    return members
 
 
 def _records(
