@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from melanoma_tf.classification.calibrate import read_calibration
 from melanoma_tf.classification.cross_validation import ClassifierRecord
 from melanoma_tf.classification.data import ClassifierInputs
-from melanoma_tf.classification.evaluation_settings import InferenceSettings
+from melanoma_tf.classification.evaluation_settings import (
+    FilePredictionSettings,
+    InferenceSettings,
+)
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.training.run_record import read_run
+
+_Settings = Union[InferenceSettings, FilePredictionSettings]
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Member:
     calibration: dict[str, Any] | None
 
 
-def read_members(run_dirs: Sequence[Path], settings: InferenceSettings) -> list[Member]:
+def read_members(run_dirs: Sequence[Path], settings: _Settings) -> list[Member]:
     """Read finished runs of the same classes.
 
     Raises:
@@ -68,7 +73,7 @@ def refuse_repeated(run_dirs: Sequence[Path]) -> None:
             raise MelanomaError(f"expected each run once; {run_dir} is given twice")
 
 
-def inputs_of(record: ClassifierRecord, settings: InferenceSettings) -> ClassifierInputs:
+def inputs_of(record: ClassifierRecord, settings: _Settings) -> ClassifierInputs:
     """Return how a run sees images under the settings."""
     chosen = record.settings
     if settings.purify is not None:

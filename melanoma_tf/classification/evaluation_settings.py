@@ -119,13 +119,12 @@ class EvaluationSettings(InferenceSettings):
 
 
 @dataclass(frozen=True)
-class FilePredictionSettings(InferenceSettings):
-    """Settings of the classification of image files.
+class FilePredictionSettings(Settings):
+    """Settings of the classification of image files; all as in `EvaluationSettings`."""
 
-    Attributes:
-        calibrated: as in `EvaluationSettings`.
-    """
-
+    tta: int = redeclared(InferenceSettings, "tta", 1)
+    purify: Optional[str] = redeclared(InferenceSettings, "purify", None)
+    batch_size: int = redeclared(InferenceSettings, "batch_size", 32)
     calibrated: Optional[bool] = redeclared(EvaluationSettings, "calibrated", None)
 
 

@@ -71,7 +71,9 @@ def settings_options(
         decorated: Command = with_settings
         for name, declared, default, value_type in reversed(list(_fields(kind, without))):
             decorated = _option(name, declared, default, value_type)(decorated)
-        decorated.settings_kind = kind  # type: ignore[attr-defined]
+        # A command may take several objects; `wraps` has copied the kinds of the inner ones.
+        kinds = (kind, *getattr(command, "settings_kinds", ()))
+        decorated.settings_kinds = kinds  # type: ignore[attr-defined]
         return decorated
 
     return decorate

@@ -111,7 +111,7 @@ def serving_config(
 )
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
 @options.overwrite("the CSV file")
-@settings_options(PredictionSettings, without=("split",))
+@settings_options(PredictionSettings)
 @settings_options(ServerSettings, parameter="server_settings")
 def predict(
     images: tuple[Path, ...],
@@ -141,12 +141,12 @@ def predict(
 
     if settings.format and output is None:
         raise MelanomaError("expected --output with --format")
-    classifier = _classifier(model, server, run_dirs, settings, server_settings)
     if output:
         refuse_existing_file(output, overwrite, images)
     found = find_images(images)
     warn_of_files(found.passed_over)
     paths = found.paths
+    classifier = _classifier(model, server, run_dirs, settings, server_settings)
     predictions = classifier.predict(paths, batch_size=settings.batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
     good = [result for result in results if not result.error]
@@ -173,7 +173,6 @@ def _classifier(
     server_settings: ServerSettings,
 ) -> ServedClassifier | RemoteClassifier | ServedRuns:
     from melanoma_tf.core.errors import MelanomaError
-    from melanoma_tf.serving.runs import ServedRuns, refuse_options_of_runs
 
     given = {"--model": model, "--server": server, "--run-dir": run_dirs}
     names = [option for option, value in given.items() if value]
@@ -181,8 +180,10 @@ def _classifier(
         found = " and ".join(names) or "none"
         raise MelanomaError(f"expected one of {', '.join(given)}; found {found}")
     if run_dirs:
+        from melanoma_tf.serving.runs import ServedRuns
+
         return ServedRuns(run_dirs, settings)
-    refuse_options_of_runs(settings)
+    settings.refuse_options_of_runs()
     if server is not None:
         from melanoma_tf.serving.remote import RemoteClassifier
 

@@ -46,22 +46,6 @@ class ServedRuns:
                 yield Prediction(path, self._runs.class_names, answer)
 
 
-def refuse_options_of_runs(settings: PredictionSettings) -> None:
-    """Refuse options that an exported model cannot follow: its graph is fixed.
-
-    Raises:
-        MelanomaError: one is given.
-    """
-    given = {
-        "--tta": settings.tta != 1,
-        "--purify": settings.purify is not None,
-        "--calibrated or --raw": settings.calibrated is not None,
-    }
-    for option, is_given in given.items():
-        if is_given:
-            raise MelanomaError(f"expected {option} with --run-dir; an exported model is fixed")
-
-
 def as_submission(results: Sequence[Prediction], name: str) -> Predictions:
     """Return the predictions of files for a challenge's file.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from melanoma_tf.classification.evaluation_settings import PURIFICATIONS, FilePredictionSettings
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import Settings, positive, redeclared, setting
 from melanoma_tf.evaluation.settings import SubmissionSettings
 
@@ -57,6 +58,21 @@ class PredictionSettings(FilePredictionSettings):
     """
 
     format: Optional[str] = redeclared(SubmissionSettings, "format", None)
+
+    def refuse_options_of_runs(self) -> None:
+        """Refuse options that an exported model cannot follow, since its graph is fixed.
+
+        Raises:
+            MelanomaError: one is given.
+        """
+        given = {
+            "--tta": self.tta != 1,
+            "--purify": self.purify is not None,
+            "--calibrated or --raw": self.calibrated is not None,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise MelanomaError(f"expected {option} with --run-dir; an exported model is fixed")
 
 
 @dataclass(frozen=True)

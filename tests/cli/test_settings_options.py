@@ -11,14 +11,14 @@ from melanoma_tf.core.settings import declaration, field_types, is_settings
 from tests.cli.command_tree import commands
 
 DERIVED = [
-    (path, command, command.callback.settings_kind)
+    (path, command, kind)
     for path, command in commands(main)
-    if hasattr(command.callback, "settings_kind")
+    for kind in getattr(command.callback, "settings_kinds", ())
 ]
 # What an option of a command without settings is for: places, never what decides a result.
 PLACES = {
     "--output", "--run-dir", "--records", "--model", "--json", "--overwrite", "--resume", "--add",
-    "--truth", "--work-dir", "--counts", "--contact-sheet", "--labels", "--workers", "--masks",
+    "--server", "--truth", "--work-dir", "--counts", "--contact-sheet", "--labels", "--workers", "--masks",
     "--lesion-masks", "--codes", "--recipe", "--help", "-h", "--version",
 }  # fmt: skip
 
@@ -65,7 +65,9 @@ def test_an_option_has_the_default_the_choices_and_the_bounds_of_its_setting(pat
     ("path", "command", "kind"), DERIVED, ids=[" ".join(path) for path, *_ in DERIVED]
 )
 def test_what_is_no_setting_only_says_where_to_read_and_write(path, command, kind):
-    names = {name for name, *_ in declared_fields(kind)}
+    kinds = command.callback.settings_kinds
+    assert kind in kinds
+    names = {name for each in kinds for name, *_ in declared_fields(each)}
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name not in names:
             assert set(parameter.opts) <= PLACES, (path, parameter.opts)
