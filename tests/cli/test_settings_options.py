@@ -18,7 +18,8 @@ DERIVED = [
 # What an option of a command without settings is for: places, never what decides a result.
 PLACES = {
     "--output", "--run-dir", "--records", "--model", "--json", "--overwrite", "--resume", "--add",
-    "--server", "--truth", "--work-dir", "--counts", "--contact-sheet", "--labels", "--workers", "--masks",
+    "--server", "--truth", "--work-dir", "--counts", "--contact-sheet", "--labels", "--workers",
+    "--masks",
     "--lesion-masks", "--codes", "--recipe", "--help", "-h", "--version",
 }  # fmt: skip
 
