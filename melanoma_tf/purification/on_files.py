@@ -13,6 +13,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.datasets.image_files import (
+    IMAGE_SUFFIXES,
     LESION_MASK,
     OCCLUSION_MASK,
     FoundImages,
@@ -34,6 +35,7 @@ from melanoma_tf.purification.purifier import (
 from melanoma_tf.purification.settings import PurificationSettings
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
 
+_WRITTEN = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".dcm")
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 # Parameters of the encoders; above 100 means lossless to that of WebP.
 _PARAMETERS = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101]}
@@ -124,12 +126,15 @@ def purify_files(
 def _photographs(source: Path) -> FoundImages:
     """The photographs at a path and below it that can be written again under their names."""
     found = find_images([source], below=True)
-    readable_only = [path for path in found.paths if path.suffix.lower() == ".dcm"]
-    paths = tuple(path for path in found.paths if path not in set(readable_only))
+    others = tuple(path for path in found.paths if path.suffix.lower() not in _WRITTEN)
+    paths = tuple(path for path in found.paths if path.suffix.lower() in _WRITTEN)
     if not paths:
-        raise MelanomaError(f"expected images to write again; found only DICOM at {source}")
-    dicom = [PassedOver(path, "DICOM file, which cannot be written") for path in readable_only]
-    return FoundImages(paths, (*found.passed_over, *dicom))
+        raise MelanomaError(
+            f"expected images in a format that can be written ({', '.join(_WRITTEN)}); found "
+            f"{others[0]}"
+        )
+    unwritable = [PassedOver(path, "file in a format that cannot be written") for path in others]
+    return FoundImages(paths, (*found.passed_over, *unwritable))
 
 
 def _tasks(

@@ -120,8 +120,15 @@ def test_only_photographs_are_purified(photos, tmp_path):
     assert [line.removeprefix("warning: passed over ") for line in lines] == [
         "1 x superpixel map: b_superpixels.png",
         "1 x lesion mask: b/b_lesion.bmp",
-        "1 x DICOM file, which cannot be written: a.dcm",
+        "1 x file in a format that cannot be written: a.dcm",
     ]
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "a", "a.gif"])
+def test_what_cannot_be_written_again_is_refused_in_one_line(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(MelanomaError, match="expected images in a format that can be written"):
+        purify_files(tmp_path / name, tmp_path / "out", CLASSICAL)
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".webp", ".tif"])
