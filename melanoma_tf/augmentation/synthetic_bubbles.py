@@ -1,8 +1,9 @@
 """Bubbles of gel or air drawn at random, as immersion fluid shows them.
 
 A bubble is a thin grey rim that is darker on one side, two bright arcs inside it where it mirrors
-the lamps, and specks of light. Most are small, and they lie in chains and clusters. The skin
-within a bubble stays visible. See `augmentation.synthetic_occlusions`.
+the lamps, and specks of light. Most are small, and they lie in chains and clusters. Small ones hide
+the skin below, which they show distorted; it stays visible within large ones. See
+`augmentation.synthetic_occlusions`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from melanoma_tf.core.random_streams import Stream
 
 _BUBBLES = 12
 _GRAIN_PX = 3
+# Up to this radius the skin within counts as hidden: an eighth of 512 pixels across.
+_LARGEST_HIDDEN_PX = 32.0
 
 
 class _Bubbles(NamedTuple):
@@ -26,16 +29,18 @@ class _Bubbles(NamedTuple):
         away: distance from the centre minus the radius at that angle, `(size, size, bubbles)`.
         angle: likewise.
         radius: `(bubbles,)`.
+        rim: opacity of the rim, `(bubbles,)`; some bubbles have none, only mirrored lamps.
         present: bool `(bubbles,)`.
     """
 
     away: tf.Tensor
     angle: tf.Tensor
     radius: tf.Tensor
+    rim: tf.Tensor
     present: tf.Tensor
 
 
-def paint_bubbles(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def paint_bubbles(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Draw bubbles over an image.
 
     Args:
@@ -43,21 +48,25 @@ def paint_bubbles(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
         seed: int64 `(2,)`.
 
     Returns:
-        The image, drawn over, and how opaque the bubbles are, float32 `(size, size, 1)` in [0, 1].
+        The image, drawn over; how opaque the bubbles are, float32 `(size, size, 1)` in [0, 1]; and
+        where small ones hide the skin, likewise, 0 or 1.
     """
     style = Stream("bubbles.style").uniform(seed, [10])
     bubbles = _place(image.shape[0], seed, style)
     light = 2.0 * math.pi * style[4]
     rim = _rims(bubbles, seed, style, light)
     glints = tf.maximum(_arcs(bubbles, seed, light), _specks(bubbles, seed, style))
-    # Skin within a bubble is a little darker or brighter; it is not occluded.
+    # Skin within a bubble is a little darker or brighter.
     within = _strongest(tf.clip_by_value(-bubbles.away, 0.0, 1.0), bubbles.present)
     image = tf.clip_by_value(image * (1.0 + 0.1 * (style[9] - 0.6) * within), 0.0, 1.0)
     # Rims take on the colour of the skin; mirrored lamps are white.
     grey = 0.25 + 0.35 * style[5] + 0.06 * (style[6:9] - 0.5)
     image = paint_over(image, rim, grey)
     white = 1.0 - 0.12 * style[6:9]
-    return paint_over(image, glints, white), tf.maximum(rim, glints)
+    opacity = tf.maximum(rim, glints)
+    hides = bubbles.present & (bubbles.radius <= _LARGEST_HIDDEN_PX) & (bubbles.rim > 0.0)
+    hidden = _strongest(tf.cast(bubbles.away < 0.5, tf.float32), hides)
+    return paint_over(image, glints, white), opacity, hidden
 
 
 def _place(size_px: int, seed: tf.Tensor, style: tf.Tensor) -> _Bubbles:
@@ -80,17 +89,19 @@ def _place(size_px: int, seed: tf.Tensor, style: tf.Tensor) -> _Bubbles:
     )
     chances = Stream("bubbles.presence").uniform(seed, [_BUBBLES])
     present = chances < 0.1 + 0.7 * style[9]
-    return _Bubbles(away - radius * shape, angle, radius, present)
+    rims = Stream("bubbles.rim_strength").uniform(seed, [_BUBBLES])
+    rim = tf.where(rims < 0.12, 0.0, 0.3 + 0.6 * rims)
+    return _Bubbles(away - radius * shape, angle, radius, rim, present)
 
 
 def _rims(bubbles: _Bubbles, seed: tf.Tensor, style: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
-    drawn = Stream("bubbles.rims").uniform(seed, [3, _BUBBLES])
+    drawn = Stream("bubbles.rims").uniform(seed, [2, _BUBBLES])
     half_width = 0.35 + 0.75 * drawn[0]
     line = tf.clip_by_value(1.0 - tf.abs(bubbles.away) / (half_width + 0.5), 0.0, 1.0)
     line = tf.minimum(1.6 * line, 1.0)
     # Nearly the same all around, or darker on one side.
     shade = 1.0 - 0.8 * drawn[1] * tf.square(tf.sin(0.5 * (bubbles.angle - light)))
-    strength = tf.where(drawn[2] < 0.12, 0.0, 0.2 + 0.7 * drawn[2]) * (0.5 + 0.5 * style[8])
+    strength = bubbles.rim * (0.5 + 0.5 * style[8])
     return _strongest(line * shade * strength, bubbles.present)
 
 

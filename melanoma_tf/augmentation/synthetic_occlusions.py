@@ -1,4 +1,4 @@
-"""Synthetic occlusions with their coverage: hairs, ticks, strokes, rings, dots, bubbles.
+"""Synthetic occlusions with their coverage: hairs, ticks, strokes, dots, bubbles.
 
 Graph ops; every draw is a pure function of a seed. A coverage is float32 `(size, size, 1)`, the
 fraction of each pixel that is covered. Lengths are in pixels of the working size
@@ -22,10 +22,10 @@ from melanoma_tf.images.morphology import dilate
 
 Coverage = Callable[[int, tf.Tensor], tf.Tensor]
 
-_HAIRS, _STUBBLE, _STROKES, _RINGS, _DOTS = 16, 24, 3, 5, 10
+_HAIRS, _STUBBLE, _STROKES, _DOTS = 16, 24, 3, 10
 _GRAIN_PX = 12
 # Fraction of the images that show bubbles.
-BUBBLES_FRACTION = 0.4
+BUBBLES_FRACTION = 0.55
 
 
 def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -41,12 +41,12 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     Returns:
         The image, drawn over, and the holes, float32 `(size, size, 1)`, 0 or 1.
     """
-    image, occluded = paint_occlusions(image, seed)
-    return image, _detected(occluded, seed)
+    image, occluded, hidden = paint_occlusions(image, seed)
+    return image, _detected(tf.maximum(occluded, hidden), seed)
 
 
 @tf.function  # Its graph takes long to build, and several places of a pipeline use it.
-def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Draw random occlusions over an image.
 
     Args:
@@ -54,8 +54,8 @@ def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
         seed: int64 `(2,)`.
 
     Returns:
-        The image, drawn over, and the fraction of each pixel that is covered, float32
-        `(size, size, 1)` in [0, 1].
+        The image, drawn over; the fraction of each pixel that is covered, float32
+        `(size, size, 1)` in [0, 1]; and where bubbles hide the skin, likewise, 0 or 1.
     """
     size_px = image.shape[0]
     nothing = tf.zeros([size_px, size_px, 1])
@@ -73,10 +73,12 @@ def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
         image = _painted(image, coverage, shape, own_seed)
         occluded = tf.maximum(occluded, coverage)
     has_bubbles = Stream("occlusions.bubbles").uniform(seed, []) < BUBBLES_FRACTION
-    image, opacity = tf.cond(
-        has_bubbles, lambda: paint_bubbles(image, seed), lambda: (image, tf.identity(nothing))
+    image, opacity, hidden = tf.cond(
+        has_bubbles,
+        lambda: paint_bubbles(image, seed),
+        lambda: (image, tf.identity(nothing), tf.identity(nothing)),
     )
-    return image, tf.maximum(occluded, opacity)
+    return image, tf.maximum(occluded, opacity), hidden
 
 
 def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:
@@ -115,15 +117,6 @@ def strokes(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     return covered(distance - (1.5 + 4.5 * drawn[6]), within)
 
 
-def rings(size_px: int, seed: tf.Tensor) -> tf.Tensor:
-    """Up to 5 rims of bubbles."""
-    drawn = Stream("occlusions.rings").uniform(seed, [5, _RINGS])
-    rows, columns = around(size_px, drawn[:2], 1.2)
-    away = tf.sqrt(tf.square(rows) + tf.square(columns * (1.0 + 0.3 * drawn[2])))
-    distance = tf.abs(away - (4.0 + 18.0 * drawn[3]))
-    return covered(distance - (0.6 + 0.6 * drawn[4]), drawn[4] < [1.0, 0.8, 0.6, 0.4, 0.3])
-
-
 def dots(size_px: int, seed: tf.Tensor) -> tf.Tensor:
     """Up to 10 dots, as of ink or of reflections."""
     drawn = Stream("occlusions.dots").uniform(seed, [4, _DOTS])
@@ -152,14 +145,14 @@ class Shape(NamedTuple):
 
 
 SHAPES = {
-    "hairs": Shape(hairs, 0.75, (0.03, 0.02, 0.01), (0.55, 0.45, 0.4), 0.12, faintest=0.3),
+    "hairs": Shape(hairs, 0.7, (0.03, 0.02, 0.01), (0.55, 0.45, 0.4), 0.12, faintest=0.3),
     "light_hairs": Shape(hairs, 0.3, (0.45, 0.35, 0.25), (0.7, 0.6, 0.5), 0.7),
     "stubble": Shape(stubble, 0.2, (0.03, 0.02, 0.01), (0.5, 0.4, 0.35), 0.1),
     "ticks": Shape(ticks, 0.2, (0.0, 0.0, 0.0), (0.3, 0.25, 0.35), 0.15),
-    "pale_ticks": Shape(ticks, 0.35, (0.05, 0.05, 0.1), (0.45, 0.35, 0.5), 0.06, faintest=0.1),
+    "pale_ticks": Shape(ticks, 0.45, (0.05, 0.05, 0.1), (0.45, 0.35, 0.5), 0.06, faintest=0.1),
     "strokes": Shape(strokes, 0.2, (0.1, 0.1, 0.15), (0.3, 0.45, 0.75), 0.0),
-    "rings": Shape(rings, 0.15, (0.2, 0.2, 0.2), (0.5, 0.5, 0.5), 0.6),
-    "dots": Shape(dots, 0.15, (0.1, 0.1, 0.15), (0.35, 0.45, 0.75), 0.4),
+    # Blue or bright: dark brown dots and globules belong to lesions.
+    "dots": Shape(dots, 0.08, (0.1, 0.1, 0.4), (0.35, 0.45, 0.85), 0.6),
 }
 """Name -> how it is drawn, from the skin upwards but for the hairs, which are nearly always."""
 

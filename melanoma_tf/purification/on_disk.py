@@ -58,7 +58,8 @@ def purify(
         >>> from melanoma_tf.purification.settings import PurificationSettings
         >>> folder = Path(tempfile.mkdtemp())
         >>> images = write_phantoms(folder / "phantoms", 2) / "ISIC-2017_Training_Data"
-        >>> result = purify(images, folder / "purified", PurificationSettings(segmenter="none"))
+        >>> settings = PurificationSettings(method="classical", segmenter="none")
+        >>> result = purify(images, folder / "purified", settings)
         >>> [outcome.path.suffix for outcome in result.outcomes]
         ['.jpg', '.jpg']
     """

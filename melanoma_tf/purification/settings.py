@@ -34,8 +34,9 @@ class PurificationSettings(Settings):
     """Settings of `purification.on_disk.purify`.
 
     Attributes:
-        method: `classical` and `network` find occlusions and fill them; `bisla2019` is the method
-            of Bisla et al. 2019, Section 3.2.2.
+        method: `network` finds occlusions and fills them by networks; `classical` does so by lines,
+            colours and a smooth filling, faster and less well; `bisla2019` is the method of Bisla
+            et al. 2019, Section 3.2.2.
         inpainter: the network that fills, for `network`: `shipped`, or a finished run.
         detector: what finds occlusions for `network`: `shipped`, `classical`, or a finished run.
         segmenter: the network that outlines the lesion of an image without a mask: `shipped`, a
@@ -55,13 +56,13 @@ class PurificationSettings(Settings):
         MelanomaError: settings that do not go together.
 
     Example:
-        >>> PurificationSettings(method="network").needs_lesions
+        >>> PurificationSettings().needs_lesions
         False
     """
 
     method: str = setting(
-        "classical",
-        "Purification method; network: occlusions are found and filled by networks.",
+        NETWORK,
+        "Purification method; classical is faster, network finds and fills more.",
         choices=(*METHODS, NETWORK),
         group="Method",
     )
@@ -79,7 +80,8 @@ class PurificationSettings(Settings):
     )
     segmenter: str = setting(
         SHIPPED,
-        "What outlines the lesion where no mask is given; inside it only hairs are removed.",
+        "With classical: what outlines the lesion where no mask is given; inside it only hairs are "
+        "removed.",
         metavar="shipped|none|RUN",
         group="Method",
     )

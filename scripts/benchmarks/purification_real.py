@@ -7,7 +7,7 @@ same strips repaired by hand), `isic2017-full/` and `ph2/`. Pairs and images fal
 a reporting half by the order of their photographs' names. All methods run on the same cases:
 
 - rulers, bubbles: a strip within skin of its repaired twin, mirrored to the size of a photograph;
-  *inside* is what the repair changed, *elsewhere* the rest.
+  *inside* is what the repair changed, *elsewhere* the rest of the strip.
 - hairs: the occlusions of `occlusion_drawings.py` on images of devices that no network here was
   trained on.
 - phantoms: without occlusions; the fine structure of the lesion that a method takes away.
@@ -49,13 +49,17 @@ OTHER_DEVICES = {
 
 @dataclass(frozen=True)
 class Pair:
-    """A case: `kind`, an image, the clean one, and bool masks of what is occluded and lesion."""
+    """A case: `kind`, an image and the clean one, and bool masks.
+
+    They show what is occluded, what else counts, and the lesion.
+    """
 
     kind: str
     name: str
     clean: np.ndarray
     occluded: np.ndarray
     occluded_at: np.ndarray
+    elsewhere: np.ndarray
     lesion: np.ndarray
 
 
@@ -84,20 +88,19 @@ def real_pairs(data: Path, kind: str, half: str) -> Iterator[Pair]:
         yield Pair(f"{kind}s", path.stem, *in_photograph(occluded, clean))
 
 
-def in_photograph(
-    strip: np.ndarray, twin: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The twin and the strip in mirrored skin of the twin, and their masks."""
+def in_photograph(strip: np.ndarray, twin: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The twin and the strip in mirrored skin of the twin, and the masks of a `Pair`."""
     height, width = twin.shape[:2]
     wide = max(PHOTOGRAPH[1], width)
     rows, columns = max(PHOTOGRAPH[0], wide * 3 // 4) - height, wide - width
     before, left = rows // 2, columns // 2
     margins = ((before, rows - before), (left, columns - left), (0, 0))
     clean = np.pad(twin, margins, mode="symmetric")
-    occluded = clean.copy()
-    occluded[before : before + height, left : left + width] = strip
+    occluded, own = clean.copy(), np.zeros(clean.shape[:2], bool)
+    place = slice(before, before + height), slice(left, left + width)
+    occluded[place], own[place] = strip, True
     changed = np.abs(occluded.astype(int) - clean).max(axis=2) > CHANGED_FROM
-    return clean, occluded, changed, np.zeros_like(changed)
+    return clean, occluded, changed, own & ~changed, np.zeros_like(changed)
 
 
 def drawn_hairs(data: Path, half: str) -> Iterator[Pair]:
@@ -112,13 +115,14 @@ def drawn_hairs(data: Path, half: str) -> Iterator[Pair]:
                 clean = read(data / source / "ISIC-2017_Validation_Data" / f"{name}.jpg")
             rng = np.random.default_rng([index, HALVES.index(half), len(source)])
             occluded, mask = draw(clean, rng)
-            yield Pair("hairs", name, clean, occluded, mask, np.zeros_like(mask))
+            yield Pair("hairs", name, clean, occluded, mask, ~mask, np.zeros_like(mask))
 
 
 def clean_phantoms(half: str, count: int) -> Iterator[Pair]:
     """Phantoms that nothing lies over."""
     for _, name, clean, lesion in phantom_images(half, count):
-        yield Pair("phantoms", name, clean, clean, np.zeros_like(lesion), lesion)
+        nothing = np.zeros_like(lesion)
+        yield Pair("phantoms", name, clean, clean, nothing, ~nothing, lesion)
 
 
 def score(pair: Pair, method: Method) -> tuple[float, float, float]:
@@ -126,7 +130,7 @@ def score(pair: Pair, method: Method) -> tuple[float, float, float]:
     purified, _ = method(pair.occluded, pair.lesion)
     lost = structure_lost(pair, purified) if pair.kind == "phantoms" else float("nan")
     inside = psnr(purified, pair.clean, pair.occluded_at)
-    return inside, psnr(purified, pair.clean, ~pair.occluded_at), lost
+    return inside, psnr(purified, pair.clean, pair.elsewhere), lost
 
 
 def main() -> None:
@@ -154,11 +158,11 @@ def main() -> None:
             if given.verbose:
                 for case, row in zip(own, rows):
                     print(f"  {case.name:20} {name:24} {row[0]:7.2f} {row[1]:7.2f}")
-            inside, elsewhere, lost = np.nanmean(np.array(rows), axis=0)
-            print(
-                f"{kind:10} {name:30} {len(own):6} {inside:7.2f} {elsewhere:9.2f} {lost:7.1%}",
-                flush=True,
-            )
+            inside, elsewhere, lost = np.array(rows).mean(axis=0)
+            inside_or_lost = f"{'':7} {elsewhere:9.2f} {lost:7.1%}"
+            if kind != "phantoms":
+                inside_or_lost = f"{inside:7.2f} {elsewhere:9.2f}"
+            print(f"{kind:10} {name:30} {len(own):6} {inside_or_lost}", flush=True)
 
 
 if __name__ == "__main__":

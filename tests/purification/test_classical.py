@@ -283,3 +283,38 @@ def test_opencv_refuses_what_it_cannot_take(image):
         purify_image(image)
     with pytest.raises(MelanomaError, match="expected a lesion mask"):
         purify_image(np.zeros((8, 8, 3), np.uint8), np.zeros((4, 4)))
+
+
+def with_ticks(image, contrast, *, angle=0.0, spacing=22.0, missing=()):
+    """A row of pale short ticks, 2 pixels wide and 12 long, and where they change the image."""
+    covered = np.zeros(image.shape[:2], np.float32)
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]] - np.array(
+        [[[0.5 * image.shape[0]]], [[0.1 * image.shape[1]]]]
+    )
+    along = columns * np.cos(angle) + rows * np.sin(angle)
+    across = rows * np.cos(angle) - columns * np.sin(angle)
+    for number in set(range(16)) - set(missing):
+        tick = np.clip(1.5 - abs(along - number * spacing), 0, 1)
+        covered = np.maximum(covered, tick * np.clip(6.5 - abs(across), 0, 1))
+    changed = image - np.float32(contrast) * covered[..., None]
+    return np.rint(changed).astype(np.uint8), covered > 0.5
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.25])
+def test_the_pale_ticks_of_a_ruler_go(angle):
+    """Each of them is too faint and too short to be taken for a hair."""
+    clean = skin(384, 512)
+    image, ticks = with_ticks(clean, 30, angle=angle)
+    alone, tick = with_ticks(clean, 30, angle=angle, missing=range(1, 16))
+    for run in (purify_image, lambda image: [each.numpy() for each in purify(image)]):
+        purified, mask = run(image)
+        assert np.mean(mask.reshape(ticks.shape)[ticks] > 0) > 0.85
+        assert psnr(purified, clean, ticks) > psnr(image, clean, ticks) + 8
+        left = run(alone)[1].reshape(ticks.shape)
+        assert np.mean(left[tick] > 0) < 0.2
+
+
+def test_strokes_at_unequal_distances_are_no_ruler():
+    clean = skin(384, 512)
+    image, ticks = with_ticks(clean, 30, missing=(2, 5, 8, 11, 14))
+    assert np.mean(purify_image(image)[1][ticks] > 0) < 0.1

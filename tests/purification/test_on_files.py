@@ -15,7 +15,8 @@ from melanoma_tf.purification.on_files import purify_files
 from melanoma_tf.purification.purifier import PurificationTools
 from melanoma_tf.purification.settings import PurificationSettings
 
-CLASSICAL = PurificationSettings(segmenter="none")
+WITHOUT_NETWORKS = ("--method", "classical", "--segmenter", "none")
+CLASSICAL = PurificationSettings(method="classical", segmenter="none")
 HAIRY = PhantomSettings(size_px=(96, 128), hairs=1, ruler=0, ink=0, bubbles=0)
 
 
@@ -76,7 +77,7 @@ def test_one_image_and_a_lesion_mask_under_bisla2019(photos, tmp_path):
 def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run_command):
     folder, _ = photos
     (folder / "broken.jpg").write_bytes(b"not an image")
-    done = run_command("purify", folder, "--output", tmp_path / "out", "--segmenter", "none")
+    done = run_command("purify", folder, "--output", tmp_path / "out", *WITHOUT_NETWORKS)
     assert done.returncode == 1
     assert "broken.jpg: " in done.stderr
     assert "4 images to purify; 1 could not be" in done.stderr
@@ -87,7 +88,7 @@ def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run_command):
 def test_threads_do_not_change_the_result(photos, tmp_path):
     folder, phantoms = photos
     for workers in (1, 3):
-        settings = PurificationSettings(segmenter="none", workers=workers)
+        settings = PurificationSettings(method="classical", segmenter="none", workers=workers)
         outcomes = purify_files(folder, tmp_path / str(workers), settings)
         assert [str(o.path.relative_to(folder)) for o in outcomes] == sorted(phantoms)
     for name in phantoms:
@@ -152,7 +153,9 @@ def test_the_originals_cannot_be_the_output(photos):
 def test_a_file_in_the_place_of_an_output_folder_is_refused(photos, tmp_path):
     folder, _ = photos
     (tmp_path / "file").write_text("mine")
-    settings = PurificationSettings(segmenter="none", mask_output=tmp_path / "file")
+    settings = PurificationSettings(
+        method="classical", segmenter="none", mask_output=tmp_path / "file"
+    )
     with pytest.raises(MelanomaError, match=r"a folder to write at .*; found a file"):
         purify_files(folder, tmp_path / "out", settings)
 
@@ -226,7 +229,7 @@ def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
         return np.full(image.shape[:2], 255, np.uint8)
 
     tools = PurificationTools(segment_lesion=everything)
-    settings = PurificationSettings(lesion_masks=masks)
+    settings = PurificationSettings(method="classical", lesion_masks=masks)
     given = purify_files(folder / "b.png", tmp_path / "given", settings, tools=tools)
     assert not seen
     settings = PurificationSettings(method="bisla2019")
@@ -240,14 +243,13 @@ def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
 
 def test_the_segmenter_can_be_left_out_and_must_exist(photos, tmp_path, run_command):
     folder, _ = photos
-    done = run_command(
-        "purify", folder / "b.png", "--output", tmp_path / "out", "--segmenter", "none"
-    )
+    done = run_command("purify", folder / "b.png", "--output", tmp_path / "out", *WITHOUT_NETWORKS)
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "out/b.png").shape == (96, 128, 3)
     bad = run_command(
-        "purify", folder / "b.png", "--output", tmp_path / "bad", "--segmenter", tmp_path / "no"
-    )
+        "purify", folder / "b.png", "--output", tmp_path / "bad", "--method", "classical",
+        "--segmenter", tmp_path / "no",
+    )  # fmt: skip
     assert bad.returncode != 0
     assert "expected a run folder" in bad.stderr
     assert not (tmp_path / "bad").exists()

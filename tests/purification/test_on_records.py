@@ -19,7 +19,7 @@ from melanoma_tf.records.writer import Description, write_records
 CLASSES = ("melanoma", "nevus")
 # Above what pigment of a phantom is taken for hair at this size, below what a hairy one shows.
 SOME = 0.05
-PLAIN = PurificationSettings(segmenter="none")
+PLAIN = PurificationSettings(method="classical", segmenter="none")
 CLEAR = {"ruler": 0, "ink": 0, "bubbles": 0, "dark_corners": 0}
 
 
@@ -66,7 +66,9 @@ def records(tmp_path_factory):
 
 def test_hairy_images_get_a_copy_in_the_split_of_their_parent(records, tmp_path):
     manifest = purify_records(
-        records, tmp_path / "out", PurificationSettings(segmenter="none", min_occlusion=SOME)
+        records,
+        tmp_path / "out",
+        PurificationSettings(method="classical", segmenter="none", min_occlusion=SOME),
     )
     originals = {row.key: row for row in read_examples(records)}
     written = {row.key: row for row in read_examples(tmp_path / "out")}
@@ -94,7 +96,9 @@ def test_replacing_keeps_keys_and_number(records, tmp_path):
     purify_records(
         records,
         tmp_path / "out",
-        PurificationSettings(segmenter="none", min_occlusion=SOME, replace=True),
+        PurificationSettings(
+            method="classical", segmenter="none", min_occlusion=SOME, replace=True
+        ),
     )
     originals = list(read_examples(records))
     written = list(read_examples(tmp_path / "out"))
@@ -110,14 +114,16 @@ def test_the_threshold_decides_which_images_are_purified(records, tmp_path):
     for threshold, copies in ((1.0, 0), (SOME, 4)):
         folder = tmp_path / str(threshold)
         manifest = purify_records(
-            records, folder, PurificationSettings(segmenter="none", min_occlusion=threshold)
+            records,
+            folder,
+            PurificationSettings(method="classical", segmenter="none", min_occlusion=threshold),
         )
         assert manifest.count(origin="purified") == copies
 
 
 def test_same_input_same_bytes_whatever_the_workers(records, tmp_path):
     for workers in (1, 3):
-        settings = PurificationSettings(segmenter="none", workers=workers)
+        settings = PurificationSettings(method="classical", segmenter="none", workers=workers)
         purify_records(records, tmp_path / str(workers), settings)
     one, other = (
         {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.tfrecord")}
@@ -175,13 +181,24 @@ def test_an_image_that_cannot_be_decoded_is_named_and_leaves_nothing(tmp_path):
 def test_bad_settings_are_refused(records, tmp_path, settings, message):
     with pytest.raises(MelanomaError, match=message):
         purify_records(
-            records, tmp_path / "out", PurificationSettings(segmenter="none", **settings)
+            records,
+            tmp_path / "out",
+            PurificationSettings(**{"method": "classical", "segmenter": "none", **settings}),
         )
     assert not (tmp_path / "out").exists()
 
 
 def test_the_command_writes_records_and_prints_what_was_added(records, tmp_path, run_command):
-    done = run_command("purify", records, "--output", tmp_path / "out", "--min-occlusion", SOME)
+    done = run_command(
+        "purify",
+        records,
+        "--output",
+        tmp_path / "out",
+        "--method",
+        "classical",
+        "--min-occlusion",
+        SOME,
+    )
     assert done.returncode == 0, done.stderr
     assert "purified" in done.stdout
     assert read_manifest(tmp_path / "out").count(origin="purified") == 4

@@ -15,6 +15,7 @@ import tensorflow as tf
 from melanoma_tf.images.geometry import halve, height_width, pad_with_edge, repeat_twice, window
 from melanoma_tf.images.morphology import close, dilate
 from melanoma_tf.purification.classical.lines import Direction, directions, margin
+from melanoma_tf.purification.classical.rulers_graph import find_ticks
 from melanoma_tf.purification.classical.settings import OcclusionSettings, StrokeSettings
 
 
@@ -37,7 +38,8 @@ def find_occlusions(
     weighted = tf.tensordot(brightness, tf.constant(weights / weights.sum()), axes=1)
     weighted = _blur(weighted)
     thin, wide = settings.bar_distances_px
-    dark = tf.maximum(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
+    thin_bars = _dark_bars(weighted, thin)
+    dark = tf.maximum(thin_bars, _dark_bars(weighted, wide))
     darkest = tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2])
     light = _dark_bars(1.0 - _blur(darkest), thin)
     around = _surroundings(brightness, settings)
@@ -45,6 +47,7 @@ def find_occlusions(
         _strokes(dark, settings.dark, around, settings),
         _strokes(light, settings.light, around, settings),
     )
+    found = tf.maximum(found, _rulers(thin_bars, around, settings))
     return tf.maximum(found[..., None], _marks(around, lesions, settings, height_width(images)))
 
 
@@ -79,15 +82,29 @@ def _strokes(
         if threshold >= 1.0:
             continue
         saturated = halve((bars / (bars + saturation))[..., None])
-        clutter = settings.clutter_caution * _clutter(saturated)
-        thresholds = threshold * around.caution + clutter
+        thresholds = threshold * around.caution + settings.clutter_caution * _clutter(saturated)
         found = _lines(saturated, thresholds, directions(settings, which))
         lines = found if lines is None else tf.maximum(lines, found)
     near = dilate(tf.cast(lines, tf.float32)[..., None], 3)[..., 0]
+    return _bar_pixels(bars, near, stroke.faintest, stroke.fraction_of_peak)
+
+
+def _rulers(bars: tf.Tensor, around: _Surroundings, settings: OcclusionSettings) -> tf.Tensor:
+    """Pixels of bars that are ticks of a ruler: float32 `(batch, height, width)`, 0 or 1."""
+    ruler = settings.ruler
+    saturated = halve((bars / (bars + ruler.saturation))[..., None])
+    thresholds = ruler.threshold * around.caution + ruler.clutter_caution * _clutter(saturated)
+    near = dilate(find_ticks(saturated, thresholds, ruler)[..., None], 7)[..., 0]
+    return _bar_pixels(bars, near, ruler.faintest, ruler.fraction_of_peak)
+
+
+def _bar_pixels(
+    bars: tf.Tensor, near: tf.Tensor, faintest: float, fraction_of_peak: float
+) -> tf.Tensor:
+    """Pixels of bars near what was found at half the size: float32, 0 or 1."""
     bars = bars * repeat_twice(near, *height_width(bars))
     peaks = dilate(bars[..., None], 7)[..., 0]
-    least = tf.maximum(stroke.faintest, stroke.fraction_of_peak * peaks)
-    return tf.cast(bars > least, tf.float32)
+    return tf.cast(bars > tf.maximum(faintest, fraction_of_peak * peaks), tf.float32)
 
 
 def _clutter(saturated: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.classical import planes
 from melanoma_tf.purification.classical.lines import Direction, directions, margin
+from melanoma_tf.purification.classical.rulers_opencv import find_ticks
 from melanoma_tf.purification.classical.settings import (
     LEAST_SIDE_PX,
     WORKING_SIZE_PX,
@@ -95,7 +97,7 @@ def _working_size(height: int, width: int) -> tuple[int, int]:
 def _resized(plane: Pixels, size: tuple[int, int]) -> Pixels:
     """As `geometry.resize`: halved while twice too large, then interpolated."""
     while plane.shape[0] >= 2 * size[0] and plane.shape[1] >= 2 * size[1]:
-        plane = _halved(plane)
+        plane = planes.halved(plane)
     if plane.shape[:2] == size:
         return plane
     return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
@@ -116,7 +118,8 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     weights = np.array([settings.channel_weights], np.float32)
     weighted = _blur(cv2.transform(density, weights / weights.sum()))
     thin, wide = settings.bar_distances_px
-    dark = cv2.max(_dark_bars(weighted, thin), _dark_bars(weighted, wide))
+    thin_bars = _dark_bars(weighted, thin)
+    dark = cv2.max(thin_bars, _dark_bars(weighted, wide))
     red, green, blue = cv2.split(image)
     darkest = _blur(cv2.min(cv2.min(red, green), blue))
     light = _dark_bars(cv2.bitwise_not(darkest), thin)
@@ -124,6 +127,7 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     surroundings = _surroundings(density, settings, per_level)
     mask = _strokes(dark, settings.dark, settings, per_level, surroundings)
     mask |= _strokes(light, settings.light, settings, 1 / 255, surroundings)
+    mask |= _rulers(thin_bars, settings, per_level, surroundings)
     mask |= _marks(surroundings, lesion, settings, per_level, (image.shape[0], image.shape[1]))
     return mask
 
@@ -143,35 +147,12 @@ def _blur(plane: Pixels) -> Pixels:
 
 def _dark_bars(plane: Pixels, distance: int) -> Pixels:
     """By how much both neighbours at a distance are brighter, in the best of four directions."""
-    padded = _padded(plane, distance)
+    padded = planes.padded(plane, distance)
     diagonal = round(distance * math.sqrt(0.5))
     best = plane.copy()
     for move in ((0, distance), (distance, 0), (diagonal,) * 2, (diagonal, -diagonal)):
-        cv2.max(best, cv2.min(*_both(padded, distance, move)), dst=best)
+        cv2.max(best, cv2.min(*planes.both(padded, distance, move)), dst=best)
     return cv2.subtract(best, plane)
-
-
-def _padded(plane: Pixels, margin_px: int) -> Pixels:
-    m = margin_px
-    return cv2.copyMakeBorder(plane, m, m, m, m, cv2.BORDER_REPLICATE)
-
-
-def _window(padded: Pixels, margin_px: int, offset: tuple[int, int]) -> Pixels:
-    rows, columns = (slice(margin_px + move, (move - margin_px) or None) for move in offset)
-    return padded[rows, columns]
-
-
-def _halved(plane: Pixels) -> Pixels:
-    height, width = plane.shape[:2]
-    if height % 2 or width % 2:
-        plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    halved = (plane.shape[1] // 2, plane.shape[0] // 2)
-    return cv2.resize(plane, halved, interpolation=cv2.INTER_AREA)
-
-
-def _doubled(mask: Pixels, height: int, width: int) -> Pixels:
-    size = (mask.shape[1] * 2, mask.shape[0] * 2)
-    return cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)[:height, :width]
 
 
 def _strokes(
@@ -182,32 +163,56 @@ def _strokes(
     surroundings: _Surroundings,
 ) -> Pixels:
     """Pixels of bars that lie on lines, 255."""
-    contrast = np.arange(256) * per_level
     lines = np.zeros(surroundings.darker.shape, np.uint8)
     for which, (saturation, threshold) in enumerate(zip(stroke.saturation, stroke.line_threshold)):
         if threshold >= 1.0:
             continue
-        table = np.rint(255 * contrast / (contrast + saturation)).astype(np.uint8)
-        saturated = _halved(cv2.LUT(bars, table))
-        clutter = cv2.resize(
-            cv2.blur(_block_means(saturated).astype(np.float32), (3, 3)),
-            saturated.shape[::-1],
-            interpolation=cv2.INTER_LINEAR,
-        )
-        thresholds = cv2.addWeighted(
-            surroundings.caution, 255 * threshold, clutter, settings.clutter_caution, 0
-        )
-        thresholds = cv2.convertScaleAbs(thresholds)
+        saturated = _saturated(bars, saturation, per_level)
+        thresholds = _thresholds(saturated, threshold, settings.clutter_caution, surroundings)
         lines |= _lines(saturated, thresholds, directions(settings, which))
     near = cv2.dilate(lines, np.ones((3, 3), np.uint8))
-    bars = cv2.bitwise_and(bars, _doubled(near, *bars.shape))
+    return _bar_pixels(bars, near, stroke.faintest / per_level, stroke.fraction_of_peak)
+
+
+def _rulers(
+    bars: Pixels, settings: OcclusionSettings, per_level: float, surroundings: _Surroundings
+) -> Pixels:
+    """Pixels of bars that are ticks of a ruler, 255."""
+    ruler = settings.ruler
+    saturated = _saturated(bars, ruler.saturation, per_level)
+    thresholds = _thresholds(saturated, ruler.threshold, ruler.clutter_caution, surroundings)
+    near = cv2.dilate(find_ticks(saturated, thresholds, ruler), np.ones((7, 7), np.uint8))
+    return _bar_pixels(bars, near, ruler.faintest / per_level, ruler.fraction_of_peak)
+
+
+def _saturated(bars: Pixels, saturation: float, per_level: float) -> Pixels:
+    """Saturated contrast at half the working size; larger contrasts add ever less."""
+    contrast = np.arange(256) * per_level
+    table = np.rint(255 * contrast / (contrast + saturation)).astype(np.uint8)
+    return planes.halved(cv2.LUT(bars, table))
+
+
+def _thresholds(
+    saturated: Pixels, threshold: float, clutter_caution: float, surroundings: _Surroundings
+) -> Pixels:
+    """Least contrast of a line: higher on pigment, and where contrast is dense all around."""
+    clutter = cv2.resize(
+        cv2.blur(planes.block_means(saturated).astype(np.float32), (3, 3)),
+        saturated.shape[::-1],
+        interpolation=cv2.INTER_LINEAR,
+    )
+    caution = surroundings.caution
+    return cv2.convertScaleAbs(
+        cv2.addWeighted(caution, 255 * threshold, clutter, clutter_caution, 0)
+    )
+
+
+def _bar_pixels(bars: Pixels, near: Pixels, faintest: float, fraction_of_peak: float) -> Pixels:
+    """Pixels of bars near what was found at half the size, 255."""
+    bars = cv2.bitwise_and(bars, planes.doubled(near, *bars.shape))
     peak = cv2.dilate(bars, np.ones((7, 7), np.uint8))
-    least = cv2.LUT(
-        peak,
-        np.maximum(
-            stroke.faintest / per_level, stroke.fraction_of_peak * np.arange(256)
-        ).clip(0, 255).astype(np.uint8),
-    )  # fmt: skip
+    levels = np.maximum(faintest, fraction_of_peak * np.arange(256))
+    least = cv2.LUT(peak, levels.clip(0, 255).astype(np.uint8))
     return cv2.compare(bars, least, cv2.CMP_GT)
 
 
@@ -215,28 +220,25 @@ def _lines(plane: Pixels, thresholds: Pixels, lines: tuple[Direction, ...]) -> P
     """Mark straight lines, 255."""
     found = np.zeros_like(plane)
     outer = margin(lines)
-    padded = _padded(plane, outer)
-    least = _padded(thresholds, outer)
+    padded = planes.padded(plane, outer)
+    least = planes.padded(thresholds, outer)
     for line in lines:
         mean = cv2.filter2D(padded, -1, line.kernel, borderType=cv2.BORDER_REPLICATE)
-        mean = _window(mean, outer - sum(line.margins()), (0, 0))
+        mean = planes.window(mean, outer - sum(line.margins()), (0, 0))
         rival, halves, *steps = line.margins()
-        one, other = _both(mean, rival, line.rival)
+        one, other = planes.both(mean, rival, line.rival)
         beside = cv2.addWeighted(one, 0.5, other, 0.5, 0)
-        contrast = cv2.subtract(_window(mean, rival, (0, 0)), beside)
-        weaker = cv2.min(*_both(contrast, halves, line.halves))
-        hits = cv2.compare(weaker, _window(least, outer - sum(steps), (0, 0)), cv2.CMP_GT)
+        contrast = cv2.subtract(planes.window(mean, rival, (0, 0)), beside)
+        weaker = cv2.min(*planes.both(contrast, halves, line.halves))
+        hits = cv2.compare(weaker, planes.window(least, outer - sum(steps), (0, 0)), cv2.CMP_GT)
         if not cv2.countNonZero(hits):
             continue
         for taken, step in zip(steps, line.steps):
-            hits = cv2.max(cv2.max(*_both(hits, taken, step)), _window(hits, taken, (0, 0)))
+            hits = cv2.max(
+                cv2.max(*planes.both(hits, taken, step)), planes.window(hits, taken, (0, 0))
+            )
         cv2.max(found, hits, dst=found)
     return found
-
-
-def _both(plane: Pixels, taken: int, move: tuple[int, int]) -> tuple[Pixels, Pixels]:
-    rows, columns = move
-    return _window(plane, taken, move), _window(plane, taken, (-rows, -columns))
 
 
 @dataclass(frozen=True)
@@ -257,23 +259,16 @@ class _Surroundings:
 
 
 def _surroundings(density: Pixels, settings: OcclusionSettings, per_level: float) -> _Surroundings:
-    small = _halved(density)
+    small = planes.halved(density)
     red, blue = cv2.extractChannel(small, 0), cv2.extractChannel(small, 2)
     element = np.ones([settings.mark_size_px // 2 | 1] * 2, np.uint8)
     skin = cv2.morphologyEx(red, cv2.MORPH_CLOSE, element)
     blue_skin = cv2.morphologyEx(blue, cv2.MORPH_CLOSE, element)
-    samples = np.sort(_block_means(red), axis=None)
+    samples = np.sort(planes.block_means(red), axis=None)
     brightest = float(samples[int((1 - settings.skin_quantile) * (samples.size - 1))])
     darker = cv2.multiply(cv2.subtract(brightest, skin, dtype=cv2.CV_32F), per_level)
     caution = np.maximum(darker, 0) * np.float32(settings.lesion_caution) + 1
     return _Surroundings(cv2.subtract(skin, red), cv2.subtract(blue_skin, blue), darker, caution)
-
-
-def _block_means(plane: Pixels) -> Pixels:
-    """Means of whole blocks of 8x8 pixels."""
-    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
-    whole = plane[: 8 * rows, : 8 * columns]
-    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def _marks(
@@ -287,7 +282,7 @@ def _marks(
     red = surroundings.red_contrast
     bare = surroundings.darker < settings.skin_tolerance
     if lesion is not None:
-        bare &= _halved(lesion) == 0
+        bare &= planes.halved(lesion) == 0
     core = bare & (red > settings.mark_contrast / per_level)
     core &= red > settings.mark_redness * surroundings.blue_contrast.astype(np.float32)
     if not core.any():
@@ -295,7 +290,7 @@ def _marks(
     near = cv2.dilate(core.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     edge = settings.mark_edge * settings.mark_contrast / per_level
     mask = np.where(near & bare & (red > edge), np.uint8(255), np.uint8(0))
-    return _doubled(mask, *size)
+    return planes.doubled(mask, *size)
 
 
 def _fill(image: Pixels, hole: Pixels) -> Pixels:
@@ -311,9 +306,9 @@ def _fill(image: Pixels, hole: Pixels) -> Pixels:
     height, width = hole.shape
     known = cv2.bitwise_not(hole)
     seen = cv2.merge([*cv2.split(cv2.bitwise_and(image, image, mask=known)), known])
-    levels = [_halved(seen.astype(np.float32))]
+    levels = [planes.halved(seen.astype(np.float32))]
     while max(levels[-1].shape[:2]) > 2:
-        levels.append(_halved(levels[-1]))
+        levels.append(planes.halved(levels[-1]))
     filled = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6) * 255
     for level in levels[-2::-1]:
         rows, columns = level.shape[:2]

@@ -38,6 +38,34 @@ class StrokeSettings:
 
 
 @dataclass(frozen=True)
+class RulerSettings:
+    """When short parallel strokes in a row are the ticks of a ruler.
+
+    Attributes:
+        saturation: see `StrokeSettings`.
+        threshold: by how much a tick has to stand out from the skin at its sides, of 1.
+        clutter_caution: as in `OcclusionSettings`, for ticks: they stand on plain skin.
+        tick_length_px: of the shortest ticks.
+        directions: number of directions over half a turn.
+        spacings_px: least and greatest distance of two ticks.
+        fraction_of_strongest: least strength of a tick, over that of the best direction there.
+        most_between: number of places halfway between five ticks where there may be another one.
+        faintest, fraction_of_peak: see `StrokeSettings`.
+    """
+
+    saturation: float = 0.2
+    threshold: float = 0.09
+    clutter_caution: float = 1.5
+    tick_length_px: float = 10.0
+    directions: int = 12
+    spacings_px: tuple[float, float] = (12.0, 52.0)
+    fraction_of_strongest: float = 0.8
+    most_between: int = 1
+    faintest: float = 0.04
+    fraction_of_peak: float = 0.4
+
+
+@dataclass(frozen=True)
 class OcclusionSettings:
     """The thresholds of the classical purification.
 
@@ -59,6 +87,7 @@ class OcclusionSettings:
             is dense with threads of all directions, a hair has bare skin on both sides.
         dark: hairs, ticks, digits; contrast in optical density.
         light: light hairs and rims of bubbles; contrast in colour value.
+        ruler: ticks, fainter than a single stroke has to be.
         mark_size_px: marks (ink, digits) are thinner than this.
         mark_contrast: least contrast of a mark's core in red density.
         mark_edge: least contrast of its edge, as a fraction of the core's.
@@ -78,6 +107,7 @@ class OcclusionSettings:
     clutter_caution: float = 0.4
     dark: StrokeSettings = StrokeSettings((0.2, 0.35), (0.13, 0.18), 0.06, 0.35)
     light: StrokeSettings = StrokeSettings((0.25, 0.25), (1.0, 0.17), 0.05, 0.40)
+    ruler: RulerSettings = RulerSettings()
     mark_size_px: int = 26
     mark_contrast: float = 0.45
     mark_edge: float = 0.7

@@ -244,7 +244,7 @@ def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
     done = invoke("purify", photos[0], "--method", "network", "--inpainter", run_dir,
                   "--output", out, "--mask", source)  # fmt: skip
     assert "a folder of masks for 2 images" in done.output
-    done = invoke("purify", source, "--mask", source, "--output", out)
+    done = invoke("purify", source, "--mask", source, "--output", out, "--method", "classical")
     assert "--mask with --method network only" in done.output
 
 
