@@ -1,4 +1,4 @@
-"""The two commands of a fresh machine refuse a Python that TensorFlow 2.15 does not have."""
+"""The two commands of a fresh machine refuse a Python that no TensorFlow of this package has."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ def test_an_unsupported_python_is_one_clear_line(script, tmp_path):
     for name in (script, "environment.sh"):
         (scripts / name).write_bytes((REPOSITORY / "scripts" / name).read_bytes())
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.12.1"\nexit 1\n')
+    python.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.14.1"\nexit 1\n')
     python.chmod(0o755)
     done = subprocess.run(
         ["bash", scripts / script], capture_output=True, text=True, check=False,
@@ -23,6 +23,6 @@ def test_an_unsupported_python_is_one_clear_line(script, tmp_path):
     )  # fmt: skip
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) == 1
-    assert "3.9, 3.10 or 3.11" in done.stderr
-    assert "Python 3.12.1" in done.stderr
+    assert "3.9, 3.10, 3.11, 3.12 or 3.13" in done.stderr
+    assert "Python 3.14.1" in done.stderr
     assert not (tmp_path / ".venv").exists()
