@@ -33,9 +33,9 @@ _FOLDER = click.Path(path_type=Path)
     "folder name the columns: csv=DIR,labels=table.csv,image=file,diagnosis=dx.",
 )
 @options.output("Record folder to create.")
-@click.option("--workers", type=int, help="Processes that decode images; one per core by default.")
+@click.option("--workers", type=int, help="Threads that decode images; one per core by default.")
 @options.overwrite("an existing record folder")
-@options.resume("an interrupted build after its last shard")
+@options.resume("an interrupted build after its last image")
 @settings_options(BuildSettings)
 def build_records(
     sources: tuple[str, ...],
@@ -59,7 +59,7 @@ def build_records(
     """
     from melanoma_tf.datasets.catalogue import list_source, parse_source
     from melanoma_tf.records.build import build
-    from melanoma_tf.records.build.prepare import available_cores
+    from melanoma_tf.records.build.threads import available_cores
     from melanoma_tf.records.build.unfinished import unfinished_folder
 
     if unfinished_folder(output).exists() and not resume:
@@ -73,8 +73,8 @@ def build_records(
         workers=available_cores() if workers is None else workers,
         overwrite=overwrite,
         resume=resume,
-        progress=functools.partial(_bar, "building"),
-        search_progress=functools.partial(_bar, "searching duplicates"),
+        progress=functools.partial(_bar, "preparing images"),
+        write_progress=functools.partial(_bar, "writing records"),
     )
     _print_counts(output, manifest)
     _print_findings(manifest)

@@ -14,7 +14,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.classical.opencv import purify_image
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK
 from melanoma_tf.purification.settings import CLASSICAL, NONE, PurificationSettings
-from melanoma_tf.records.build.prepare import available_cores
+from melanoma_tf.records.build.threads import available_cores
 from melanoma_tf.records.decode import Pixels
 
 # (uint8 RGB image, lesion mask or None) -> (purified image, occlusion mask `(height, width)`)

@@ -13,6 +13,7 @@ from melanoma_tf.records.exif import is_portable, orientation_of, upright
 from melanoma_tf.records.header import (
     DEFAULT_MAX_MEGAPIXELS,
     TIFF_SAMPLES,
+    Header,
     UnreadableImageError,
     check_shape,
     check_size,
@@ -24,10 +25,13 @@ from melanoma_tf.records.mask_values import Mask, read_values
 Pixels = npt.NDArray[np.uint8]
 
 _DICOM = b"DICM"
+# libjpeg averages blocks of pixels while it decodes. Its scales of a fourth and an eighth are
+# coarse, and are used only where as much again is averaged afterwards: so the pixels stay within a
+# grey level, on average, of those of area averaging (`scripts/benchmarks/build_records.py`).
 _REDUCED = (
-    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
-    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
-    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    (8, 2, cv2.IMREAD_REDUCED_COLOR_8),
+    (4, 2, cv2.IMREAD_REDUCED_COLOR_4),
+    (2, 1, cv2.IMREAD_REDUCED_COLOR_2),
 )
 
 
@@ -80,44 +84,60 @@ def read_portable(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) ->
 
 def decode_image(encoded: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
     """Decode an image in memory, see `read_image`."""
-    if encoded[128:132] == _DICOM:
-        # Imported here, since it loads TensorFlow.
-        from melanoma_tf.records.dicom import decode_dicom
-
-        return _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
-    # ANYDEPTH keeps 16 bits, which are rounded here; the decoder would truncate them.
-    decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels)
-    if encoded.startswith(b"RIFF"):
-        # OpenCV turns files of the other formats itself.
-        decoded = upright(decoded, orientation_of(encoded))
-    return cv2.cvtColor(_to_uint8(decoded), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode_bgr(encoded, max_megapixels), cv2.COLOR_BGR2RGB)
 
 
-def read_grey_reduced(
+def read_bgr_at_least(
     path: Path, short_side_px: int, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
-) -> tuple[Pixels, int]:
-    """Decode a grey image for a thumbnail; a JPEG at a half, fourth or eighth, which is faster.
+) -> tuple[Pixels, tuple[int, int]]:
+    """Decode an image file, a JPEG at a half, a fourth or an eighth where that is large enough.
+
+    In OpenCV's order of colours, for callers that encode the pixels again: to change it twice costs
+    as much as to decode a small image.
 
     Args:
         path: as for `read_image`.
-        short_side_px: least short side of the reduced image, if the image is that large.
+        short_side_px: least short side of the result, if the image is that large.
         max_megapixels: images that claim more are refused before decoding.
 
     Returns:
-        uint8 `(height, width)`, upright, and the number of pixels of the whole image.
+        uint8 BGR `(height, width, 3)`, upright, and height and width of the whole image.
 
     Raises:
         UnreadableImageError: as for `read_image`.
     """
     encoded = _read(Path(path))
-    if not encoded.startswith(b"\xff\xd8"):
-        grey = cv2.cvtColor(decode_image(encoded, max_megapixels), cv2.COLOR_RGB2GRAY)
-        return grey, grey.size
-    header = read_header(encoded)
-    short_side = min(header.height, header.width)
-    flags = [flag for factor, flag in _REDUCED if short_side >= factor * short_side_px]
-    grey = _decode(encoded, (flags or [cv2.IMREAD_GRAYSCALE])[0], max_megapixels)
-    return grey, header.height * header.width
+    header = None
+    if encoded.startswith(b"\xff\xd8"):
+        header = read_header(encoded)
+        check_size(header.height, header.width, max_megapixels)
+        check_shape(header.height, header.width)
+        for factor, averaged, flag in _REDUCED:
+            # Rounding up a side that is no multiple would stretch the image.
+            whole = header.height % factor == header.width % factor == 0
+            if whole and min(header.height, header.width) >= factor * averaged * short_side_px:
+                reduced = _decoded(encoded, flag, header)
+                height, width = reduced.shape[:2]
+                return reduced, (height * factor, width * factor)
+    image = _decode_bgr(encoded, max_megapixels, header)
+    height, width = image.shape[:2]
+    check_shape(height, width)
+    return image, (height, width)
+
+
+def _decode_bgr(encoded: bytes, max_megapixels: float, header: Header | None = None) -> Pixels:
+    if encoded[128:132] == _DICOM:
+        # Imported here, since it loads TensorFlow.
+        from melanoma_tf.records.dicom import decode_dicom
+
+        rgb = _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    # ANYDEPTH keeps 16 bits, which are rounded here; the decoder would truncate them.
+    decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels, header)
+    if encoded.startswith(b"RIFF"):
+        # OpenCV turns files of the other formats itself.
+        decoded = upright(decoded, orientation_of(encoded))
+    return _to_uint8(decoded)
 
 
 def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
@@ -160,11 +180,11 @@ def decode_stored_mask(encoded: bytes) -> Pixels:
 
 
 def _read(path: Path) -> bytes:
-    if path.parent.suffix.lower() in HDF5_SUFFIXES and path.parent.is_file():
-        return _read_hdf5(path.parent, path.name)
     try:
         return path.read_bytes()
     except OSError as error:
+        if path.parent.suffix.lower() in HDF5_SUFFIXES and path.parent.is_file():
+            return _read_hdf5(path.parent, path.name)
         raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from None
 
 
@@ -186,9 +206,15 @@ def _read_hdf5(path: Path, key: str) -> bytes:
     )
 
 
-def _decode(encoded: bytes, flags: int, max_megapixels: float) -> np.ndarray:
-    header = read_header(encoded)
+def _decode(
+    encoded: bytes, flags: int, max_megapixels: float, header: Header | None = None
+) -> np.ndarray:
+    header = header or read_header(encoded)
     check_size(header.height, header.width, max_megapixels)
+    return _decoded(encoded, flags, header)
+
+
+def _decoded(encoded: bytes, flags: int, header: Header) -> np.ndarray:
     try:
         decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error as error:

@@ -39,12 +39,15 @@ class Encoding:
             raise MelanomaError(f"expected a JPEG quality from 1 to 100; found {self.quality}")
 
 
-def fit_short_side(image: Pixels, image_size: int) -> Pixels:
+def fit_short_side(
+    image: Pixels, image_size: int, *, interpolation: int = cv2.INTER_AREA
+) -> Pixels:
     """Downscale an image by area averaging to a short side of `image_size`.
 
     Args:
         image: uint8 `(height, width, 3)`.
         image_size: in pixels; an image with a shorter short side is returned unchanged.
+        interpolation: OpenCV's; another one for an image that was averaged before.
 
     Returns:
         uint8 `(height, width, 3)`; the long side is rounded to the nearest pixel.
@@ -57,7 +60,7 @@ def fit_short_side(image: Pixels, image_size: int) -> Pixels:
     new_height, new_width = (
         (2 * side * image_size + short) // (2 * short) for side in (height, width)
     )
-    return cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (new_width, new_height), interpolation=interpolation)
 
 
 def fit_mask(mask: Pixels, height: int, width: int) -> Pixels:
@@ -83,10 +86,14 @@ def encode_image(image: Pixels, encoding: Encoding) -> bytes:
     Raises:
         UnreadableImageError: the format cannot hold an image of that size.
     """
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return encode_bgr(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), encoding)
+
+
+def encode_bgr(image: Pixels, encoding: Encoding) -> bytes:
+    """Encode a BGR image as `encode_image` does an RGB one."""
     if encoding.image_format == "png":
-        return _encode(".png", bgr, [])
-    return _encode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, encoding.quality])
+        return _encode(".png", image, [])
+    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, encoding.quality])
 
 
 def encode_mask(mask: Pixels) -> bytes:

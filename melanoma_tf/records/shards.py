@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,23 +75,6 @@ class Sharding:
         return index + 1 < shards and items >= (index + 1) * expected // shards
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A shard that is complete on disk, with the state needed to continue after it.
-
-    Attributes:
-        shard: the file, under its name during the build.
-        items: number of items of the split up to its end, examples and skipped ones.
-        counts: counts of its examples.
-        skipped: images skipped since the previous shard.
-    """
-
-    shard: Shard
-    items: int
-    counts: tuple[Count, ...]
-    skipped: tuple[Skipped, ...]
-
-
 class ShardWriter:
     """Writes a stream of examples into shards.
 
@@ -102,32 +84,13 @@ class ShardWriter:
         folder: an existing folder.
         class_names: class names in the order of `label`.
         sharding: determines when a shard is complete.
-        finished: shards that an interrupted build left in the folder, in order.
-        on_finished: called when a shard is complete on disk.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        class_names: Sequence[str],
-        sharding: Sharding,
-        *,
-        finished: Iterable[Finished] = (),
-        on_finished: Callable[[Finished], None] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, class_names: Sequence[str], sharding: Sharding) -> None:
         self._folder = folder
         self._class_names = tuple(class_names)
         self._sharding = sharding
-        self._on_finished = on_finished
         self._splits = {split: _SplitState() for split in SPLITS}
-        for entry in finished:
-            state = self._splits[entry.shard.split]
-            state.finished.append(entry)
-            state.items = entry.items
-
-    def items(self, split: str) -> int:
-        """Count the items of a split that are written or skipped so far."""
-        return self._splits[split].items
 
     def add(self, item: Example | Skipped) -> None:
         """Append an example to its split, or record one that was skipped.
@@ -139,7 +102,7 @@ class ShardWriter:
             raise MelanomaError(f"{item.key}: expected a split of {SPLITS}, found {item.split!r}")
         state = self._splits[item.split]
         state.items += 1
-        index = len(state.finished)
+        index = len(state.shards)
         if isinstance(item, Skipped):
             state.skipped.append(item)
         else:
@@ -163,14 +126,13 @@ class ShardWriter:
         for split, state in self._splits.items():
             if state.shard is not None:
                 self._close(split)
-            total = len(state.finished)
-            for index, entry in enumerate(state.finished):
+            total = len(state.shards)
+            for index, shard in enumerate(state.shards):
                 name = f"{split}-{index:05d}-of-{total:05d}.tfrecord"
-                (self._folder / entry.shard.name).rename(self._folder / name)
-                shards.append(replace(entry.shard, name=name))
-                skipped.extend(entry.skipped)
-                for row in entry.counts:
-                    cells[replace(row, count=0)] += row.count
+                (self._folder / shard.name).rename(self._folder / name)
+                shards.append(replace(shard, name=name))
+            for row in state.counts:
+                cells[replace(row, count=0)] += row.count
             skipped.extend(state.skipped)
         counts = sorted(
             (replace(cell, count=number) for cell, number in cells.items()),
@@ -189,12 +151,9 @@ class ShardWriter:
         state = self._splits[split]
         assert state.shard is not None
         shard, counts = state.shard.finish(split)
-        entry = Finished(shard, state.items, counts, tuple(state.skipped))
-        state.finished.append(entry)
+        state.shards.append(shard)
+        state.counts += counts
         state.shard = None
-        state.skipped = []
-        if self._on_finished is not None:
-            self._on_finished(entry)
 
     def _check(self, example: Example) -> None:
         if example.origin not in ORIGINS:
@@ -215,7 +174,8 @@ class ShardWriter:
 
 @dataclass
 class _SplitState:
-    finished: list[Finished] = field(default_factory=list)
+    shards: list[Shard] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     shard: _OpenShard | None = None
     items: int = 0
@@ -250,7 +210,7 @@ class _OpenShard:
     def finish(self, split: str) -> tuple[Shard, tuple[Count, ...]]:
         self.close()
         counts = tuple(Count(split, *cell, number) for cell, number in sorted(self._cells.items()))
-        # Synced before it counts as finished, so that a build can be resumed after a power cut.
+        # Synced before the folder is published: a power cut must not empty a whole shard.
         with self._path.open("rb") as stream:
             os.fsync(stream.fileno())
         shard = Shard(
@@ -261,16 +221,6 @@ class _OpenShard:
             sha256=sha256(self._path),
         )
         return shard, counts
-
-
-_FINAL_NAME = re.compile(r"([a-z]+-\d{5})-of-\d{5}\.tfrecord")
-
-
-def restore_names(folder: Path) -> None:
-    """Restore the shard names of a build that was killed in `finish`."""
-    for path in folder.glob("*.tfrecord"):
-        if match := _FINAL_NAME.fullmatch(path.name):
-            path.rename(folder / f"{match[1]}.part")
 
 
 def sha256(path: Path) -> str:

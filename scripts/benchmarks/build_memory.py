@@ -2,9 +2,8 @@
 
     python scripts/benchmarks/build_memory.py --rows 5000 50000
 
-Each build runs in a process of its own with 2 workers; the peak is that of the building process
-and, next to it, that of its largest worker. The last line is the ratio of the largest number of
-rows to the smallest.
+Each build runs in a process of its own with 2 workers. The last line is the ratio of the largest
+number of rows to the smallest.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -32,7 +29,8 @@ def make_images(folder: Path, count: int) -> None:
 
 def build(images: Path, rows: int, output: Path) -> None:
     from melanoma_tf.datasets.lesion import Lesion, Listing
-    from melanoma_tf.records.build.build import BuildSettings, build_records
+    from melanoma_tf.records.build.build import build_records
+    from melanoma_tf.records.build.settings import BuildSettings
 
     lesions = tuple(
         Lesion(
@@ -47,22 +45,9 @@ def build(images: Path, rows: int, output: Path) -> None:
         for index in range(rows)
     )
     listing = Listing("made", lesions, (), "CC0-1.0", "made")
-    workers: list[int] = []
-
-    def watch(results: Iterable[Any], total: int) -> Iterator[Any]:
-        for index, result in enumerate(results, start=1):
-            if index == total:
-                workers.extend(map(peak_kib, children()))
-            yield result
-
     settings = BuildSettings("isic2017", image_size=32)
-    build_records([listing], settings, output, workers=2, progress=watch)
-    print(peak_kib(os.getpid()), max(workers))
-
-
-def children() -> list[int]:
-    paths = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for path in paths for pid in path.read_text().split()]
+    build_records([listing], settings, output, workers=2)
+    print(peak_kib(os.getpid()))
 
 
 def peak_kib(pid: int) -> int:
@@ -91,9 +76,8 @@ def main() -> None:
             done = subprocess.run(
                 list(map(str, command)), env=environment, stdout=subprocess.PIPE, check=True
             )
-            own, worker = (int(number) / 1024 for number in done.stdout.split())
-            peaks.append(own)
-            print(f"{rows:8,} rows: peak {own:7.1f} MiB, largest worker {worker:6.1f} MiB")
+            peaks.append(int(done.stdout) / 1024)
+            print(f"{rows:8,} rows: peak {peaks[-1]:7.1f} MiB")
     print(f"ratio {peaks[-1] / peaks[0]:.3f}")
 
 

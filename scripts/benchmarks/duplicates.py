@@ -20,10 +20,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from melanoma_tf.records.build.candidates import find_candidates, oriented
+from melanoma_tf.records.build.candidates import find_candidates
 from melanoma_tf.records.build.duplicates import SAME_PICTURE, find_pairs
 from melanoma_tf.records.build.same_picture import similarity
-from melanoma_tf.records.build.thumbnails import ThumbnailFile, fingerprint_all, make_thumbnail
+from melanoma_tf.records.build.spectra import oriented
+from melanoma_tf.records.build.thumbnails import ThumbnailFile, make_thumbnail
 
 Image = np.ndarray
 
@@ -75,7 +76,10 @@ def print_false_alarms(paths: list[Path], thumbnails: Image) -> None:
     begin = time.perf_counter()
     candidates = find_candidates(thumbnails)
     found = sorted(
-        ((similarity(thumbnails, candidate), candidate) for candidate in candidates),
+        (
+            (similarity((each, thumbnails[each.whole], thumbnails[each.part])), each)
+            for each in candidates
+        ),
         key=lambda row: -row[0],
     )
     alarms = sum(value >= SAME_PICTURE for value, _ in found)
@@ -138,11 +142,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, nargs="*", default=[5_000, 40_000])
     arguments = parser.parse_args()
     paths = sorted(path for folder in arguments.folders for path in folder.glob("*.jpg"))
-    begin = time.perf_counter()
-    found = list(fingerprint_all(paths, workers=1))
-    seconds = time.perf_counter() - begin
-    print(f"{len(paths):,} files read in {seconds:.1f} s by one process")
-    thumbnails = np.array([item.thumbnail for item in found])
+    thumbnails = np.array([make_thumbnail(cv2.imread(str(path), 0)) for path in paths])
     print_false_alarms(paths, thumbnails)
     print_recall(paths, thumbnails, arguments.planted)
     for count in arguments.scale:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections import Counter
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
 from melanoma_tf.datasets.splits import known_links
 from melanoma_tf.records.build.duplicates import find_clusters, resolve_duplicates
-from melanoma_tf.records.build.plan import Plan, Row, SplitPolicy, label_rows, make_plan, parse_kept
+from melanoma_tf.records.build.plan import (
+    LabelledRows,
+    Plan,
+    Row,
+    SplitPolicy,
+    check_fractions,
+    label_rows,
+    make_plan,
+    order_of,
+    parse_kept,
+)
 from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare_all
 from melanoma_tf.records.build.settings import BuildSettings
+from melanoma_tf.records.build.spool import PrepareAll, Spool, fill_spool
+from melanoma_tf.records.build.threads import check_workers
 from melanoma_tf.records.build.unfinished import unfinished_build
 from melanoma_tf.records.encode import Encoding
 from melanoma_tf.records.manifest import Manifest
@@ -37,29 +50,30 @@ def build_records(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
-    search_progress: Progress | None = None,
+    write_progress: Progress | None = None,
 ) -> Manifest:
     """Decode, scale, re-encode and write all images of some data sets.
 
-    The bytes depend on the listings and the settings only, not on `workers`. An unreadable image
-    is left out and listed in the manifest's `skipped`; unless the settings accept that
-    (`skip_bad`), `verify-records` reports it.
+    Every file is read once, into a spool beside the output, and duplicates and splits are decided
+    on fingerprints. The bytes depend on the listings and the settings only, not on `workers`. An
+    unreadable image is left out and listed in the manifest's `skipped`; unless the settings accept
+    that (`skip_bad`), `verify-records` reports it.
 
     Args:
         listings: the data sets, from `datasets.catalogue.list_source`.
         settings: determine the content.
         output: the record folder to create, whole or not at all.
-        workers: processes that decode and encode; 1 works in this process.
+        workers: threads that decode and encode.
         overwrite: replace an existing folder.
-        resume: continue after the finished shards of an interrupted build of `output`, if there
-            is one; the result is the same to the byte.
-        progress: wraps the stream of results, given their number.
-        search_progress: likewise, for the search for duplicates, which reads every image first.
+        resume: continue after the last image of an interrupted build of `output`, if there is one;
+            the result is the same to the byte.
+        progress: wraps the stream of prepared images, given their number.
+        write_progress: likewise, for the writing of the records.
 
     Raises:
         MelanomaError: unusable settings, no image with a class of the taxonomy, an existing
-            output, another running build of it, missing images under `require_all`, or settings
-            or data that differ from the build to resume.
+            output, another running build of it, missing images under `require_all`, too little
+            free space, or settings or data that differ from the build to resume.
 
     Example:
         >>> import melanoma_tf as mt
@@ -69,121 +83,137 @@ def build_records(
         60
     """
     output = Path(output)
-    encoding = _encoding(settings)
-    taxonomy = taxonomy_named(settings.taxonomy)
-    refuse_existing(output, overwrite, _folders(listings))
-    plan = _plan(settings, taxonomy, listings, workers, search_progress)
-    header = _header(settings, plan)
-    with unfinished_build(output, header, resume=resume, overwrite=overwrite) as unfinished:
-        writer = ShardWriter(
-            unfinished.folder,
-            taxonomy.classes,
-            Sharding(shards=settings.shards, expected=plan.expected()),
-            finished=list(unfinished.finished),
-            on_finished=unfinished.append,
-        )
-        rows = _remaining_rows(plan, writer)
-        results = _prepared(rows, settings, workers, progress)
-        items = _items(rows, results, taxonomy.classes, encoding)
-        description = _description(settings, taxonomy, listings, plan)
-        return fill_folder(unfinished.folder, writer, items, description, name=output.name)
+    check_workers(workers)
+    work = _Work.of(listings, settings)
+    with (
+        unfinished_build(
+            output, _header(work), resume=resume, overwrite=overwrite, inputs=work.folders()
+        ) as unfinished,
+        contextlib.closing(Spool(unfinished.folder, work.files())) as spool,
+    ):
+        fill_spool(spool, work.prepare_all(workers), progress)
+        return _write(work, spool, unfinished.records, output.name, workers, write_progress)
 
 
-def _encoding(settings: BuildSettings) -> Encoding:
-    return Encoding(settings.image_size, settings.image_format, settings.quality)
-
-
-def _folders(listings: Sequence[Listing]) -> set[Path]:
-    """Collect the folders of the images."""
-    return {lesion.image_path.parent for listing in listings for lesion in listing.lesions}
-
-
-def _plan(
-    settings: BuildSettings,
-    taxonomy: Taxonomy,
-    listings: Sequence[Listing],
+def _write(
+    work: _Work,
+    spool: Spool,
+    folder: Path,
+    name: str,
     workers: int,
     progress: Progress | None,
-) -> Plan:
+) -> Manifest:
+    """Decide what becomes of the prepared images, and write the records."""
+    plan = _plan(work, spool, workers)
+    sharding = Sharding(shards=work.settings.shards, expected=plan.expected())
+    writer = ShardWriter(folder, work.taxonomy.classes, sharding)
+    items: Iterable[Any] = _items(plan, work, spool)
+    if progress is not None:
+        items = progress(items, len(plan.rows))
+    return fill_folder(folder, writer, items, _description(work, plan), name=name)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What to build.
+
+    Attributes:
+        labelled: the rows, in the order of the listings.
+        order: indices of the rows in the order of the spool, which is that of each split.
+    """
+
+    listings: Sequence[Listing]
+    settings: BuildSettings
+    taxonomy: Taxonomy
+    encoding: Encoding
+    policy: SplitPolicy
+    labelled: LabelledRows
+    order: Sequence[int]
+
+    @classmethod
+    def of(cls, listings: Sequence[Listing], settings: BuildSettings) -> _Work:
+        encoding = Encoding(settings.image_size, settings.image_format, settings.quality)
+        taxonomy = taxonomy_named(settings.taxonomy)
+        if settings.require_all:
+            _refuse_missing(listings)
+        policy = SplitPolicy(settings.split, settings.seed, parse_kept(settings.keep_split))
+        check_fractions(policy)
+        labelled = label_rows(listings, taxonomy, policy)
+        order = sorted(range(len(labelled.rows)), key=lambda index: order_of(labelled.rows[index]))
+        return cls(listings, settings, taxonomy, encoding, policy, labelled, order)
+
+    def folders(self) -> set[Path]:
+        """Collect the folders of the images."""
+        return {lesion.image_path.parent for listing in self.listings for lesion in listing.lesions}
+
+    def files(self) -> list[ImageFiles]:
+        """List the files in the order of the spool."""
+        lesions = (self.labelled.rows[index].lesion for index in self.order)
+        return [ImageFiles(lesion.image_path, lesion.mask_path) for lesion in lesions]
+
+    def prepare_all(self, workers: int) -> PrepareAll:
+        """Return the function that prepares images in some threads."""
+        return functools.partial(
+            prepare_all,
+            encoding=self.encoding,
+            max_megapixels=self.settings.max_megapixels,
+            workers=workers,
+        )
+
+
+def _plan(work: _Work, spool: Spool, workers: int) -> Plan:
     """Find the duplicates, then split the rows so that no picture is in two splits."""
-    if settings.require_all:
-        _refuse_missing(listings)
-    policy = SplitPolicy(settings.split, settings.seed, parse_kept(settings.keep_split))
-    labelled = label_rows(listings, taxonomy, policy)
+    labelled = work.labelled
     lesions = labelled.lesions()
-    known = tuple(known_links(listings))
-    clusters, pixels = find_clusters(
-        lesions,
-        known,
-        max_megapixels=settings.max_megapixels,
-        workers=workers,
-        progress=progress,
-    )
+    known = tuple(known_links(work.listings))
+    clusters = find_clusters(lesions, spool.thumbnails, known, order=work.order, workers=workers)
+    pixels = [0] * len(lesions)
+    for index, count in zip(work.order, spool.pixels):
+        pixels[index] = count
     resolution = resolve_duplicates(
-        lesions, labelled.keeps_split, clusters, pixels, settings.duplicates
+        lesions, labelled.keeps_split, clusters, pixels, work.settings.duplicates
     )
-    plan = make_plan(labelled.without(resolution.dropped), policy, (*known, *resolution.links))
+    links = (*known, *resolution.links)
+    plan = make_plan(labelled.without(resolution.dropped), work.policy, links)
     return Plan(plan.rows, {**plan.findings, "duplicates": resolution.findings})
 
 
-def _description(
-    settings: BuildSettings, taxonomy: Taxonomy, listings: Iterable[Listing], plan: Plan
-) -> Description:
+def _description(work: _Work, plan: Plan) -> Description:
     return Description(
-        taxonomy=taxonomy.name,
-        class_names=taxonomy.classes,
-        settings=dataclasses.asdict(settings),
+        taxonomy=work.taxonomy.name,
+        class_names=work.taxonomy.classes,
+        settings=dataclasses.asdict(work.settings),
         sources={
             listing.name: {"licence": listing.licence, "attribution": listing.attribution}
-            for listing in listings
+            for listing in work.listings
         },
         findings=plan.findings,
     )
 
 
-def _prepared(
-    rows: Sequence[Row], settings: BuildSettings, workers: int, progress: Progress | None
-) -> Iterable[Prepared | Refused]:
-    files = (ImageFiles(row.lesion.image_path, row.lesion.mask_path) for row in rows)
-    results = prepare_all(
-        files, _encoding(settings), max_megapixels=settings.max_megapixels, workers=workers
-    )
-    return results if progress is None else progress(results, len(rows))
-
-
-def _header(settings: BuildSettings, plan: Plan) -> dict[str, Any]:
+def _header(work: _Work) -> dict[str, Any]:
     """Collect what must be equal for a build to be resumed."""
-    header = dataclasses.asdict(settings)
+    header = dataclasses.asdict(work.settings)
     # Whether gaps are accepted changes no shard.
     del header["skip_bad"], header["require_all"]
-    return {**header, "tool_version": __version__, "rows": plan.fingerprint()}
+    return {**header, "tool_version": __version__, "rows": work.labelled.fingerprint()}
 
 
-def _remaining_rows(plan: Plan, writer: ShardWriter) -> list[Row]:
-    """List the rows that are in no finished shard."""
-    seen: Counter[str] = Counter()
-    remaining = []
-    for row in plan.rows:
-        seen[row.lesion.split] += 1
-        if seen[row.lesion.split] > writer.items(row.lesion.split):
-            remaining.append(row)
-    return remaining
-
-
-def _items(
-    rows: Iterable[Row],
-    results: Iterable[Prepared | Refused],
-    class_names: Sequence[str],
-    encoding: Encoding,
-) -> Iterator[Example | Skipped]:
-    for row, result in zip(rows, results):
+def _items(plan: Plan, work: _Work, spool: Spool) -> Iterator[Example | Skipped]:
+    """Yield the plan's rows in the order of the spool."""
+    rows = {row.lesion.name: row for row in plan.rows}
+    for place, index in enumerate(work.order):
+        row = rows.get(work.labelled.rows[index].lesion.name)
+        if row is None:
+            continue
+        result = spool.read(place)
         if isinstance(result, Refused):
             lesion = row.lesion
             # The name only: manifests travel with the records, local folders stay private.
             name = result.path.name
             yield Skipped(lesion.split, lesion.source, lesion.key, name, result.reason)
         else:
-            yield _example(row, result, class_names[row.label], encoding)
+            yield _example(row, result, work.taxonomy.classes[row.label], work.encoding)
 
 
 def _example(row: Row, prepared: Prepared, class_name: str, encoding: Encoding) -> Example:

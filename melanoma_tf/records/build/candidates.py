@@ -1,44 +1,42 @@
-"""Candidate pairs of thumbnails that may show one picture: a perceptual hash and its buckets.
+"""Candidate pairs of thumbnails that may show one picture, found by their low frequencies.
 
-The hash consists of the signs of 8 x 8 low frequencies of the thumbnail's cosine transform. Its
-bits are divided into bands; images are indexed by the bits of each band, and an image is compared
-with the buckets that would contain its copies only. Work and memory therefore grow with the number
-of images and not with its square: the bands widen with the number of images, and only a bounded
-part of a bucket is read. (Multi-index hashing: Norouzi, Punjani, Fleet 2012; querying the likeliest
-neighbours of a bucket: Lv et al. 2007.)
+Up to some tens of thousands of images all pairs are compared, by matrix products; beyond that,
+`hash_index` proposes pairs. Both are then compared with crops of the first image, first by few
+frequencies and at last by many. `same_picture` compares what is left by pixel.
 """
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail, Thumbnails
+from melanoma_tf.records.build.hash_index import HashIndex
+from melanoma_tf.records.build.spectra import Cut, Spectra, spectra, turns
+from melanoma_tf.records.build.threads import map_in_threads
+from melanoma_tf.records.build.thumbnails import Thumbnail, Thumbnails
 
-_Codes = npt.NDArray[np.uint64]
 _Indices = npt.NDArray[np.int64]
-_Spectra = npt.NDArray[np.float32]
 
-# Cosine transforms of 32 x 32 pixels; frequency 0 is left out, since a vignette fills it.
-_TRANSFORM_SIZE_PX = 32
-_FREQUENCIES = np.arange(1, 9)
-# Each image is searched for copies of itself that lack this fraction of each side. Between two of
-# these crops the hash tolerates the rest.
-CROPS = (0.0, 0.02, 0.04)
-# Transpose, upside down, mirrored: all eight positions of a square.
-ORIENTATIONS = tuple(itertools.product((False, True), repeat=3))
-# The bits of a band with the smallest coefficients change first: all their values are tried.
-_UNSURE_BITS = 5
-_MOST_DIFFERING_BITS = 14
-_LEAST_CORRELATION = 0.95
-_LARGEST_BUCKET = 1024
-_IMAGES_PER_BLOCK = 256
-_ENTRIES_PER_STEP = 2**18
+# All pairs of this many images take a few seconds; time grows with the square.
+MOST_COMPARED = 40_000
+_FREQUENCIES = 8
+_MANY_FREQUENCIES = 16
+# The first comparison is with a crop in the middle of all that are looked for.
+_MIDDLE: Cut = (0.02, 0.02)
+_LEAST_AT_FIRST = 0.85
+# Copies may lack up to this fraction at either end of rows and columns; smaller crops lie between.
+_CUTS: tuple[Cut, ...] = ((0.0, 0.0), (0.04, 0.04), (0.04, 0.0), (0.0, 0.04))
+# Of 250 copies of each kind in `scripts/benchmarks/duplicates.py` the least alike have 0.95 and
+# 0.86; of 2.3 million pairs of different images 40 are above both.
+_LEAST_BY_VIEW = 0.93
+_LEAST_BY_MANY = 0.85
+# Many near copies of one picture are connected by some of their pairs.
+_MOST_PER_IMAGE = 64
+_WHOLES_PER_BLOCK, _PARTS_PER_BLOCK, _PAIRS_PER_STEP = 256, 1024, 1024
 
 
 @dataclass(frozen=True, order=True)
@@ -48,31 +46,26 @@ class Candidate:
     Attributes:
         whole: index of the image that may have been cropped.
         part: index of the image that may be its crop.
-        orientation: index in `ORIENTATIONS` that turns `whole` to match `part`.
-        crop: fraction of each side of `whole` that `part` may lack.
-        correlation: correlation of the low frequencies, -1 to 1.
+        orientation: index in `ORIENTATIONS` that turns `part` to match `whole`.
+        rows, columns: fractions of the sides of `whole` that `part` may lack, at their beginning
+            and end.
+        correlation: correlation of their frequencies, -1 to 1.
     """
 
     whole: int
     part: int
     orientation: int
-    crop: float
+    rows: Cut
+    columns: Cut
     correlation: float
 
 
-def oriented(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
-    """Turn a square image to one of its eight `ORIENTATIONS`."""
-    transpose, upside_down, mirror = ORIENTATIONS[orientation]
-    turned = image.T if transpose else image
-    turned = turned[::-1] if upside_down else turned
-    return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
-
-
-def find_candidates(thumbnails: Thumbnails) -> list[Candidate]:
-    """Find the pairs of thumbnails with similar hashes, each in its best orientation and crop.
+def find_candidates(thumbnails: Thumbnails, *, workers: int = 1) -> list[Candidate]:
+    """Find the pairs of thumbnails with similar frequencies, in the best orientation and crop.
 
     Args:
-        thumbnails: uint8 `(count, 64, 64)`.
+        thumbnails: uint8 `(count, 64, 64)`; a blank one is like no other.
+        workers: number of threads.
 
     Returns:
         One candidate per pair of images, sorted. They nearly always include copies that differ by
@@ -81,193 +74,133 @@ def find_candidates(thumbnails: Thumbnails) -> list[Candidate]:
     """
     if len(thumbnails) < 2:
         return []
-    blocks = range(0, len(thumbnails), _IMAGES_PER_BLOCK)
-    spectra = np.concatenate(
-        [_spectra(thumbnails[begin : begin + _IMAGES_PER_BLOCK], 0.0) for begin in blocks]
-    )
-    codes = _codes(spectra)
+    parts = np.concatenate([spectra(block, _FREQUENCIES)[:, 0] for _, block in _blocks(thumbnails)])
+    index = HashIndex(thumbnails) if len(thumbnails) > MOST_COMPARED else None
     best: dict[tuple[int, int], Candidate] = {}
-    index = _Index(codes)
-    for candidate in itertools.chain(
-        _equal_codes(index, spectra), _look_up(thumbnails, spectra, codes, index)
-    ):
-        pair = (min(candidate.whole, candidate.part), max(candidate.whole, candidate.part))
-        so_far = best.get(pair)
-        if so_far is None or _rank(candidate) < _rank(so_far):
-            best[pair] = candidate
-    return sorted(best.values())
+    search = functools.partial(_in_block, parts=parts, index=index)
+    for candidates in map_in_threads(search, _blocks(thumbnails), workers=workers):
+        for found in candidates:
+            pair = (min(found.whole, found.part), max(found.whole, found.part))
+            so_far = best.get(pair)
+            if so_far is None or _rank(found) < _rank(so_far):
+                best[pair] = found
+    pairs = ((found, thumbnails[found.whole], thumbnails[found.part]) for found in best.values())
+    agree = map_in_threads(_agrees_in_detail, pairs, workers=workers, bundle=64)
+    return sorted(found for found, agrees in zip(best.values(), agree) if agrees)
 
 
-def _rank(candidate: Candidate) -> tuple[float, float, int, int]:
+def _in_block(
+    numbered: tuple[int, npt.NDArray[np.uint8]], parts: Spectra, index: HashIndex | None
+) -> list[Candidate]:
+    """Find the images that are like those of a block, given the place of its first."""
+    begin, block = numbered
+    if index is None:
+        wholes, others = _alike(spectra(block, _FREQUENCIES, [_MIDDLE])[:, 0], parts)
+    else:
+        wholes, others = index.look_up(block)
+    differ = wholes + begin != others
+    return list(_best_views(block, begin, wholes[differ], others[differ], parts))
+
+
+def _blocks(thumbnails: Thumbnails) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    for begin in range(0, len(thumbnails), _WHOLES_PER_BLOCK):
+        yield begin, thumbnails[begin : begin + _WHOLES_PER_BLOCK]
+
+
+def _rank(candidate: Candidate) -> tuple[float, Cut, Cut, int, int]:
     # The best correlation first; the rest makes the choice independent of the order.
-    return -candidate.correlation, candidate.crop, candidate.orientation, candidate.whole
+    cuts = (candidate.rows, candidate.columns)
+    return -candidate.correlation, *cuts, candidate.orientation, candidate.whole
 
 
-def _spectra(thumbnails: npt.NDArray[np.uint8], crop: float) -> _Spectra:
-    """Compute low frequencies `(count, 8, 8)` of cropped thumbnails, each of norm 1."""
-    size = _TRANSFORM_SIZE_PX
-    spectra = np.empty((len(thumbnails), len(_FREQUENCIES), len(_FREQUENCIES)), np.float32)
-    for row, thumbnail in enumerate(thumbnails):
-        transform = cv2.dct(_cropped(thumbnail, crop, size))
-        spectra[row] = transform[1 : len(_FREQUENCIES) + 1, 1 : len(_FREQUENCIES) + 1]
-    norms = np.linalg.norm(spectra, axis=(1, 2), keepdims=True)
-    return spectra / np.maximum(norms, np.finfo(np.float32).tiny)
+def _alike(wholes: Spectra, parts: Spectra) -> tuple[_Indices, _Indices]:
+    """Find the pairs that correlate in their best orientation.
+
+    One flip changes the signs of the odd frequencies along rows, the other of those along columns.
+    Let s be the product over frequencies that are odd along both or along none, and t the rest:
+    without a flip and with both, s is the same and t changes its sign, so s + |t| is the better
+    correlation. With one flip of the whole image that gives the other two, and with the
+    transposed image four more.
+    """
+    square = wholes.reshape(-1, _FREQUENCIES, _FREQUENCIES)
+    upside_down = np.where(np.arange(_FREQUENCIES) % 2, 1, -1).astype(np.float32)[:, np.newaxis]
+    views = [
+        _by_parity(view * flip)
+        for view in (square, square.transpose(0, 2, 1))
+        for flip in (np.float32(1), upside_down)
+    ]
+    rows, columns = [], []
+    # Buffers, since a new array of this size costs more than to fill it.
+    shape = (len(wholes), min(_PARTS_PER_BLOCK, len(parts)))
+    sums, signed, found, also = (np.empty(shape, kind) for kind in ("f4", "f4", "?", "?"))
+    for begin in range(0, len(parts), _PARTS_PER_BLOCK):
+        others = _by_parity(parts[begin : begin + _PARTS_PER_BLOCK])
+        used = slice(len(others[0]))
+        best, either, hit, more = (each[:, used] for each in (sums, signed, found, also))
+        hit[:] = False
+        for same, mixed in views:
+            np.matmul(same, others[0].T, out=best)
+            np.matmul(mixed, others[1].T, out=either)
+            best += np.abs(either, out=either)
+            hit |= np.greater_equal(best, _LEAST_AT_FIRST, out=more)
+        row, column = np.nonzero(hit)
+        rows.append(row)
+        columns.append(column + begin)
+    return np.concatenate(rows), np.concatenate(columns)
 
 
-def _cropped(thumbnail: Thumbnail, crop: float, size: int) -> npt.NDArray[np.float32]:
-    grey = thumbnail.astype(np.float32)
-    if crop:
-        # INTER_AREA needs whole pixels: the crop is resampled at the full size first.
-        zoom = 1 - 2 * crop
-        shift = (THUMBNAIL_SIZE_PX - 1) * (1 - zoom) / 2
-        warp = np.array([[zoom, 0, shift], [0, zoom, shift]], np.float32)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        grey = cv2.warpAffine(grey, warp, grey.shape[::-1], flags=flags)
-    return cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
+def _by_parity(found: Spectra) -> tuple[Spectra, Spectra]:
+    """Split spectra into frequencies that are odd along both sides or none, and the others."""
+    square = found.reshape(-1, _FREQUENCIES, _FREQUENCIES)
+    same, mixed = (
+        np.concatenate([square[:, ::2, columns::2], square[:, 1::2, 1 - columns :: 2]], axis=1)
+        for columns in (0, 1)
+    )
+    return same.reshape(len(found), -1), mixed.reshape(len(found), -1)
 
 
-def _turned(spectra: _Spectra, orientation: int) -> _Spectra:
-    """Compute the spectra of turned images: a mirrored cosine of odd frequency changes its sign."""
-    transpose, upside_down, mirror = ORIENTATIONS[orientation]
-    signs = np.where(_FREQUENCIES % 2, np.float32(-1), np.float32(1))
-    turned = spectra.transpose(0, 2, 1) if transpose else spectra
-    turned = turned * signs[:, np.newaxis] if upside_down else turned
-    return turned * signs if mirror else turned
-
-
-def _codes(spectra: _Spectra) -> _Codes:
-    bits = np.packbits(spectra.reshape(len(spectra), -1) > 0, axis=1, bitorder="little")
-    return np.ascontiguousarray(bits).view("<u8").ravel().astype(np.uint64)
-
-
-class _Index:
-    """Index of images by the bits of each band of their codes, one image per distinct code."""
-
-    def __init__(self, codes: _Codes) -> None:
-        self.order = np.lexsort((np.arange(len(codes)), codes))
-        ordered = codes[self.order]
-        first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-        # Images of equal codes form runs in `order`, which begin at `first`.
-        self.run_start = np.flatnonzero(first)[np.cumsum(first) - 1]
-        self._distinct = self.order[first]
-        bands = _band_count(len(codes))
-        diagonal = np.add.outer(_FREQUENCIES, _FREQUENCIES).ravel() % bands
-        self.bands = [np.flatnonzero(diagonal == band) for band in range(bands)]
-        self._buckets = [self._sorted(codes, band) for band in self.bands]
-
-    def _sorted(self, codes: _Codes, band: _Indices) -> tuple[_Indices, _Indices]:
-        keys = _band_keys(codes[self._distinct], band)
-        members = self._distinct[np.argsort(keys, kind="stable")]
-        starts = np.zeros(2 ** len(band) + 1, np.int64)
-        np.cumsum(np.bincount(keys, minlength=2 ** len(band)), out=starts[1:])
-        return members, starts
-
-    def entries(self, number: int, keys: _Indices) -> Iterator[tuple[_Indices, _Indices]]:
-        """Yield the members of buckets of a band, in steps of bounded size.
-
-        Args:
-            number: index of the band.
-            keys: keys of the buckets.
-
-        Yields:
-            Positions in `keys`, and the indices of the images in those buckets.
-        """
-        members, starts = self._buckets[number]
-        counts = np.minimum(starts[keys + 1] - starts[keys], _LARGEST_BUCKET)
-        used = np.flatnonzero(counts)
-        total = np.cumsum(counts[used])
-        begin = 0
-        while begin < len(used):
-            done = total[begin - 1] if begin else 0
-            end = max(begin + 1, int(np.searchsorted(total, done + _ENTRIES_PER_STEP)))
-            part = used[begin:end]
-            sizes = counts[part]
-            within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-            yield np.repeat(part, sizes), members[np.repeat(starts[keys[part]], sizes) + within]
-            begin = end
-
-
-def _band_count(images: int) -> int:
-    # Enough buckets for about one image each: 4 bands of 16 bits up to 65,536 images,
-    # 3 bands of 21 or 22 bits beyond.
-    return 4 if images <= 2**16 else 3
-
-
-def _band_keys(codes: _Codes, band: _Indices) -> _Indices:
-    keys = np.zeros(len(codes), np.int64)
-    for place, bit in enumerate(band):
-        keys |= ((codes >> np.uint64(bit)) & np.uint64(1)).astype(np.int64) << place
-    return keys
-
-
-def _equal_codes(index: _Index, spectra: _Spectra) -> Iterator[Candidate]:
-    """Pair each image with the first and the previous one of its code: linear, not quadratic."""
-    positions = np.arange(len(index.order))
-    for others in (index.run_start, np.maximum(positions - 1, index.run_start)):
-        differ = np.flatnonzero(others != positions)
-        whole, part = index.order[others[differ]], index.order[differ]
-        yield from _likely(whole, part, 0, 0.0, spectra, spectra)
-
-
-def _look_up(
-    thumbnails: Thumbnails, spectra: _Spectra, codes: _Codes, index: _Index
+def _best_views(
+    block: npt.NDArray[np.uint8], begin: int, wholes: _Indices, others: _Indices, parts: Spectra
 ) -> Iterator[Candidate]:
-    for begin in range(0, len(thumbnails), _IMAGES_PER_BLOCK):
-        block = thumbnails[begin : begin + _IMAGES_PER_BLOCK]
-        for crop in CROPS:
-            views = _spectra(block, crop)
-            for orientation in range(len(ORIENTATIONS)):
-                queries = _turned(views, orientation)
-                whole, part = _alike(queries, codes, index)
-                distinct = whole + begin != part
-                whole, part = whole[distinct], part[distinct]
-                for found in _likely(whole, part, orientation, crop, queries, spectra):
-                    yield Candidate(
-                        found.whole + begin, found.part, orientation, crop, found.correlation
-                    )
+    """Compare pairs in all views of the first image, and yield those that still correlate."""
+    sources, signs = turns(_FREQUENCIES)
+    views = spectra(block, _FREQUENCIES, _CUTS).swapaxes(1, 2)
+    for start in range(0, len(wholes), _PAIRS_PER_STEP):
+        step = slice(start, start + _PAIRS_PER_STEP)
+        whole, part = wholes[step], others[step]
+        turned = parts[part].take(sources.ravel(), axis=1).reshape(-1, *sources.shape) * signs
+        correlations = (turned @ views[whole]).reshape(len(whole), -1)
+        choice = correlations.argmax(axis=1)
+        value = correlations[np.arange(len(whole)), choice]
+        for row in _most_alike(whole, value):
+            orientation, view = divmod(int(choice[row]), len(_CUTS) ** 2)
+            yield Candidate(
+                int(whole[row]) + begin,
+                int(part[row]),
+                orientation,
+                _CUTS[view // len(_CUTS)],
+                _CUTS[view % len(_CUTS)],
+                float(value[row]),
+            )
 
 
-def _alike(queries: _Spectra, codes: _Codes, index: _Index) -> tuple[_Indices, _Indices]:
-    """Find queries and images in one bucket that differ by few bits, each pair once."""
-    flat = queries.reshape(len(queries), -1)
-    query_codes = _codes(queries)
-    found = []
-    for number, band in enumerate(index.bands):
-        keys = _neighbours(_band_keys(query_codes, band), np.abs(flat[:, band]))
-        for positions, images in index.entries(number, keys.ravel()):
-            rows = positions // keys.shape[1]
-            near = _differing_bits(query_codes[rows], codes[images]) <= _MOST_DIFFERING_BITS
-            found.append(rows[near] * len(codes) + images[near])
-    if not found:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    return np.divmod(np.unique(np.concatenate(found)), len(codes))
+def _most_alike(wholes: _Indices, values: npt.NDArray[np.float32]) -> Iterator[int]:
+    """Yield the rows above the threshold, the most alike first, a bounded number per image."""
+    used: dict[int, int] = {}
+    likely = np.flatnonzero(values >= _LEAST_BY_VIEW)
+    for row in likely[np.argsort(-values[likely], kind="stable")]:
+        whole = int(wholes[row])
+        used[whole] = used.get(whole, 0) + 1
+        if used[whole] <= _MOST_PER_IMAGE:
+            yield int(row)
 
 
-def _neighbours(keys: _Indices, sizes: npt.NDArray[np.float32]) -> _Indices:
-    """Vary each key in its bits of the smallest `sizes`: keys `(count, 32)`."""
-    unsure = np.argsort(sizes, axis=1, kind="stable")[:, :_UNSURE_BITS]
-    choices = np.array(list(itertools.product((0, 1), repeat=_UNSURE_BITS)), np.int64)
-    return keys[:, np.newaxis] ^ ((np.int64(1) << unsure) @ choices.T)
-
-
-_ONES = np.array([bin(value).count("1") for value in range(2**16)], np.uint8)
-
-
-def _differing_bits(left: _Codes, right: _Codes) -> npt.NDArray[np.uint8]:
-    return _ONES[(left ^ right).view(np.uint16).reshape(-1, 4)].sum(axis=1, dtype=np.uint8)
-
-
-def _likely(
-    whole: _Indices,
-    part: _Indices,
-    orientation: int,
-    crop: float,
-    queries: _Spectra,
-    spectra: _Spectra,
-) -> Iterator[Candidate]:
-    """Keep the pairs whose low frequencies correlate too, not only their signs."""
-    correlations = np.einsum("nij,nij->n", queries[whole], spectra[part])
-    for row in np.flatnonzero(correlations >= _LEAST_CORRELATION):
-        yield Candidate(
-            int(whole[row]), int(part[row]), orientation, crop, float(correlations[row])
-        )
+def _agrees_in_detail(pair: tuple[Candidate, Thumbnail, Thumbnail]) -> bool:
+    """Compare two images by many frequencies, in the view and orientation found by few."""
+    candidate, whole, part = pair
+    source, sign = (each[candidate.orientation] for each in turns(_MANY_FREQUENCIES))
+    # Of the four combinations of two cuts, the second has one of the rows and one of the columns.
+    cuts = (candidate.rows, candidate.columns)
+    cropped = spectra(whole[np.newaxis], _MANY_FREQUENCIES, cuts)[0, 1]
+    turned = spectra(part[np.newaxis], _MANY_FREQUENCIES)[0, 0][source] * sign
+    return float(cropped @ turned) >= _LEAST_BY_MANY

@@ -6,6 +6,7 @@ Candidates come from a perceptual hash (`candidates`), and are confirmed by pixe
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +19,17 @@ from melanoma_tf.datasets.splits import linked_pairs
 from melanoma_tf.records.build.candidates import find_candidates
 from melanoma_tf.records.build.same_picture import similarity
 from melanoma_tf.records.build.settings import TREATMENTS
-from melanoma_tf.records.build.thumbnails import ThumbnailFile, Thumbnails, fingerprint_all
-from melanoma_tf.records.header import DEFAULT_MAX_MEGAPIXELS
+from melanoma_tf.records.build.threads import map_in_threads
+from melanoma_tf.records.build.thumbnails import BLANK, Selection, Thumbnails
 
-# Of 2,195 real images no two reached 0.74; copies at half the size, cropped by 2 %, mirrored or at
-# JPEG quality 60 lie above 0.92, at quality 30 above 0.88 (`scripts/benchmarks/duplicates.py`).
-SAME_PICTURE = 0.87
+# Of 12,015 real images no two different pictures reached 0.83; copies at half the size, cropped,
+# mirrored or at JPEG quality 30 lie above 0.92, and nine of ten at quality 10 above this
+# (`scripts/benchmarks/duplicates.py`).
+SAME_PICTURE = 0.86
 # Records are scaled and re-encoded, which changes the similarity a little: a folder must not be
 # refused for a pair that was just below the threshold when it was built.
-SAME_PICTURE_IN_RECORDS = 0.9
+SAME_PICTURE_IN_RECORDS = 0.89
+_THUMBNAILS_PER_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -71,67 +74,81 @@ def find_pairs(
     *,
     least_similarity: float = SAME_PICTURE,
     wanted: Callable[[int, int], bool] | None = None,
+    workers: int = 1,
 ) -> list[Pair]:
     """Find the pairs of images that show one picture.
 
-    Time and memory grow with the number of images, not with its square.
+    Memory grows with the number of images, not with its square; so does the time beyond
+    `candidates.MOST_COMPARED` images.
 
     Args:
         thumbnails: a file of them, or uint8 `(count, 64, 64)`.
         least_similarity: least correlation of two images that show one picture.
         wanted: whether a pair matters; the others are not compared.
+        workers: number of threads.
 
     Returns:
         The pairs, sorted by index. Many copies of one picture are connected by some pairs.
     """
-    pairs = []
-    for candidate in find_candidates(thumbnails):
-        left, right = sorted((candidate.whole, candidate.part))
-        if wanted is not None and not wanted(left, right):
-            continue
-        found = similarity(thumbnails, candidate)
+    distinct, repeated = _distinct(thumbnails)
+    chosen = Selection(thumbnails, distinct) if len(distinct) < len(thumbnails) else thumbnails
+    pairs = [Pair(*two, 1.0) for two in repeated if wanted is None or wanted(*two)]
+    places = {
+        candidate: (distinct[candidate.whole], distinct[candidate.part])
+        for candidate in find_candidates(chosen, workers=workers)
+    }
+    likely = [each for each, pair in places.items() if wanted is None or wanted(*sorted(pair))]
+    images = ((each, chosen[each.whole], chosen[each.part]) for each in likely)
+    values = map_in_threads(similarity, images, workers=workers, bundle=4)
+    for candidate, found in zip(likely, values):
         if found >= least_similarity:
+            left, right = sorted(places[candidate])
             pairs.append(Pair(left, right, found))
     return sorted(pairs, key=lambda pair: (pair.left, pair.right))
 
 
+def _distinct(thumbnails: Thumbnails) -> tuple[list[int], list[tuple[int, int]]]:
+    """Find the first of all equal thumbnails, blank ones left out, and pair it with the others.
+
+    A thousand equal ones would otherwise be half a million candidates.
+    """
+    first: dict[bytes, int] = {}
+    repeated = []
+    for begin in range(0, len(thumbnails), _THUMBNAILS_PER_BLOCK):
+        block = thumbnails[begin : begin + _THUMBNAILS_PER_BLOCK]
+        for index, thumbnail in enumerate(block, start=begin):
+            content = thumbnail.tobytes()
+            if content != BLANK:
+                same = first.setdefault(hashlib.blake2b(content, digest_size=16).digest(), index)
+                if same != index:
+                    repeated.append((same, index))
+    return list(first.values()), repeated
+
+
 def find_clusters(
     lesions: Sequence[Lesion],
+    thumbnails: Thumbnails,
     links: Iterable[tuple[str, str]] = (),
     *,
-    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS,
+    order: Sequence[int] | None = None,
     workers: int = 1,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
-) -> tuple[list[Cluster], list[int]]:
+) -> list[Cluster]:
     """Find the images that show one picture, by content and by known links.
 
     Args:
-        lesions: images of any number of data sets; unreadable ones are not compared.
+        lesions: images of any number of data sets.
+        thumbnails: one per image; a blank one is not compared.
         links: pairs of keys known to show one picture.
-        max_megapixels: images that claim more are not decoded.
-        workers: processes that decode.
-        progress: wraps the stream of fingerprints, given their number.
+        order: the index in `lesions` of each thumbnail, by default its own.
+        workers: number of threads.
 
     Returns:
-        The clusters of two images or more, and the number of pixels of every image.
+        The clusters of two images or more.
     """
-    paths = (lesion.image_path for lesion in lesions)
-    results: Iterable[Any] = fingerprint_all(paths, max_megapixels=max_megapixels, workers=workers)
-    if progress is not None:
-        results = progress(results, len(lesions))
-    thumbnails = ThumbnailFile()
-    indices: list[int] = []
-    pixels: list[int] = []
-    for index, found in enumerate(results):
-        pixels.append(found.pixels if found else 0)
-        if found and found.thumbnail is not None:
-            thumbnails.append(found.thumbnail)
-            indices.append(index)
-    pairs = [
-        Pair(indices[pair.left], indices[pair.right], pair.similarity)
-        for pair in find_pairs(thumbnails)
-    ]
-    return _clusters(len(lesions), pairs, linked_pairs(lesions, links)), pixels
+    pairs = find_pairs(thumbnails, workers=workers)
+    if order is not None:
+        pairs = [Pair(order[pair.left], order[pair.right], pair.similarity) for pair in pairs]
+    return _clusters(len(lesions), pairs, linked_pairs(lesions, links))
 
 
 def resolve_duplicates(

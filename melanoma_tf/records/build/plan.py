@@ -1,4 +1,4 @@
-"""Labels, splits and order of the records, decided before any image is encoded."""
+"""Labels, splits and order of the records."""
 
 from __future__ import annotations
 
@@ -67,6 +67,16 @@ class LabelledRows:
         """List the rows' lesions."""
         return [row.lesion for row in self.rows]
 
+    def fingerprint(self) -> str:
+        """Hash all rows; folders do not count, so that a data set may move."""
+        digest = hashlib.sha256()
+        for row in self.rows:
+            values = {**vars(row.lesion), "label": row.label}
+            for name in ("image_path", "mask_path"):
+                values[name] = values[name] and values[name].name
+            digest.update(repr(sorted(values.items())).encode())
+        return digest.hexdigest()
+
     def without(self, names: Collection[str]) -> LabelledRows:
         """Copy the rows without those of some names `source/key`."""
         kept = [
@@ -98,16 +108,6 @@ class Plan:
     def expected(self) -> dict[str, int]:
         """Count the rows per split."""
         return dict(Counter(row.lesion.split for row in self.rows))
-
-    def fingerprint(self) -> str:
-        """Hash all rows; folders do not count, so that a data set may move."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            fields = dataclasses.asdict(row.lesion)
-            files = [path and path.name for path in (row.lesion.image_path, row.lesion.mask_path)]
-            fields.update(zip(("image_path", "mask_path"), files))
-            digest.update(repr((sorted(fields.items()), row.label)).encode())
-        return digest.hexdigest()
 
 
 def label_rows(
@@ -143,6 +143,11 @@ def label_rows(
     return LabelledRows(tuple(rows), keeps_official_split(lesions, policy), findings)
 
 
+def check_fractions(policy: SplitPolicy) -> None:
+    """Raise `MelanomaError` where the fractions are no three, or give all to a kept split."""
+    _without(policy.fractions(), policy.kept_splits())
+
+
 def make_plan(
     labelled: LabelledRows, policy: SplitPolicy, links: Iterable[tuple[str, str]] = ()
 ) -> Plan:
@@ -158,7 +163,7 @@ def make_plan(
     rows = [
         Row(lesion, row.label) for lesion, row in zip(divided, labelled.rows) if lesion is not None
     ]
-    rows.sort(key=_order)
+    rows.sort(key=lambda row: (SPLITS.index(row.lesion.split), order_of(row)))
     left_out = Counter(
         row.lesion.source for row, lesion in zip(labelled.rows, divided) if lesion is None
     )
@@ -267,11 +272,13 @@ def _without(text: str, closed: Collection[str]) -> Fractions:
     )
 
 
-def _order(row: Row) -> tuple[int, bytes]:
-    # A hash of the name only: the order is pseudo-random, and independent of the machine, the
-    # number of workers and the other rows.
-    name = f"{row.lesion.source}\0{row.lesion.key}".encode()
-    return SPLITS.index(row.lesion.split), hashlib.sha256(name).digest()
+def order_of(row: Row) -> bytes:
+    """Return the key by which the rows of a split are sorted.
+
+    A hash of the name only: the order is pseudo-random, and independent of the machine, the number
+    of workers and the other rows.
+    """
+    return hashlib.sha256(f"{row.lesion.source}\0{row.lesion.key}".encode()).digest()
 
 
 def _refuse_repeated(lesions: Iterable[Lesion]) -> None:

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from melanoma_tf.records.build.candidates import Candidate, oriented
-from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnails
+from melanoma_tf.records.build.candidates import Candidate
+from melanoma_tf.records.build.spectra import Cut, oriented
+from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail
 
 _Grey = npt.NDArray[np.float32]
 
@@ -18,35 +19,34 @@ _LARGEST_SHIFT = 0.1
 _MARGIN_PX = 5
 # Fine details are compared, not the dark blob on bright skin that all lesions share; they are
 # clipped at a few times their median size, so that the blob's outline does not dominate.
-_FINE_SCALES_PX = (0.6, 2.5)
+_FINE_SCALES_PX = (1.0, 2.5)
 _CLIP_AT_MEDIANS = 3.0
 # Coarser details agree before the alignment already, except in hopeless cases.
 _COARSE_SCALES_PX = (1.0, 5.0)
 _LEAST_UNALIGNED = 0.7
-_ITERATIONS = 40
+_ITERATIONS = 20
 _PRECISION = 1e-4
 _BLUR_PX = 5
 
 
-def similarity(thumbnails: Thumbnails, candidate: Candidate) -> float:
+def similarity(pair: tuple[Candidate, Thumbnail, Thumbnail]) -> float:
     """Compute the correlation of the fine details of two thumbnails after aligning them.
 
     The affine map that maximises their correlation (Evangelidis and Psarakis 2008) aligns them,
     starting from the candidate's orientation and crop.
 
     Args:
-        thumbnails: uint8 `(count, 64, 64)`.
-        candidate: the two thumbnails, and their relative position.
+        pair: a candidate, and the thumbnails of its whole and of its part.
 
     Returns:
         -1 to 1; 0 if no small map aligns them.
     """
-    turned = oriented(thumbnails[candidate.whole], candidate.orientation)
-    other = thumbnails[candidate.part]
-    if np.array_equal(turned, other):
+    candidate, first, second = pair
+    turned = oriented(second, candidate.orientation)
+    if np.array_equal(first, turned):
         return 1.0
-    whole, part = turned.astype(np.float32), other.astype(np.float32)
-    start = _crop_warp(candidate.crop)
+    whole, part = first.astype(np.float32), turned.astype(np.float32)
+    start = _crop_warp(candidate.rows, candidate.columns)
     unaligned = _details(_moved(whole, start), _COARSE_SCALES_PX)
     if _correlation(_details(part, _COARSE_SCALES_PX), unaligned) < _LEAST_UNALIGNED:
         return 0.0
@@ -57,10 +57,13 @@ def similarity(thumbnails: Thumbnails, candidate: Candidate) -> float:
     return _correlation(_clipped(_details(part, _FINE_SCALES_PX)), _clipped(aligned))
 
 
-def _crop_warp(crop: float) -> _Grey:
+def _crop_warp(rows: Cut, columns: Cut) -> _Grey:
     """Compute the map `(2, 3)` from the pixels of a crop to those of the whole."""
-    zoom, shift = 1 - 2 * crop, (THUMBNAIL_SIZE_PX - 1) * crop
-    return np.array([[zoom, 0, shift], [0, zoom, shift]], np.float32)
+    edge = THUMBNAIL_SIZE_PX - 1
+    (top, bottom), (left, right) = rows, columns
+    return np.array(
+        [[1 - left - right, 0, edge * left], [0, 1 - top - bottom, edge * top]], np.float32
+    )
 
 
 def _moved(whole: _Grey, warp: _Grey) -> _Grey:

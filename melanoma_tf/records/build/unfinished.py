@@ -1,88 +1,60 @@
-"""The folder, lock and journal of a running build, which can be resumed."""
+"""The folder and lock of a running build, which can be resumed.
+
+While a build runs, `.NAME.unfinished` beside the output holds `header.json`, which says what is
+built, the spool of prepared images, and `records`, the record folder to come. To publish it, the
+build renames the header to `published.json`, moves `records` to the output, and removes the rest.
+Wherever it is killed, the next build of the same output knows how far it came.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
-from melanoma_tf.core.ownership import MARKER, check_replaceable, mark
-from melanoma_tf.records.manifest import Count, Shard
-from melanoma_tf.records.shards import Finished, Skipped, restore_names
+from melanoma_tf.core.ownership import check_replaceable, mark
 
-_JOURNAL = "journal.jsonl"
+_HEADER, _PUBLISHED, _RECORDS = "header.json", "published.json", "records"
+# The prepared images, see `spool`.
+SPOOLED = "images"
 
 
 class UnfinishedBuild:
     """The folder of a running build.
 
     Attributes:
-        folder: folder of its shards.
-        finished: the complete shards, including those of an earlier attempt.
+        folder: folder of the spool.
+        records: the empty folder to fill with the records.
     """
 
     def __init__(self, folder: Path, header: Mapping[str, Any], *, resume: bool) -> None:
         self.folder = folder
-        self.finished: list[Finished] = []
-        self._path = folder / _JOURNAL
-        if resume and self._path.is_file():
-            self._read(header)
+        self.records = folder / _RECORDS
+        if resume and _restored(folder):
+            _refuse_other(read_json(folder / _HEADER), json.loads(json.dumps(header)), folder)
         else:
-            if folder.exists():
-                check_replaceable(folder)
-                shutil.rmtree(folder)
+            discard(folder)
             folder.mkdir()
             mark(folder, ("*",))
-            self._append(dict(header))
-
-    def append(self, entry: Finished) -> None:
-        """Record that a shard is complete on disk."""
-        self._append(dataclasses.asdict(entry))
-        self.finished.append(entry)
+            write_json(folder / _HEADER, dict(header))
+        # Shards are written in a fraction of the time that the images took, so they start again.
+        shutil.rmtree(self.records, ignore_errors=True)
+        self.records.mkdir()
 
     def publish(self, output: Path) -> None:
-        """Move the folder to `output`."""
-        self._path.unlink()
-        mark(self.folder)
-        replace_folder(self.folder, output)
-
-    def _append(self, row: dict[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def _read(self, header: Mapping[str, Any]) -> None:
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        # A kill in the middle of a line leaves an incomplete one: that shard is written again.
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        if not whole:
-            raise MelanomaError(
-                f"{self._path}: expected a build to resume, found none; build without --resume"
-            )
-        _refuse_other(whole[0], json.loads(json.dumps(header)))
-        restore_names(self.folder)
-        self.finished = [_from_json(row) for row in whole[1:]]
-        known = {_JOURNAL, MARKER} | {entry.shard.name for entry in self.finished}
-        for path in self.folder.iterdir():
-            if path.name not in known:
-                path.unlink()
-        for entry in self.finished:
-            path = self.folder / entry.shard.name
-            if not path.is_file() or path.stat().st_size != entry.shard.size_bytes:
-                raise MelanomaError(
-                    f"{path}: expected the finished shard that the journal names; build without "
-                    "--resume"
-                )
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in whole), encoding="utf-8")
+        """Move the records to `output`, and remove the rest."""
+        mark(self.records)
+        (self.folder / _HEADER).rename(self.folder / _PUBLISHED)
+        replace_folder(self.records, output)
+        shutil.rmtree(self.folder)
 
 
 def unfinished_folder(output: Path) -> Path:
@@ -90,25 +62,44 @@ def unfinished_folder(output: Path) -> Path:
     return output.parent / f".{output.name}.unfinished"
 
 
+def discard(folder: Path) -> None:
+    """Remove the folder of an interrupted build, if there is one.
+
+    Raises:
+        MelanomaError: the folder is not that of a build.
+    """
+    if folder.exists():
+        check_replaceable(folder)
+        shutil.rmtree(folder)
+
+
 @contextlib.contextmanager
 def unfinished_build(
-    output: Path, header: Mapping[str, Any], *, resume: bool, overwrite: bool
+    output: Path,
+    header: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    inputs: Iterable[Path] = (),
 ) -> Iterator[UnfinishedBuild]:
     """Yield the folder of a build, and publish it as `output` at the end.
 
-    If the body raises, finished shards are kept for `resume`; otherwise the folder is deleted.
+    If the body raises, the folder is kept for `resume`, unless no image is prepared yet.
 
     Args:
         output: the folder to create.
         header: JSON values that determine the content; a build is resumed with equal ones only.
-        resume: continue after the finished shards of an interrupted build, if there is one.
+        resume: continue an interrupted build, if there is one.
         overwrite: replace an existing `output` once the new one is complete.
+        inputs: files and folders that the build reads.
 
     Raises:
         MelanomaError: `output` exists and `overwrite` is false, another build of it runs, or the
             interrupted build had another header.
     """
-    refuse_existing(output, overwrite)
+    inputs = list(inputs)
+    if not unfinished_folder(output).exists():
+        refuse_existing(output, overwrite, inputs)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -116,17 +107,20 @@ def unfinished_build(
             f"{output.parent}: expected a folder that can be created; {error.strerror}"
         ) from None
     with _locked(output):
-        # Again, since another build may have ended just before the lock was released.
-        refuse_existing(output, overwrite)
         folder = unfinished_folder(output)
+        if (folder / _PUBLISHED).is_file() and not (folder / _RECORDS).exists():
+            # A kill after the records had been moved to the output.
+            discard(folder)
+        # Under the lock, since another build may have ended just before.
+        refuse_existing(output, overwrite, inputs)
         build = UnfinishedBuild(folder, header, resume=resume)
         try:
             yield build
-            build.publish(output)
         except BaseException:
-            if not build.finished:
-                shutil.rmtree(folder, ignore_errors=True)
+            if not any(path.stat().st_size for path in folder.glob(SPOOLED)):
+                shutil.rmtree(folder)
             raise
+        build.publish(output)
 
 
 @contextlib.contextmanager
@@ -151,19 +145,19 @@ def _locked(output: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _refuse_other(before: dict[str, Any], now: dict[str, Any]) -> None:
+def _restored(folder: Path) -> bool:
+    """Tell whether a folder holds a build to resume, also one that was about to be published."""
+    if (folder / _PUBLISHED).is_file():
+        (folder / _PUBLISHED).rename(folder / _HEADER)
+    return (folder / _HEADER).is_file()
+
+
+def _refuse_other(before: Any, now: dict[str, Any], folder: Path) -> None:
+    if not isinstance(before, dict):
+        raise MelanomaError(f"{folder / _HEADER}: expected the settings of a build, found {before}")
     for name in {**before, **now}:
         if before.get(name) != now.get(name):
             raise MelanomaError(
                 f"expected the settings and data of the interrupted build; {name} was "
                 f"{before.get(name)!r}, found {now.get(name)!r} (build without --resume)"
             )
-
-
-def _from_json(row: dict[str, Any]) -> Finished:
-    return Finished(
-        shard=Shard(**row["shard"]),
-        items=row["items"],
-        counts=tuple(Count(**count) for count in row["counts"]),
-        skipped=tuple(Skipped(**skipped) for skipped in row["skipped"]),
-    )

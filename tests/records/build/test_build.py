@@ -1,10 +1,4 @@
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,7 +10,6 @@ from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.source import Source
 from melanoma_tf.records.build.build import BuildSettings, build_records
-from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.verify import verify_records
 
@@ -114,78 +107,6 @@ def test_missing_images_are_an_error_when_all_are_required(make_listing, tmp_pat
     with pytest.raises(MelanomaError, match=r"made: .*2 have none, the first: M1, M2"):
         build_records([listing], dataclasses.replace(SETTINGS, require_all=True), tmp_path / "all")
     assert not (tmp_path / "all").exists()
-
-
-KILLED = """
-import pickle, sys, time
-from pathlib import Path
-
-def slowly(results, total):
-    for index, result in enumerate(results):
-        yield result
-        print(index, flush=True)
-        time.sleep(0.05)
-
-if __name__ == "__main__":
-    from melanoma_tf.records.build.build import build_records
-    listing, settings = pickle.loads(Path(sys.argv[1]).read_bytes())
-    build_records([listing], settings, Path(sys.argv[2]), workers=2, progress=slowly)
-"""
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-@pytest.fixture
-def killed_build(tmp_path):
-    """A function that kills a build of two workers after some images, and gives its children."""
-    import pickle
-
-    def run(listing, settings, output, after: int) -> list[int]:
-        (tmp_path / "build.py").write_text(KILLED)
-        (tmp_path / "listing").write_bytes(pickle.dumps((listing, settings)))
-        repository = Path(__file__).resolve().parents[2]
-        process = subprocess.Popen(
-            [sys.executable, str(tmp_path / "build.py"), str(tmp_path / "listing"), str(output)],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(repository)},
-        )  # fmt: skip
-        for line in process.stdout:
-            if int(line) == after:
-                break
-        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
-        children = [int(pid) for path in tasks for pid in path.read_text().split()]
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        return children
-
-    return run
-
-
-def test_a_killed_build_leaves_nothing_that_is_accepted(
-    make_listing, tmp_path, killed_build, shard_bytes
-):
-    listing = make_listing(40)
-    children = killed_build(listing, SETTINGS, tmp_path / "out", after=20)
-    assert not (tmp_path / "out").exists()
-    for left in tmp_path.glob(".out*"):
-        with pytest.raises(MelanomaError, match=r"no manifest\.json|expected a record folder"):
-            read_manifest(left)
-    build_records([listing], SETTINGS, tmp_path / "out")
-    assert verify_records(tmp_path / "out") == []
-    build_records([listing], SETTINGS, tmp_path / "whole")
-    assert shard_bytes(tmp_path / "out") == shard_bytes(tmp_path / "whole")
-    # The workers of a killed build end by themselves.
-    assert len(children) >= 2
-    deadline = time.monotonic() + 20
-    while any(map(alive, children)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(alive, children))
 
 
 def list_clinic(folder):

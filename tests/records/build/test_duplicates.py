@@ -9,7 +9,8 @@ import pytest
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.lesion import Lesion
-from melanoma_tf.records.build.candidates import ORIENTATIONS, find_candidates, oriented
+from melanoma_tf.records.build import candidates as candidates_module
+from melanoma_tf.records.build.candidates import find_candidates
 from melanoma_tf.records.build.duplicates import (
     Cluster,
     Pair,
@@ -17,12 +18,10 @@ from melanoma_tf.records.build.duplicates import (
     find_pairs,
     resolve_duplicates,
 )
-from melanoma_tf.records.build.thumbnails import (
-    ThumbnailFile,
-    fingerprint,
-    fingerprint_all,
-    make_thumbnail,
-)
+from melanoma_tf.records.build.prepare import ImageFiles, Prepared, prepare
+from melanoma_tf.records.build.spectra import ORIENTATIONS, oriented
+from melanoma_tf.records.build.thumbnails import BLANK, ThumbnailFile, make_thumbnail
+from melanoma_tf.records.encode import Encoding
 
 
 def skin(seed: int, height: int = 150, width: int = 200) -> np.ndarray:
@@ -58,6 +57,8 @@ COPIES = {
     "cropped by 2 % on each side": lambda image: cropped(image, 0.02),
     "cropped by 4 % on each side": lambda image: cropped(image, 0.04),
     "cropped by 2 % on two sides": lambda image: image[3:, 4:],
+    "cropped by 4 % on two sides": lambda image: image[:-6, 8:],
+    "JPEG quality 10": lambda image: recompressed(image, 10),
     "mirrored": lambda image: image[:, ::-1],
     "upside down": lambda image: image[::-1],
     "turned by a quarter": np.rot90,
@@ -142,15 +143,11 @@ def test_a_file_of_thumbnails_reads_as_an_array():
         np.testing.assert_array_equal(file[index], array[index])
 
 
-def test_images_without_structure_are_compared_with_none(tmp_path):
+def test_images_without_structure_are_compared_with_none():
     flat = np.full((90, 120), 128, np.uint8)
     assert make_thumbnail(flat) is None
-    for index in range(2):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), flat)
-    lesions = [lesion(f"K{index}", path=tmp_path / f"{index}.png") for index in range(2)]
-    clusters, pixels = find_clusters(lesions)
-    assert clusters == []
-    assert pixels == [90 * 120] * 2
+    blank = np.frombuffer(BLANK, np.uint8).reshape(64, 64)
+    assert find_clusters([lesion("A"), lesion("B")], np.stack([blank, blank])) == []
     assert found_pairs([]) == []
     assert found_pairs([skin(0)]) == []
 
@@ -175,40 +172,36 @@ def test_large_jpegs_are_decoded_reduced_and_give_the_same_thumbnail(tmp_path):
     image = skin(4, 1200, 1600)
     cv2.imwrite(str(tmp_path / "a.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
     cv2.imwrite(str(tmp_path / "a.png"), image)
-    jpeg, png = fingerprint(tmp_path / "a.jpg"), fingerprint(tmp_path / "a.png")
+    jpeg, png = (
+        prepare(ImageFiles(tmp_path / name, None), Encoding(image_size=256), 200)
+        for name in ("a.jpg", "a.png")
+    )
+    assert isinstance(jpeg, Prepared)
     assert jpeg.pixels == png.pixels == 1200 * 1600
     assert np.abs(jpeg.thumbnail.astype(int) - png.thumbnail).mean() < 2
-    assert fingerprint(tmp_path / "a.jpg", max_megapixels=1) is None
 
 
-def test_unreadable_files_have_no_fingerprint_and_workers_change_nothing(tmp_path):
-    paths = [tmp_path / f"{index}.png" for index in range(6)]
-    for index, path in enumerate(paths[:4]):
-        cv2.imwrite(str(path), skin(index))
-    paths[4].write_bytes(b"broken")
-    one = list(fingerprint_all(paths, workers=1))
-    two = list(fingerprint_all(paths, workers=2))
-    assert [item is None for item in one] == [False] * 4 + [True] * 2
-    for left, right in zip(one[:4], two[:4]):
-        np.testing.assert_array_equal(left.thumbnail, right.thumbnail)
+@pytest.mark.parametrize("most_compared", [40_000, 0])
+def test_comparing_all_and_hashing_find_the_same_copies(monkeypatch, most_compared):
+    monkeypatch.setattr(candidates_module, "MOST_COMPARED", most_compared)
+    images = [skin(seed) for seed in range(20)]
+    images += [cropped(image, 0.03)[::-1] for image in images[:6]]
+    assert found_pairs(images) == [(index, index + 20) for index in range(6)]
 
 
 def lesion(key, source="made", split="train", path="none"):
     return Lesion(key, Path(path), None, "nevus", source, split)
 
 
-def test_clusters_join_content_and_known_links(tmp_path):
-    lesions = []
+def test_clusters_join_content_and_known_links():
+    lesions = [lesion(f"K{index}") for index in range(5)]
     images = (skin(0), COPIES["mirrored"](skin(0)), skin(1), skin(2), skin(3))
-    for index, image in enumerate(images):
-        path = tmp_path / f"{index}.png"
-        cv2.imwrite(str(path), image)
-        lesions.append(lesion(f"K{index}", path=path))
     links = [("K1", "K3"), ("K4", "absent"), ("absent", "absent")]
-    (cluster,), pixels = find_clusters(lesions, links)
+    order = [4, 2, 0, 1, 3]
+    stored = stack(thumbnails(images[index] for index in order))
+    (cluster,) = find_clusters(lesions, stored, links, order=order, workers=2)
     assert cluster.members == (0, 1, 3)
     assert cluster.similarity > 0.95
-    assert pixels == [150 * 200] * 5
 
 
 CLUSTER = (Cluster((0, 1, 2), 0.97),)
@@ -266,7 +259,7 @@ def test_real_images_give_no_false_alarm_and_their_copies_are_found(real_data):
     )
     paths = sorted(folders[0].glob("*.jpg"))[:400] + sorted(folders[1].glob("*.jpg"))[:600]
     assert len(paths) == 1000
-    real = [item.thumbnail for item in fingerprint_all(paths, workers=1)]
+    real = [make_thumbnail(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) for path in paths]
     planted = range(0, 1000, 40)
     for path_index in planted:
         image = cv2.imread(str(paths[path_index]), cv2.IMREAD_GRAYSCALE)

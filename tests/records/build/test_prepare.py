@@ -1,29 +1,30 @@
 import itertools
-import multiprocessing
-import os
-import signal
-import subprocess
-import sys
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare, prepare_all
+from melanoma_tf.records.build.prepare import (
+    ImageFiles,
+    Prepared,
+    Refused,
+    fit_decoded,
+    prepare,
+    prepare_all,
+)
+from melanoma_tf.records.decode import read_bgr_at_least
 from melanoma_tf.records.encode import Encoding
+
+
+def picture(seed):
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (64, 48), interpolation=cv2.INTER_CUBIC)
 
 
 def files_of(listing):
     return [ImageFiles(lesion.image_path, lesion.mask_path) for lesion in listing.lesions]
-
-
-def test_workers_never_load_tensorflow():
-    """They start in a fraction of a second and stay small; spawned ones import this module."""
-    code = (
-        "import sys, melanoma_tf.records.build.prepare;"
-        "sys.exit(any(name.split('.')[0] in ('tensorflow', 'keras') for name in sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_image_and_mask_come_out_in_one_size(make_listing):
@@ -62,7 +63,8 @@ def test_order_and_bytes_do_not_depend_on_the_number_of_workers(make_listing):
     files = files_of(make_listing(20))
     one = list(prepare_all(files, Encoding(image_size=24), max_megapixels=200, workers=1))
     two = list(prepare_all(files, Encoding(image_size=24), max_megapixels=200, workers=2))
-    assert one == two
+    assert [item.image for item in one] == [item.image for item in two]
+    assert [item.thumbnail.tobytes() for item in one] == [item.thumbnail.tobytes() for item in two]
     assert len({item.image for item in one}) == 20
 
 
@@ -77,14 +79,34 @@ def test_work_is_taken_up_only_as_far_as_the_look_ahead(make_listing):
     assert next(taken) < 100
 
 
-def test_a_worker_that_dies_is_one_clear_error(make_listing):
-    (item,) = files_of(make_listing(1))
-    results = prepare_all(itertools.repeat(item), Encoding(), max_megapixels=200, workers=2)
-    next(results)
-    for child in multiprocessing.active_children():
-        os.kill(child.pid, signal.SIGKILL)
-    with pytest.raises(MelanomaError, match="a worker process died"):
-        list(results)
+def test_large_jpegs_are_scaled_as_area_averaging_does(tmp_path, real_data):
+    """libjpeg averages while it decodes: within a grey level, on average, of averaging later."""
+    paths = sorted((real_data / "isic2017" / "ISIC-2017_Training_Data").glob("*.jpg"))[:40]
+    differences = []
+    for path in paths:
+        decoded, size = read_bgr_at_least(path, 128)
+        whole = cv2.imread(str(path))
+        assert size == whole.shape[:2]
+        if decoded.shape == whole.shape:
+            continue
+        stored = fit_decoded(decoded, size, 128)
+        expected = cv2.resize(whole, stored.shape[1::-1], interpolation=cv2.INTER_AREA)
+        differences.append(np.abs(expected.astype(int) - stored).mean())
+    assert len(differences) > 30
+    assert np.mean(differences) < 0.6
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 128), (97, 128), (96, 131)])
+def test_a_scaled_photograph_is_upright_and_has_its_size(tmp_path, height, width):
+    image = cv2.resize(picture(3), (width, height))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(image[..., ::-1]).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    decoded, size = read_bgr_at_least(tmp_path / "a.jpg", 24)
+    assert size == (width, height)
+    assert decoded.shape[:2] == ((width // 2, height // 2) if height == 96 == width - 32 else size)
+    expected = cv2.resize(np.rot90(image, -1), decoded.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(expected.astype(int) - decoded).mean() < 3
 
 
 def test_no_worker_is_refused(make_listing):

@@ -1,12 +1,23 @@
+"""Interrupted builds: killed, out of disk space, resumed, and two at once."""
+
 import dataclasses
 import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.records.build import spool as spool_module
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.build.unfinished import unfinished_build, unfinished_folder
 from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.verify import verify_records
 
 SETTINGS = BuildSettings("isic2017", image_size=24, shards=4, split="0.5/0.25/0.25")
@@ -26,6 +37,15 @@ def interrupt_after(count):
     return wrap
 
 
+def counting(seen):
+    def wrap(results, total):
+        for result in results:
+            seen.append(result)
+            yield result
+
+    return wrap
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -35,7 +55,7 @@ def interrupted(listing, output, after, settings=SETTINGS):
         build_records([listing], settings, output, progress=interrupt_after(after))
 
 
-@pytest.mark.parametrize("after", [8, 19, 30, 39])
+@pytest.mark.parametrize("after", [1, 19, 39])
 def test_a_resumed_build_equals_one_that_was_never_interrupted(make_listing, tmp_path, after):
     listing = make_listing(40)
     for index in (3, 17, 29):
@@ -44,45 +64,27 @@ def test_a_resumed_build_equals_one_that_was_never_interrupted(make_listing, tmp
     output = tmp_path / "resumed" / "out"
     interrupted(listing, output, after)
     assert not output.exists()
-    resumed = build_records([listing], SETTINGS, output, resume=True, workers=2)
+    seen = []
+    resumed = build_records(
+        [listing], SETTINGS, output, resume=True, workers=2, progress=counting(seen)
+    )
+    # It goes on at the very image.
+    assert len(seen) == 40 - after
     assert contents(output) == contents(tmp_path / "whole" / "out")
     assert resumed == whole
     assert len(resumed.skipped) == 3
     assert [path.name for path in output.parent.iterdir()] == ["out"]
 
 
-def test_finished_shards_are_not_made_again(make_listing, tmp_path):
-    listing = make_listing(40)
-    interrupted(listing, tmp_path / "out", after=19)
-    left = unfinished_folder(tmp_path / "out")
-    finished = {path.stat().st_ino for path in left.glob("train-0000[0-2].part")}
-    assert len(finished) == 3
-    seen = []
-
-    def count(results, total):
-        for result in results:
-            seen.append(result)
-            yield result
-
-    build_records([listing], SETTINGS, tmp_path / "out", resume=True, progress=count)
-    shards = {path.stat().st_ino for path in (tmp_path / "out").glob("train-*.tfrecord")}
-    assert finished < shards
-    assert len(seen) == 25
-
-
-def test_several_interruptions_add_up(make_listing, tmp_path):
-    listing = make_listing(40)
-    interrupted(listing, tmp_path / "out", after=12)
+def test_an_interruption_while_the_records_are_written_costs_no_image(make_listing, tmp_path):
+    listing, output = make_listing(40), tmp_path / "out"
     with pytest.raises(InterruptedBuildError):
-        build_records(
-            [listing], SETTINGS, tmp_path / "out", resume=True, progress=interrupt_after(14)
-        )
-    build_records([listing], SETTINGS, tmp_path / "out", resume=True)
-    build_records([listing], SETTINGS, tmp_path / "whole")
-    shards = {path.name for path in (tmp_path / "whole").glob("*.tfrecord")}
-    for name in shards:
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert verify_records(tmp_path / "out") == []
+        build_records([listing], SETTINGS, output, write_progress=interrupt_after(25))
+    seen = []
+    build_records([listing], SETTINGS, output, resume=True, progress=counting(seen))
+    assert seen == []
+    build_records([listing], SETTINGS, tmp_path / "whole" / "out")
+    assert contents(output) == contents(tmp_path / "whole" / "out")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_other_settings_do_not_resume(make_listing, tmp_path, changes, message):
     other = dataclasses.replace(SETTINGS, **changes)
     with pytest.raises(MelanomaError, match=message):
         build_records([listing], other, tmp_path / "out", resume=True)
-    # Accepting gaps is no other setting: it changes no shard. Nor are the shards lost by now.
+    # Accepting gaps is no other setting: it changes no shard. Nor are the images lost by now.
     accepting = dataclasses.replace(SETTINGS, skip_bad=True)
     build_records([listing], accepting, tmp_path / "out", resume=True)
     assert read_manifest(tmp_path / "out").settings["skip_bad"] is True
@@ -107,6 +109,26 @@ def test_other_data_do_not_resume(make_listing, tmp_path):
     fewer = dataclasses.replace(listing, lesions=listing.lesions[:-1])
     with pytest.raises(MelanomaError, match="rows was"):
         build_records([fewer], SETTINGS, tmp_path / "out", resume=True)
+
+
+def test_a_file_that_changed_since_is_read_again_and_one_that_vanished_is_kept(
+    make_listing, tmp_path
+):
+    listing, output = make_listing(12), tmp_path / "out"
+    with pytest.raises(InterruptedBuildError):
+        build_records([listing], SETTINGS, output, write_progress=interrupt_after(0))
+    changed, vanished, broken = (listing.lesions[index] for index in (2, 5, 7))
+    shutil.copy(listing.lesions[3].image_path, changed.image_path)
+    vanished.image_path.unlink()
+    broken.image_path.write_bytes(b"broken")
+    seen = []
+    build_records([listing], SETTINGS, output, resume=True, progress=counting(seen))
+    assert len(seen) == 2
+    images = {example.key: example.image for example in read_examples(output)}
+    assert images[changed.key] == images[listing.lesions[3].key]
+    assert vanished.key in images
+    (skipped,) = read_manifest(output).skipped
+    assert skipped["key"] == broken.key
 
 
 def test_without_resume_a_build_starts_again(make_listing, tmp_path):
@@ -123,32 +145,43 @@ def test_resume_without_an_interrupted_build_is_a_plain_build(make_listing, tmp_
     assert verify_records(tmp_path / "out") == []
 
 
-def test_an_early_end_leaves_nothing(make_listing, tmp_path):
-    interrupted(make_listing(40), tmp_path / "made" / "out", after=2)
-    assert list((tmp_path / "made").iterdir()) == []
+def test_a_torn_spool_costs_only_what_is_torn(make_listing, tmp_path):
+    """A power cut may lose the end of the spool, or leave a hole in it or in the thumbnails."""
+    listing, output = make_listing(40), tmp_path / "out"
+    build_records([listing], SETTINGS, tmp_path / "whole" / "out")
+    folder = unfinished_folder(output)
+    interrupted(listing, output, after=19)
+    for name, begin in (("images", -20), ("images", 4000), ("thumbnails", 3 * 4096)):
+        path = folder / name
+        content = bytearray(path.read_bytes())
+        content[begin:] = bytes(len(content[begin:]))
+        path.write_bytes(content)
+        interrupted_again = interrupt_after(12)
+        with pytest.raises(InterruptedBuildError):
+            build_records([listing], SETTINGS, output, resume=True, progress=interrupted_again)
+    build_records([listing], SETTINGS, output, resume=True)
+    assert contents(output) == contents(tmp_path / "whole" / "out")
 
 
-def test_a_journal_cut_in_the_middle_of_a_line_and_a_lost_shard(make_listing, tmp_path):
-    listing = make_listing(40)
-    interrupted(listing, tmp_path / "out", after=19)
-    journal = unfinished_folder(tmp_path / "out") / "journal.jsonl"
-    journal.write_bytes(journal.read_bytes()[:-20])
-    build_records([listing], SETTINGS, tmp_path / "out", resume=True)
-    assert verify_records(tmp_path / "out") == []
-
-    interrupted(listing, tmp_path / "lost", after=19)
-    (unfinished_folder(tmp_path / "lost") / "train-00000.part").unlink()
-    with pytest.raises(MelanomaError, match=r"train-00000\.part: expected the finished shard"):
-        build_records([listing], SETTINGS, tmp_path / "lost", resume=True)
-
-
-def test_a_kill_while_the_shards_are_named_can_be_resumed(make_listing, tmp_path):
-    listing = make_listing(40)
-    interrupted(listing, tmp_path / "out", after=19)
-    folder = unfinished_folder(tmp_path / "out")
-    (folder / "train-00000.part").rename(folder / "train-00000-of-00004.tfrecord")
-    build_records([listing], SETTINGS, tmp_path / "out", resume=True)
-    assert verify_records(tmp_path / "out") == []
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_kill_while_the_records_are_published_is_finished_by_the_next(
+    make_listing, tmp_path, moved
+):
+    listing, output = make_listing(12), tmp_path / "out"
+    build_records([listing], SETTINGS, tmp_path / "whole" / "out")
+    with pytest.raises(InterruptedBuildError):
+        build_records([listing], SETTINGS, output, write_progress=interrupt_after(0))
+    folder = unfinished_folder(output)
+    (folder / "header.json").rename(folder / "published.json")
+    if moved:
+        shutil.rmtree(folder / "records")
+        shutil.copytree(tmp_path / "whole" / "out", output)
+        with pytest.raises(MelanomaError, match="exists"):
+            build_records([listing], SETTINGS, output, resume=True)
+    else:
+        build_records([listing], SETTINGS, output, resume=True)
+    assert contents(output) == contents(tmp_path / "whole" / "out")
+    assert not list(tmp_path.glob(".out*"))
 
 
 def test_a_place_that_cannot_be_written_gives_one_line(make_listing, tmp_path):
@@ -178,6 +211,24 @@ def test_a_full_disk_gives_one_line_and_the_build_can_go_on(make_listing, tmp_pa
     assert verify_records(tmp_path / "out") == []
 
 
+def test_too_little_space_is_said_before_the_work(make_listing, tmp_path, monkeypatch):
+    listing, seen = make_listing(40), []
+    usage = shutil._ntuple_diskusage(10**6, 10**6 - 9000, 9000)
+    monkeypatch.setattr(spool_module.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(MelanomaError, match=r"expected about 0\.00 GB of free space"):
+        build_records([listing], SETTINGS, tmp_path / "out", progress=counting(seen))
+    assert len(seen) == 32
+
+
+def test_the_spool_takes_no_more_than_the_records(make_listing, tmp_path):
+    listing, output = make_listing(40), tmp_path / "out"
+    with pytest.raises(InterruptedBuildError):
+        build_records([listing], SETTINGS, output, write_progress=interrupt_after(0))
+    spool = (unfinished_folder(output) / "images").stat().st_size
+    build_records([listing], SETTINGS, output, resume=True)
+    assert spool <= sum(path.stat().st_size for path in output.glob("*.tfrecord"))
+
+
 def test_a_second_build_of_the_same_folder_is_refused(make_listing, tmp_path):
     listing = make_listing(12)
     output = tmp_path / "out"
@@ -186,4 +237,53 @@ def test_a_second_build_of_the_same_folder_is_refused(make_listing, tmp_path):
             build_records([listing], SETTINGS, output)
         build_records([listing], SETTINGS, tmp_path / "other")
     assert json.loads((tmp_path / "other" / "manifest.json").read_text())["schema_version"] == 1
-    assert not list(tmp_path.glob(".out*"))
+
+
+KILLED = """
+import os, pickle, signal, sys
+from pathlib import Path
+from melanoma_tf.records.build import spool, unfinished
+from melanoma_tf.records.build.build import build_records
+
+module, name, count = sys.argv[3].split(":")
+owner = {"spool": spool.Spool, "unfinished": unfinished.UnfinishedBuild}[module]
+before, calls = getattr(owner, name), [0]
+
+def killing(self, *arguments):
+    calls[0] += 1
+    if calls[0] == int(count):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before(self, *arguments)
+
+setattr(owner, name, killing)
+spool._SECONDS_BETWEEN_FLUSHES = 0
+listing, settings = pickle.loads(Path(sys.argv[1]).read_bytes())
+build_records([listing], settings, Path(sys.argv[2]), workers=2, resume=True)
+"""
+
+
+def test_killed_builds_are_accepted_by_none_and_end_as_if_never_killed(
+    make_listing, tmp_path, shard_bytes
+):
+    listing, output = make_listing(40), tmp_path / "out"
+    (tmp_path / "build.py").write_text(KILLED)
+    (tmp_path / "listing").write_bytes(pickle.dumps((listing, SETTINGS)))
+    repository = Path(__file__).resolve().parents[3]
+    for moment in ("spool:write:15", "spool:read:20", "unfinished:publish:1"):
+        process = subprocess.run(
+            [sys.executable, tmp_path / "build.py", tmp_path / "listing", output, moment],
+            check=False, env={**os.environ, "PYTHONPATH": str(repository)},
+        )  # fmt: skip
+        assert process.returncode == -signal.SIGKILL
+        assert not output.exists()
+        records = unfinished_folder(output) / "records"
+        # They are whole from the last moment on, and only there.
+        assert (records / "manifest.json").exists() == (moment == "unfinished:publish:1")
+        with pytest.raises(MelanomaError, match=r"no manifest\.json"):
+            read_manifest(records.parent)
+    seen = []
+    build_records([listing], SETTINGS, output, resume=True, progress=counting(seen))
+    assert seen == []
+    build_records([listing], SETTINGS, tmp_path / "whole")
+    assert shard_bytes(output) == shard_bytes(tmp_path / "whole")
+    assert verify_records(output) == []
