@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from melanoma_tf.cli import options
-from melanoma_tf.cli.console import progress, table
+from melanoma_tf.cli.console import progress, table, warn, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.score import score
 from melanoma_tf.evaluation.score_text import shown
@@ -38,10 +38,11 @@ def segmenter(
     overwrite: bool,
     settings: BootstrapSettings,
 ) -> None:
-    """Score the masks of PREDICTED_DIR against those of the same names in TRUTH_DIR.
+    """Score the masks of PREDICTED_DIR against those of the same images in TRUTH_DIR.
 
-    Masks are binarised at > 128. Each needs a partner of the same name and size. Empty against
-    empty scores 1.
+    Masks are matched by image, whether or not their names end in _segmentation, and read by their
+    meaning (0 and 1, 0 and 255, palette, colour); grey ones are binarised at > 128. Each needs a
+    partner of the same size. Empty against empty scores 1.
 
     \b
     Example:
@@ -50,11 +51,16 @@ def segmenter(
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.evaluation.masks import score_folders, summarize
+    from melanoma_tf.evaluation.masks import pair_masks, score_pairs, summarize
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)
-    scores = list(progress(score_folders(predicted, truth), label="score"))
+    pairs, notes = pair_masks(predicted, truth), dict[str, list[str]]()
+    warn_of_files(pairs.passed_over)
+    found = progress(score_pairs(pairs, notes), label="score", total=len(pairs.pairs))
+    scores = list(found)
+    for note, paths in notes.items():
+        warn(f"{len(paths):,} of the masks, the first {paths[0]}: {note}")
     summary = summarize(scores, rounds=settings.rounds, seed=settings.seed)
     rows = [
         (title, shown(summary[name]["mean"], summary[name]["interval"]))

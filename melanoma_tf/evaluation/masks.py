@@ -6,7 +6,7 @@ summary = summarize(rows, rounds=1000, seed=0)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.image_files import ImageScan, PassedOver, describe, scan_masks
 from melanoma_tf.evaluation.metrics.bootstrap import resamples
-from melanoma_tf.records.decode import read_mask as records_mask
+from melanoma_tf.records.decode import read_mask_noted
 from melanoma_tf.records.header import UnreadableImageError
 
 METRICS = (
@@ -102,66 +103,115 @@ def _size(mask: npt.NDArray[np.bool_]) -> str:
     return "x".join(map(str, mask.shape))
 
 
-def score_folders(predicted: Path, truth: Path) -> Iterator[MaskScore]:
-    """Score every PNG of a folder against the one of the same name in another.
+@dataclass(frozen=True)
+class MaskPairs:
+    """The masks of two folders, matched by image.
+
+    Attributes:
+        pairs: name of the true mask, predicted mask and true mask, in order of image.
+        passed_over: other files in the folders.
+    """
+
+    pairs: tuple[tuple[str, Path, Path], ...]
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+def pair_masks(predicted: Path, truth: Path) -> MaskPairs:
+    """Match the masks of two folders by image, whatever ending and type their names have.
+
+    Args:
+        predicted: folder of `NAME_segmentation.png`, `NAME.png` or the like, see
+            `datasets.image_files.scan_masks`.
+        truth: folder of the official masks.
+
+    Raises:
+        MelanomaError: a folder without masks, or masks without a partner (they are named).
+    """
+    expected, found = _masks_in(truth), _masks_in(predicted)
+    missing, extra = expected.masks.keys() - found.masks, found.masks.keys() - expected.masks
+    if missing:
+        raise MelanomaError(
+            f"{predicted}: expected a mask for each of {truth}; missing: {_listed(missing)}"
+        )
+    if extra:
+        raise MelanomaError(
+            f"{predicted}: expected no masks but those of {truth}; found: {_listed(extra)}"
+        )
+    pairs = (
+        (expected.masks[key].name, found.masks[key], expected.masks[key])
+        for key in sorted(expected.masks)
+    )
+    return MaskPairs(tuple(pairs), (*found.passed_over, *expected.passed_over))
+
+
+def score_pairs(pairs: MaskPairs, notes: dict[str, list[str]] | None = None) -> Iterator[MaskScore]:
+    """Score pairs of masks, in order.
 
     Masks of any mode are read by their meaning, see `records.mask_values`; grey ones are binarised
     at > 128, as by the challenge.
 
     Args:
-        predicted: folder of `NAME_segmentation.png`.
-        truth: folder of the official masks.
+        pairs: see `pair_masks`.
+        notes: filled with what is unusual about the masks, each with their names.
+
+    Raises:
+        MelanomaError: a file is no mask, or two masks differ in size.
+    """
+    notes = {} if notes is None else notes
+    for name, predicted, truth in pairs.pairs:
+        yield score_mask(read_mask(predicted, notes), read_mask(truth, notes), name)
+
+
+def score_folders(predicted: Path, truth: Path) -> Iterator[MaskScore]:
+    """Score every mask of a folder against that of the same image in another.
+
+    Args:
+        predicted: see `pair_masks`.
+        truth: likewise.
 
     Returns:
         One score per image, sorted by name.
 
     Raises:
-        MelanomaError: a folder without masks, masks without a partner (they are named), a file
-            that is no image, or two masks of different size.
+        MelanomaError: as `pair_masks` and `score_pairs`.
     """
-    expected, found = _masks_in(truth), _masks_in(predicted)
-    if expected - found:
-        raise MelanomaError(
-            f"{predicted}: expected a mask for each of {truth}; missing: "
-            f"{_listed(expected - found)}"
-        )
-    if found - expected:
-        raise MelanomaError(
-            f"{predicted}: expected no masks but those of {truth}; found: "
-            f"{_listed(found - expected)}"
-        )
-    return (
-        score_mask(read_mask(predicted / name), read_mask(truth / name), name)
-        for name in sorted(expected)
-    )
+    return score_pairs(pair_masks(predicted, truth))
 
 
-def _masks_in(folder: Path) -> set[str]:
+def _masks_in(folder: Path) -> ImageScan:
     if not folder.is_dir():
         raise MelanomaError(f"expected a folder of masks; {folder} is none")
-    names = {path.name for path in folder.iterdir() if path.suffix.lower() == ".png"}
-    # The challenge publishes superpixels, also PNG, next to its images.
-    names = {name for name in names if not name.endswith("_superpixels.png")}
-    if not names:
-        raise MelanomaError(f"{folder}: expected NAME_segmentation.png files; found none")
-    return names
+    scan = scan_masks(folder)
+    if not scan.masks:
+        beside = "; ".join(describe(scan.passed_over)) or "none"
+        raise MelanomaError(f"{folder}: expected NAME_segmentation.png files; found {beside}")
+    return scan
 
 
-def _listed(names: set[str]) -> str:
-    more = len(names) - _NAMED_AT_ONCE
-    return ", ".join(sorted(names)[:_NAMED_AT_ONCE]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = len(ordered) - _NAMED_AT_ONCE
+    return ", ".join(ordered[:_NAMED_AT_ONCE]) + (f" and {more} more" if more > 0 else "")
 
 
-def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+def read_mask(path: Path, notes: dict[str, list[str]] | None = None) -> npt.NDArray[np.bool_]:
     """Read a mask, as records do: bool `(height, width)`, True is lesion.
+
+    Args:
+        path: the file.
+        notes: what is unusual about it is added here, with the file's name.
 
     Raises:
         MelanomaError: the file is no image, or a mask that would come out empty and is not.
     """
     try:
-        return records_mask(path) > 0
+        mask = read_mask_noted(path)
     except UnreadableImageError as error:
         raise MelanomaError(f"{path}: expected a mask; {error}") from None
+    for note in mask.notes:
+        if notes is not None:
+            notes.setdefault(note, []).append(str(path))
+    return mask.pixels > 0
 
 
 def summarize(scores: Sequence[MaskScore], *, rounds: int = 1000, seed: int = 0) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Scores of masks against scikit-learn and by hand, and the command as a user runs it."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +11,14 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, jaccard_score, recall_score
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.evaluation.masks import METRICS, score_folders, score_mask, summarize
+from melanoma_tf.evaluation.masks import (
+    METRICS,
+    pair_masks,
+    score_folders,
+    score_mask,
+    score_pairs,
+    summarize,
+)
 
 
 def values(score):
@@ -88,14 +96,33 @@ def test_grey_values_up_to_128_are_skin(folders):
     assert next(score_folders(found, truth)).jaccard == 1.0
 
 
-def test_missing_extra_and_misnamed_masks_are_named(folders):
+def test_missing_and_extra_masks_are_named(folders):
     found, truth = folders
-    (found / "ISIC_0000002_segmentation.png").rename(found / "ISIC_0000002.png")
-    with pytest.raises(MelanomaError, match=r"missing: ISIC_0000002_segmentation\.png$"):
+    (found / "ISIC_0000002_segmentation.png").rename(found / "ISIC_0000009.png")
+    with pytest.raises(MelanomaError, match=r"missing: ISIC_0000002$"):
         score_folders(found, truth)
     write(found, "ISIC_0000002_segmentation.png", np.zeros((20, 30), np.uint8))
-    with pytest.raises(MelanomaError, match=r"found: ISIC_0000002\.png$"):
+    with pytest.raises(MelanomaError, match=r"found: ISIC_0000009$"):
         score_folders(found, truth)
+
+
+def test_masks_are_matched_by_image_and_read_by_meaning(folders):
+    found, truth = folders
+    expected = [score.jaccard for score in score_folders(found, truth)]
+    for index, name in enumerate((".PNG", "_lesion.bmp", "_Segmentation.tif", "_mask.png")):
+        old = found / f"ISIC_{index:07d}_segmentation.png"
+        mask = cv2.imread(str(old), cv2.IMREAD_UNCHANGED)
+        old.unlink()
+        coded = (mask // 255, mask.astype(np.uint16), np.dstack([mask * 0, mask * 0, mask]), mask)
+        write(found, f"ISIC_{index:07d}{name}", coded[index])
+    write(found, "ISIC_0000000_superpixels.png", np.zeros((20, 30), np.uint8))
+    pairs, notes = pair_masks(found, truth), {}
+    assert [score.jaccard for score in score_pairs(pairs, notes)] == expected
+    assert [each.reason for each in pairs.passed_over] == ["superpixel map"]
+    assert {note: [Path(path).name for path in paths] for note, paths in notes.items()} == {
+        "its values are 0 and 1, read as skin and lesion": ["ISIC_0000000.PNG"],
+        "read from its colours": ["ISIC_0000002_Segmentation.tif"],
+    }
 
 
 def test_other_sizes_other_bytes_and_empty_folders_are_errors(folders, tmp_path):
@@ -130,7 +157,11 @@ def test_means_and_intervals(folders):
 
 def test_the_command_writes_the_documented_keys(folders, tmp_path, run_command):
     output = tmp_path / "scores.json"
+    inverted = cv2.imread(str(folders[0] / "ISIC_0000003_segmentation.png"), 0) < 128
+    write(folders[0], "ISIC_0000003_segmentation.png", inverted.astype(np.uint8) * 255)
     done = run_command("score", "segmenter", *folders, "--json", output, "--rounds", 100)
+    assert "1 of the masks" in done.stderr
+    assert "ISIC_0000003_segmentation.png: more lesion along the border" in done.stderr
     assert done.returncode == 0, done.stderr
     written = json.loads(output.read_text())
     for name in METRICS:
