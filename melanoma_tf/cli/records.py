@@ -192,6 +192,11 @@ def _print_findings(manifest: Manifest) -> None:
         for reason, files in reasons.items():
             first = ", ".join(files["first"])
             warn(f"{source}: passed over {files['count']:,} x {reason}, the first: {first}")
+    from melanoma_tf.records.mask_values import INVERTED
+
+    for source, masks in findings.get("inverted_masks", {}).items():
+        first = ", ".join(masks["first"])
+        warn(f"{source}: {masks['count']:,} masks have {INVERTED} The first: {first}")
     for source, types in findings.get("image_types", {}).items():
         named = ", ".join(f"{name} ({count:,})" for name, count in types.items())
         click.echo(f"{source}: image types: {named}")

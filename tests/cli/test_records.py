@@ -98,6 +98,7 @@ def test_a_folder_from_the_field_is_read_and_nothing_left_out_in_silence(tmp_pat
     Image.fromarray(lesion).save(data / "masks" / "p1_segmentation.png")
     Image.fromarray(np.dstack([lesion * 255, lesion * 0, lesion * 0])).save(data / "masks/p2.png")
     Image.fromarray(lesion + 1).save(data / "masks" / "p3.png")
+    Image.fromarray(255 - lesion * 255).save(data / "masks" / "p4.png")
     (data / "nevus" / "p0.png").write_bytes(b"")
     (data / "nevus" / "._p0.jpg").write_bytes(b"Mac OS X")
     (data / "nevus" / "gone.jpg").symlink_to(data / "nowhere.jpg")
@@ -113,6 +114,7 @@ def test_a_folder_from_the_field_is_read_and_nothing_left_out_in_silence(tmp_pat
         "1 x hidden file, the first: ._p0.jpg",
         "1 x link to nothing, the first: gone.jpg",
         "1 x no regular file, the first: pipe.jpg",
+        "folder: 1 masks have more lesion along the border than in the middle",
         "p3.png: mask without lesion by its values (1, 2)",
     ):
         assert line in built.stderr

@@ -21,6 +21,7 @@ from melanoma_tf.records.build.plan import (
     Row,
     SplitPolicy,
     check_fractions,
+    first_of,
     label_rows,
     make_plan,
     order_of,
@@ -175,7 +176,21 @@ def _plan(work: _Work, spool: Spool, workers: int) -> Plan:
     )
     links = (*known, *resolution.links)
     plan = make_plan(labelled.without(resolution.dropped), work.policy, links)
-    return Plan(plan.rows, {**plan.findings, "duplicates": resolution.findings})
+    findings = {
+        **plan.findings,
+        "inverted_masks": _inverted_masks(work, spool),
+        "duplicates": resolution.findings,
+    }
+    return Plan(plan.rows, findings)
+
+
+def _inverted_masks(work: _Work, spool: Spool) -> dict[str, dict[str, Any]]:
+    """Count the masks that seem inverted, by source."""
+    found: dict[str, list[str]] = {}
+    for place in sorted(spool.inverted):
+        lesion = work.labelled.rows[work.order[place]].lesion
+        found.setdefault(lesion.source, []).append(lesion.key)
+    return {source: first_of(keys) for source, keys in found.items()}
 
 
 def _description(work: _Work, plan: Plan) -> Description:

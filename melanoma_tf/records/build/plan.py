@@ -309,7 +309,7 @@ def _named_keys(
     for listing in listings:
         if keys := keys_of(listing):
             found.setdefault(listing.name, []).extend(keys)
-    return {name: _first_of(keys) for name, keys in found.items()}
+    return {name: first_of(keys) for name, keys in found.items()}
 
 
 def _passed_over(listings: Iterable[Listing]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -321,7 +321,7 @@ def _passed_over(listings: Iterable[Listing]) -> dict[str, dict[str, dict[str, A
             reasons = found.setdefault(listing.name, {})
             reasons.setdefault(each.reason, []).append(each.name)
     return {
-        name: {reason: _first_of(files) for reason, files in reasons.items()}
+        name: {reason: first_of(files) for reason, files in reasons.items()}
         for name, reasons in found.items()
     }
 
@@ -334,7 +334,8 @@ def _image_types(listings: Iterable[Listing]) -> dict[str, dict[str, int]]:
     return {name: dict(counter.most_common()) for name, counter in found.items()}
 
 
-def _first_of(names: Sequence[str]) -> dict[str, Any]:
+def first_of(names: Sequence[str]) -> dict[str, Any]:
+    """Return the number of names and the first of them, as findings have it."""
     return {"count": len(names), "first": list(names[:_NAMED_MISSING])}
 
 

@@ -11,7 +11,7 @@ import cv2
 
 from melanoma_tf.records.build.threads import map_in_threads
 from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail, thumbnail_of
-from melanoma_tf.records.decode import Pixels, read_bgr_at_least, read_mask
+from melanoma_tf.records.decode import Pixels, read_bgr_at_least, read_mask_noted
 from melanoma_tf.records.encode import (
     Encoding,
     encode_bgr,
@@ -20,6 +20,7 @@ from melanoma_tf.records.encode import (
     fit_short_side,
 )
 from melanoma_tf.records.header import UnreadableImageError
+from melanoma_tf.records.mask_values import INVERTED
 
 # Small images take no longer than handing them over, so they travel in bundles.
 _BUNDLE = 8
@@ -67,6 +68,7 @@ class Prepared:
         pixels: number of pixels of the image file.
         thumbnail: uint8 `(64, 64)`; None for an image without structure.
         signature: that of the files, see `ImageFiles`.
+        inverted: whether the mask seems to be, see `mask_values.is_inverted`.
     """
 
     image: bytes
@@ -76,6 +78,7 @@ class Prepared:
     pixels: int
     thumbnail: Thumbnail | None
     signature: Signature = (*ABSENT, *ABSENT)
+    inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,13 @@ def prepare(files: ImageFiles, encoding: Encoding, max_megapixels: float) -> Pre
         decoded, whole_size = read_bgr_at_least(path, encoding.image_size, max_megapixels)
         image = fit_decoded(decoded, whole_size, encoding.image_size)
         height, width = image.shape[:2]
-        mask = b""
+        mask, inverted = b"", False
         if files.mask_path is not None:
             path = files.mask_path
-            pixels = read_mask(path, max_megapixels)
-            _refuse_turned(pixels, whole_size)
-            mask = encode_mask(fit_mask(pixels, height, width))
+            found = read_mask_noted(path, max_megapixels)
+            _refuse_turned(found.pixels, whole_size)
+            mask = encode_mask(fit_mask(found.pixels, height, width))
+            inverted = INVERTED in found.notes
         enough = min(height, width) >= _LEAST_FOR_THUMBNAIL_PX
         return Prepared(
             image=encode_bgr(image, encoding),
@@ -110,6 +114,7 @@ def prepare(files: ImageFiles, encoding: Encoding, max_megapixels: float) -> Pre
             pixels=whole_size[0] * whole_size[1],
             thumbnail=thumbnail_of(image if enough else decoded),
             signature=signature,
+            inverted=inverted,
         )
     except UnreadableImageError as error:
         return Refused(path, str(error), signature)

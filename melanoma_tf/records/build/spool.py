@@ -26,10 +26,11 @@ from melanoma_tf.records.build.unfinished import SPOOLED
 _THUMBNAILS = "thumbnails"
 # Magic, and the checksum of all that follows.
 _HEAD = struct.Struct("<4sI")
-# Index, height, width, pixels of the file, bytes of image and mask, checksum of the thumbnail, and
-# the signature. A height of 0 means a refused file: image and mask are its name and the reason.
-_ROW = struct.Struct("<QIIQQQI4q")
-_MAGIC = b"MTS1"
+# Index, height, width, pixels of the file, bytes of image and mask, checksum of the thumbnail,
+# whether the mask seems inverted, and the signature. A height of 0 means a refused file: image and
+# mask are its name and the reason.
+_ROW = struct.Struct("<QIIQQQI?4q")
+_MAGIC = b"MTS2"
 _BUFFER_BYTES = 2**20
 # A kill loses no more than this much work.
 _SECONDS_BETWEEN_FLUSHES = 1.0
@@ -54,6 +55,7 @@ class Spool:
         files: the image files of all rows.
         thumbnails: one per row, blank where there is none.
         pixels: number of pixels of the image file per row, 0 for one that was refused.
+        inverted: rows whose masks seem inverted.
 
     Raises:
         MelanomaError: the files cannot be written.
@@ -64,6 +66,7 @@ class Spool:
         self.files = files
         self._offsets = array("Q", [_ABSENT]) * len(files)
         self.pixels = array("Q", [0]) * len(files)
+        self.inverted: set[int] = set()
         self._end = 0
         self._flushed = time.monotonic()
         with self._named_errors():
@@ -87,8 +90,9 @@ class Spool:
         Raises:
             MelanomaError: the disk is full, or fails.
         """
-        thumbnail = BLANK
+        thumbnail, inverted = BLANK, False
         if isinstance(result, Prepared):
+            inverted = result.inverted
             image, mask = result.image, result.mask
             size = (result.height, result.width, result.pixels)
             if result.thumbnail is not None:
@@ -96,16 +100,15 @@ class Spool:
         else:
             image, mask = result.path.name.encode(), result.reason.encode()
             size = (0, 0, 0)
-        row = _ROW.pack(
-            index, *size, len(image), len(mask), zlib.crc32(thumbnail), *result.signature
-        )
+        lengths = (len(image), len(mask))
+        row = _ROW.pack(index, *size, *lengths, zlib.crc32(thumbnail), inverted, *result.signature)
         checksum = zlib.crc32(mask, zlib.crc32(image, zlib.crc32(row)))
         frame = b"".join((_HEAD.pack(_MAGIC, checksum), row, image, mask))
         with self._named_errors():
             self.thumbnails.put(index, thumbnail)
             self._stream.write(frame)
             self._offsets[index] = self._end
-            self.pixels[index] = size[2]
+            self._set(index, size[2], inverted)
             self._end += len(frame)
             if time.monotonic() - self._flushed > _SECONDS_BETWEEN_FLUSHES:
                 self.flush()
@@ -113,13 +116,13 @@ class Spool:
     def read(self, index: int) -> Prepared | Refused:
         """Read the result of a row; cheapest in the order in which they were written."""
         self._stream.seek(self._offsets[index] + _HEAD.size)
-        _, height, width, pixels, image_bytes, mask_bytes, _, *signature = _ROW.unpack(
+        _, height, width, pixels, image_bytes, mask_bytes, _, inverted, *signature = _ROW.unpack(
             self._stream.read(_ROW.size)
         )
         image, mask = self._stream.read(image_bytes), self._stream.read(mask_bytes)
         if not height:
             return Refused(Path(image.decode()), mask.decode(), tuple(signature))
-        return Prepared(image, height, width, mask, pixels, None, tuple(signature))
+        return Prepared(image, height, width, mask, pixels, None, tuple(signature), inverted)
 
     def flush(self) -> None:
         """Hand everything over to the system, so that a kill loses nothing."""
@@ -135,14 +138,21 @@ class Spool:
             self.thumbnails.close()
             self._stream.close()
 
+    def _set(self, index: int, pixels: int, inverted: bool) -> None:
+        self.pixels[index] = pixels
+        if inverted:
+            self.inverted.add(index)
+        else:
+            self.inverted.discard(index)
+
     def _restore(self) -> None:
         """Find the whole frames of an earlier attempt, and cut off what follows them."""
         last: dict[int, tuple[int, list[int]]] = {}
         size = self.path.stat().st_size
         while found := self._whole_frame(size):
-            length, (index, _, _, pixels, _, _, thumbnail, *signature) = found
+            length, (index, _, _, pixels, _, _, thumbnail, inverted, *signature) = found
             self._offsets[index] = self._end
-            self.pixels[index] = pixels
+            self._set(index, pixels, bool(inverted))
             last[index] = (thumbnail, signature)
             self._end += length
         for index, (thumbnail, signature) in last.items():

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
@@ -60,6 +62,16 @@ def test_a_resumed_build_equals_one_that_was_never_interrupted(make_listing, tmp
     listing = make_listing(40)
     for index in (3, 17, 29):
         listing.lesions[index].image_path.write_bytes(b"broken")
+    frame = np.full((60, 80), 255, np.uint8)
+    frame[10:50, 10:70] = 0
+    cv2.imwrite(str(tmp_path / "frame.png"), frame)
+    framed = tuple(
+        dataclasses.replace(lesion, mask_path=tmp_path / "frame.png")
+        if index in (8, 30)
+        else lesion
+        for index, lesion in enumerate(listing.lesions)
+    )
+    listing = dataclasses.replace(listing, lesions=framed)
     whole = build_records([listing], SETTINGS, tmp_path / "whole" / "out")
     output = tmp_path / "resumed" / "out"
     interrupted(listing, output, after)
@@ -73,6 +85,7 @@ def test_a_resumed_build_equals_one_that_was_never_interrupted(make_listing, tmp
     assert contents(output) == contents(tmp_path / "whole" / "out")
     assert resumed == whole
     assert len(resumed.skipped) == 3
+    assert resumed.findings["inverted_masks"][listing.name]["count"] == 2
     assert [path.name for path in output.parent.iterdir()] == ["out"]
 
 
