@@ -11,7 +11,7 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.evaluation.score_text import class_rows, nested, overall_rows, remarks, shown
-from melanoma_tf.evaluation.settings import ScoreSettings
+from melanoma_tf.evaluation.settings import ClassifierScoreSettings, ScoreSettings
 
 if TYPE_CHECKING:
     from melanoma_tf.evaluation.predictions import Predictions
@@ -34,13 +34,13 @@ def score() -> None:
 @click.argument("predictions", type=FILE)
 @options.truth
 @options.json_output("all scores")
-@settings_options(ScoreSettings)
+@settings_options(ClassifierScoreSettings)
 def classifier(
     predictions: Path,
     truth: Path | None,
     json_path: Path | None,
     overwrite: bool,
-    settings: ScoreSettings,
+    settings: ClassifierScoreSettings,
 ) -> None:
     """Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
 
@@ -51,25 +51,43 @@ def classifier(
     Example:
       melanoma-tf score classifier runs/first/predictions.csv --json scores.json
       melanoma-tf score classifier submission.csv --truth ISIC2018_Task3_Test_GroundTruth.csv
+      melanoma-tf score classifier submission.csv --strict \\
+          --truth ISIC2018_Task3_Test_GroundTruth.csv
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.evaluation.score import align_with_truth, score_predictions
+    from melanoma_tf.evaluation.score import align_with_truth, roc_curves, score_predictions
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
+    if settings.strict:
+        _check(predictions, truth)
     (read,), known = read_inputs([predictions], truth, settings)
+    labelled = align_with_truth(read, known, taxonomy=settings.taxonomy)
     result = score_predictions(
-        align_with_truth(read, known, taxonomy=settings.taxonomy),
+        labelled,
         rounds=settings.rounds,
         seed=settings.seed,
         min_tpr=settings.min_tpr,
+        sensitivities=settings.sensitivity,
+        official=settings.strict,
         progress=rounds_bar(settings.rounds),
     )
     result["softmax"] = settings.use_softmax
+    if settings.roc:
+        result["roc"] = roc_curves(labelled)
     if json_path is not None:  # first: the reader of a pipe may be gone before the last table
         write_json(json_path, result)
     print_scores(result)
+
+
+def _check(predictions: Path, truth: Path | None) -> None:
+    from melanoma_tf.core.errors import MelanomaError
+    from melanoma_tf.evaluation.strict import check_submission
+
+    if truth is None:
+        raise MelanomaError("expected --truth with --strict")
+    check_submission(predictions, truth)
 
 
 def read_inputs(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
+from sklearn.metrics import roc_curve
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.classes import Columns, in_columns
 from melanoma_tf.evaluation.metrics.bootstrap import group_indices
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, score_intervals
+from melanoma_tf.evaluation.metrics.ranking import SENSITIVITIES
 from melanoma_tf.evaluation.metrics.scores import task_scores
 from melanoma_tf.evaluation.metrics.task import Task, prepare
 from melanoma_tf.evaluation.predictions import Predictions, listed
@@ -120,8 +122,14 @@ def with_softmax(predictions: Predictions) -> Predictions:
     return replace(predictions, scores=softmax(predictions.scores, axis=-1))
 
 
-def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:
-    """The task that the metrics evaluate."""
+def prepared(
+    labelled: LabelledPredictions,
+    *,
+    min_tpr: float = 0.8,
+    sensitivities: Sequence[float] = SENSITIVITIES,
+    official: bool = False,
+) -> Task:
+    """The task that the metrics evaluate; see `metrics.task.prepare`."""
     return prepare(
         labelled.labels,
         labelled.predictions.scores,
@@ -129,6 +137,8 @@ def prepared(labelled: LabelledPredictions, *, min_tpr: float = 0.8) -> Task:
         membership=labelled.membership,
         decide_classes=labelled.decide_classes,
         min_tpr=min_tpr,
+        sensitivities=sensitivities,
+        official=official,
     )
 
 
@@ -145,6 +155,8 @@ def score_predictions(
     rounds: int = 1000,
     seed: int = 0,
     min_tpr: float = 0.8,
+    sensitivities: Sequence[float] = SENSITIVITIES,
+    official: bool = False,
     progress: Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]] = iter,
 ) -> dict[str, Any]:
     """Compute every metric and its 95 % interval.
@@ -154,6 +166,8 @@ def score_predictions(
         rounds: of the bootstrap; 0 leaves the intervals out.
         seed: of the bootstrap.
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
+        sensitivities: at which the specificity is taken, in (0, 1].
+        official: give what the official scorer gives where the examples define nothing.
         progress: receives the blocks of resamples and yields them again (a progress bar).
 
     Returns:
@@ -173,15 +187,19 @@ def score_predictions(
         >>> mt.score_predictions(align_with_truth(predictions), rounds=0)["auc"]["melanoma"]
         1.0
     """
-    task = prepared(labelled, min_tpr=min_tpr)
+    options: dict[str, Any] = {
+        "min_tpr": min_tpr, "sensitivities": sensitivities, "official": official
+    }  # fmt: skip
+    task = prepared(labelled, **options)
     result = task_scores(task, labelled.weights)
+    result["official_conventions"] = official
     result["excluded"] = list(labelled.excluded)
     result["unlabelled"] = labelled.unlabelled
     result["taxonomy"] = labelled.taxonomy
     result["without_class"] = dict(labelled.without_class)
     if labelled.validation is not None:
         earlier = labelled.validation
-        scores = task_scores(prepared(earlier, min_tpr=min_tpr), earlier.weights)
+        scores = task_scores(prepared(earlier, **options), earlier.weights)
         result["validation"] = {key: scores[key] for key in _VALIDATED}
     if rounds:
         groups, unit = groups_of(labelled)
@@ -193,6 +211,34 @@ def score_predictions(
             "rounds": rounds, "seed": seed, "level": LEVEL, "unit": unit, "units": drawn
         }  # fmt: skip
     return result
+
+
+def roc_curves(labelled: LabelledPredictions) -> dict[str, dict[str, list[Any]]]:
+    """Points of the ROC curve of each class against the rest.
+
+    Returns:
+        By class `false_positive_rate`, `true_positive_rate` and `threshold` (a score of at least it
+        is called; infinite at the first point, where it is null), without points on straight
+        lines, as scikit-learn gives them. A class without examples or counter-examples is absent.
+    """
+    curves = {}
+    for index, name in enumerate(labelled.predictions.class_names):
+        known = labelled.membership[:, index] >= 0
+        truth = labelled.membership[known, index]
+        if len(set(truth.tolist())) < 2:
+            continue
+        rates = roc_curve(
+            truth,
+            labelled.predictions.scores[known, index],
+            sample_weight=labelled.weights[known],
+        )
+        false_rate, true_rate, threshold = (each.tolist() for each in rates)
+        curves[name] = {
+            "false_positive_rate": false_rate,
+            "true_positive_rate": true_rate,
+            "threshold": [None, *threshold[1:]],
+        }
+    return curves
 
 
 def _align_with_own_labels(predictions: Predictions) -> LabelledPredictions:

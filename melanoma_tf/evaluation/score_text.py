@@ -59,6 +59,11 @@ def remarks(result: dict[str, Any]) -> Iterator[str]:
             f"No class in {result['taxonomy']}: {_first(counts)}; these images count against each "
             "class, and are not decided."
         )
+    if result.get("official_conventions"):
+        yield (
+            "By the official conventions, 0 / 0 at 0.5 is 1 (such as the PPV of a class that is "
+            "never called), and the average precision of a class without examples is 0."
+        )
     perfect = [name for name, value in result["auc"].items() if value == 1.0]
     if perfect and "interval" in result:
         yield (

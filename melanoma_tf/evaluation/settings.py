@@ -72,6 +72,33 @@ class ScoreSettings(BootstrapSettings):
 
 
 @dataclass(frozen=True)
+class ClassifierScoreSettings(ScoreSettings):
+    """Settings of the scores of one classifier; see `ScoreSettings`.
+
+    Attributes:
+        strict: refuse what the official scorer refuses, and take its conventions.
+        sensitivity: at which the specificity is taken.
+        roc: add the points of the ROC curves to the JSON file.
+    """
+
+    strict: bool = setting(
+        False,
+        "Refuse what the official scorer of ISIC 2018 and later refuses, and take its conventions "
+        "where a class has no examples or is never called.",
+        group="Scores",
+    )
+    sensitivity: tuple[float, ...] = setting(
+        (0.82, 0.89, 0.95),
+        "Take the specificity at this sensitivity; repeat for several. ISIC 2016: 0.98 and 0.99.",
+        minimum=0,
+        maximum=1,
+        above_minimum=True,
+        group="Scores",
+    )
+    roc: bool = setting(False, "Add the points of the ROC curves to --json.", group="Scores")
+
+
+@dataclass(frozen=True)
 class CompareSettings(ScoreSettings):
     """Settings of the comparison of two classifiers; see `ScoreSettings`."""
 

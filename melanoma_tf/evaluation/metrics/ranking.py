@@ -78,6 +78,7 @@ def ranking_metrics(
     *,
     sensitivities: Sequence[float] = SENSITIVITIES,
     min_tpr: float = 0.8,
+    official: bool = False,
 ) -> dict[str, np.ndarray]:
     """Compute every metric of one class against the rest.
 
@@ -86,6 +87,8 @@ def ranking_metrics(
         weights: int or float `(rounds, images)`, not negative: how often each image counts.
         sensitivities: for `specificity_at_sensitivity`, in (0, 1].
         min_tpr: the sensitivity above which ISIC 2024's partial area is taken, in [0, 1).
+        official: where the examples do not define a metric, give what the ISIC scorer gives: 1 for
+            0 / 0 at the threshold, and 0 for the average precision of a class without examples.
 
     Returns:
         Float64 `(rounds,)` by name, NaN where a round does not define the metric:
@@ -95,7 +98,7 @@ def ranking_metrics(
         `partial_auc_isic2024` (the area between the curve and the line at `min_tpr`, in
         [0, 1 - min_tpr]); `specificity_at_sensitivity/0.82` and so on (ISIC 2017: of the first
         threshold, from the top, that reaches the sensitivity); and at score > 0.5 the metrics
-        of `AT_THRESHOLD`. Where the ISIC scorer calls 0 / 0 perfect, the metric is undefined here.
+        of `AT_THRESHOLD`.
     """
     true_positives = _running(weights, ranked.positives)
     false_positives = _running(weights, ranked.negatives)
@@ -114,8 +117,13 @@ def ranking_metrics(
             false_positives[:, ranked.negatives_called],
             true_positives[:, -1],
             false_positives[:, -1],
+            official=official,
         )
     )
+    if official:
+        precision = metrics["average_precision"]
+        without = np.where(true_positives[:, -1] > 0, 1.0, 0.0)
+        metrics["average_precision"] = np.where(np.isnan(precision), without, precision)
     return metrics
 
 
@@ -207,13 +215,15 @@ def _threshold_metrics(
     false_positives: np.ndarray,
     positives: np.ndarray,
     negatives: np.ndarray,
+    *,
+    official: bool,
 ) -> dict[str, np.ndarray]:
     true_negatives = negatives - false_positives
     called = true_positives + false_positives
     # A class without examples would have a predictive value of 0 or 1 for any scores.
-    both = np.where((positives > 0) & (negatives > 0), 1.0, np.nan)
+    both = np.where((positives > 0) & (negatives > 0) | official, 1.0, np.nan)
     with np.errstate(invalid="ignore"):
-        return {
+        metrics = {
             "sensitivity": true_positives / positives,
             "specificity": true_negatives / negatives,
             "ppv": both * true_positives / called,
@@ -221,3 +231,6 @@ def _threshold_metrics(
             "dice": both * 2 * true_positives / (positives + called),
             "class_accuracy": (true_positives + true_negatives) / (positives + negatives),
         }
+    if official:
+        return {name: np.where(np.isnan(each), 1.0, each) for name, each in metrics.items()}
+    return metrics

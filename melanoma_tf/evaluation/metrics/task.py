@@ -36,6 +36,7 @@ class Task:
         decisions: None where deciding for one class out of all has no meaning.
         min_tpr: of ISIC 2024's partial area.
         sensitivities: at which the specificity is taken.
+        official: see `ranking.ranking_metrics`.
     """
 
     class_names: tuple[str, ...]
@@ -46,6 +47,7 @@ class Task:
     decisions: Decisions | None
     min_tpr: float
     sensitivities: tuple[float, ...] = SENSITIVITIES
+    official: bool = False
 
     @property
     def in_unit_interval(self) -> bool:
@@ -62,6 +64,7 @@ def prepare(
     decide_classes: bool = True,
     min_tpr: float = 0.8,
     sensitivities: Sequence[float] = SENSITIVITIES,
+    official: bool = False,
 ) -> Task:
     """Sort and decide once.
 
@@ -74,6 +77,7 @@ def prepare(
         decide_classes: false leaves out the metrics of one class out of all.
         min_tpr: in [0, 1).
         sensitivities: at which the specificity is taken, in (0, 1].
+        official: see `ranking.ranking_metrics`.
 
     Raises:
         MelanomaError: shapes that do not fit, scores that are not finite, `min_tpr` outside [0, 1),
@@ -109,6 +113,7 @@ def prepare(
         decisions=decide(labels, scores) if decide_classes and n_classes > 1 else None,
         min_tpr=min_tpr,
         sensitivities=tuple(sensitivities),
+        official=official,
     )
 
 
@@ -127,7 +132,11 @@ def all_metrics(task: Task, weights: np.ndarray) -> dict[MetricPath, np.ndarray]
     metrics: dict[MetricPath, np.ndarray] = {}
     for name, ranked in zip(task.class_names, task.ranked):
         found = ranking_metrics(
-            ranked, weights, sensitivities=task.sensitivities, min_tpr=task.min_tpr
+            ranked,
+            weights,
+            sensitivities=task.sensitivities,
+            min_tpr=task.min_tpr,
+            official=task.official,
         )
         for metric, values in found.items():
             first, _, rest = metric.partition("/")
