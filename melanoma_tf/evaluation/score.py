@@ -198,9 +198,7 @@ def score_predictions(
     result["taxonomy"] = labelled.taxonomy
     result["without_class"] = dict(labelled.without_class)
     if labelled.validation is not None:
-        earlier = labelled.validation
-        scores = task_scores(prepared(earlier, **options), earlier.weights)
-        result["validation"] = {key: scores[key] for key in _VALIDATED}
+        result["validation"] = _validation_scores(labelled.validation, options)
     if rounds:
         groups, unit = groups_of(labelled)
         result["interval"] = score_intervals(
@@ -211,6 +209,11 @@ def score_predictions(
             "rounds": rounds, "seed": seed, "level": LEVEL, "unit": unit, "units": drawn
         }  # fmt: skip
     return result
+
+
+def _validation_scores(labelled: LabelledPredictions, options: dict[str, Any]) -> dict[str, Any]:
+    scores = task_scores(prepared(labelled, **options), labelled.weights)
+    return {key: scores[key] for key in _VALIDATED}
 
 
 def roc_curves(labelled: LabelledPredictions) -> dict[str, dict[str, list[Any]]]:
