@@ -1,8 +1,12 @@
 import os
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.image_files import (
@@ -155,6 +159,33 @@ def test_equal_names_are_refused(folder_of):
     refuse_equal_names([folder / "a.jpg", folder / "b.png"])
     with pytest.raises(MelanomaError, match=r"different names; found .*a\.jpg and .*a\.png"):
         refuse_equal_names(find_images([folder]).paths)
+
+
+KNOWN = (".jpg", ".PNG", ".bmp")
+NAMES = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "", "."]),
+    st.sampled_from(["a", "b", "A"]),
+    st.sampled_from(
+        ["", "_segmentation", "_mask", "mask", "_superpixels", "_lesion", "_R1_Label2"]
+    ),
+    st.sampled_from([".jpg", ".PNG", ".bmp", ".gif", ".csv", ""]),
+)
+
+
+@given(st.sets(NAMES, max_size=12))
+def test_every_file_is_found_or_passed_over_and_none_twice(files):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in files:
+            (folder / file).touch()
+        # Tables are no images, and neither are hidden files of another type.
+        hidden = {file for file in files if file.startswith(".") and file[-4:] not in KNOWN}
+        expected = sorted(file for file in files - hidden if not file.endswith(".csv"))
+        for scan in (scan_images(folder), scan_masks(folder)):
+            listed = [*scan.images.values(), *scan.masks.values()]
+            listed += [each.path for each in scan.passed_over]
+            assert sorted(names(listed)) == expected
 
 
 def test_images_and_masks_by_key(folder_of):

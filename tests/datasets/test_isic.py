@@ -348,3 +348,24 @@ def test_phantoms_in_the_layout_of_isic2018_keep_their_masks(tmp_path):
     listing = list_source("isic2018", folder)
     assert len({lesion.diagnosis for lesion in listing.lesions}) == 7
     assert all(lesion.mask_path for lesion in listing.lesions)
+
+
+def test_images_and_masks_are_found_in_folders_of_other_names(check_source):
+    listing = check_source(
+        "isic2017",
+        {
+            "ISIC-2017_Training_Part3_GroundTruth.csv": "image_id,melanoma,seborrheic_keratosis\n"
+            "ISIC_0000000,1.0,0.0\nISIC_0000001,0.0,0.0\nISIC_0000002,0.0,1.0\n",
+            "data/images/ISIC_0000000.jpg": None,
+            "data/images/ISIC_0000001.jpg": None,
+            "data/images/ISIC_0000009.jpg": None,
+            "data/masks/ISIC_0000000_segmentation.png": None,
+            "data/superpixels/ISIC_0000000_superpixels.png": None,
+        },
+        diagnoses={"ISIC_0000000": "melanoma", "ISIC_0000001": "nevus"},
+        splits={"train": 2},
+        missing=["ISIC_0000002"],
+        masks=["ISIC_0000000"],
+    )
+    assert listing.unlabelled == ("ISIC_0000009",)
+    assert [each.reason for each in listing.passed_over] == ["superpixel map"]

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.image_files import PassedOver
 from melanoma_tf.datasets.lesion import Lesion, Listing, taxonomy_named
 from melanoma_tf.records.build.plan import SplitPolicy, label_rows, make_plan
 
@@ -128,3 +130,27 @@ def test_an_image_named_twice_is_refused():
 def test_no_row_with_a_class_is_refused():
     with pytest.raises(MelanomaError, match="a class of isic2017 in made; no row"):
         plan(listing("made", [("A", "train", {"diagnosis": "wart"})]))
+
+
+def test_a_data_set_without_its_images_is_not_called_one_without_classes():
+    with pytest.raises(MelanomaError, match="made: expected image files for 7 rows; found none"):
+        plan(listing("made", [], missing=[f"K{index}" for index in range(7)]))
+
+
+def test_what_the_listing_passed_over_is_counted_by_name_without_folders():
+    found = listing("made", [("A", "train"), ("B", "train")])
+    passed = tuple(PassedOver(Path(f"private/{name}.gif"), "of another type") for name in "xyz")
+    found = replace(
+        found, unlabelled=("C",), passed_over=passed, image_types={"dermoscopic": 1, "other": 1}
+    )
+    findings = plan(found, found_again()).findings
+    assert findings["unlabelled"] == {"made": {"count": 1, "first": ["C"]}}
+    assert findings["passed_over"] == {
+        "made": {"of another type": {"count": 3, "first": ["x.gif", "y.gif", "z.gif"]}}
+    }
+    assert findings["image_types"] == {"made": {"dermoscopic": 3, "other": 1}}
+
+
+def found_again():
+    """A second folder of the same source."""
+    return replace(listing("made", [("D", "train")]), image_types={"dermoscopic": 2})
