@@ -37,7 +37,7 @@ def sample_examples(
         records: record folders with training examples.
         settings: which are seen how often.
         seed: of the order.
-        window: records that are shuffled among each other.
+        window: most records that are shuffled among each other, see `stream.bounded_window`.
         first_example: the number to begin with; those before it are left out.
 
     Raises:
@@ -46,6 +46,12 @@ def sample_examples(
     paths = records.shard_paths("train")
     check_batches(records, settings)
     plan = settings.plan
+    streams = 1
+    if settings.balance == "batch":
+        # A class may take its generated images from a stream of their own.
+        limited = settings.generated_fraction is not None
+        streams = len(records.class_names) * (2 if limited else 1)
+    window = stream.bounded_window(window, records.manifests, "train", streams)
     if settings.balance == "batch":
         balanced = _balanced(records, settings, seed, window, first_example)
         return balanced.map(lambda number, one: (number, one, tf.constant(0, tf.int64)))

@@ -113,7 +113,9 @@ def _class_stream(
         records.shard_paths("train"),
         count,
         seed=settings.seed + index,
-        window=_SHUFFLE_WINDOW,
+        window=stream.bounded_window(
+            _SHUFFLE_WINDOW, records.manifests, "train", len(records.class_names)
+        ),
         first_example=first_example,
         keep=_is_real_of([index]),
     )

@@ -50,7 +50,7 @@ def training_patches(
         records.shard_paths("train"),
         records.count(split="train"),
         seed=inputs.seed,
-        window=_SHUFFLE_WINDOW,
+        window=stream.bounded_window(_SHUFFLE_WINDOW, records.manifests, "train"),
         first_example=first_example,
     )
     examples = stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)

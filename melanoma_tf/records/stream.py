@@ -10,15 +10,19 @@ images are not cached: that would be a copy of the data in memory.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
 import tensorflow as tf
 
 from melanoma_tf.records import schema
+from melanoma_tf.records.manifest import Manifest
 
 _SHARDS_READ_AT_ONCE = 8
+# Of the encoded records in all windows of a pipeline. A stream holds up to three windows: one that
+# is read, one that waits, and one that is handed out.
+_WINDOW_BYTES = 256 * 2**20
 
 # Makes the examples of a pass, given its number and serialised records.
 Expand = Callable[[tf.Tensor, tf.Tensor], Any]
@@ -88,6 +92,30 @@ def shuffled_stream(
     else:
         groups = tf.data.Dataset.range(first_pass, tf.int64.max).flat_map(one_pass)
     return groups.prefetch(1).unbatch().skip(offset).enumerate(first_example)
+
+
+def bounded_window(window: int, manifests: Iterable[Manifest], split: str, streams: int = 1) -> int:
+    """Bound a shuffle window by the memory that its encoded records take.
+
+    The result depends on the manifests only, so a stream stays the same on every machine.
+
+    Args:
+        window: most records that are shuffled together.
+        manifests: those of the record folders.
+        split: the split that is read.
+        streams: number of streams with a window each, such as one per class.
+
+    Returns:
+        The window, or less where the windows of all streams would hold more than 256 MiB.
+    """
+    sizes = [
+        shard.size_bytes / shard.count
+        for manifest in manifests
+        for shard in manifest.shards
+        if shard.split == split and shard.count
+    ]
+    fitting = int(_WINDOW_BYTES / streams / max(sizes, default=1.0))
+    return max(1, min(window, fitting))
 
 
 def is_not_purified_copy(serialized: tf.Tensor) -> tf.Tensor:

@@ -98,7 +98,7 @@ def training_batches(
         records.shard_paths("train"),
         count,
         seed=inputs.seed,
-        window=inputs.shuffle_window,
+        window=stream.bounded_window(inputs.shuffle_window, records.manifests, "train"),
         first_example=first_example,
         keep=_has_mask,
     )
