@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +14,12 @@ from melanoma_tf.cli.console import progress, table, warn, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.score import score
 from melanoma_tf.evaluation.score_text import shown
-from melanoma_tf.evaluation.settings import BootstrapSettings
+from melanoma_tf.evaluation.settings import SegmenterScoreSettings
 
+if TYPE_CHECKING:
+    from melanoma_tf.evaluation.masks import MaskReader
+
+_COLUMNS = {"jaccard": "Jaccard", "dice": "Dice"}
 FOLDER = click.Path(path_type=Path)  # whether it is there, the reader says in one line
 TITLES = {
     "jaccard": "Jaccard",
@@ -30,19 +36,20 @@ TITLES = {
 @click.argument("predicted", metavar="PREDICTED_DIR", type=FOLDER)
 @click.argument("truth", metavar="TRUTH_DIR", type=FOLDER)
 @options.json_output("the scores, also those of each image,")
-@settings_options(BootstrapSettings)
+@settings_options(SegmenterScoreSettings)
 def segmenter(
     predicted: Path,
     truth: Path,
     json_path: Path | None,
     overwrite: bool,
-    settings: BootstrapSettings,
+    settings: SegmenterScoreSettings,
 ) -> None:
     """Score the masks of PREDICTED_DIR against those of the same images in TRUTH_DIR.
 
     Masks are matched by image, whether or not their names end in _segmentation, and read by their
     meaning (0 and 1, 0 and 255, palette, colour); grey ones are binarised at > 128. Each needs a
-    partner of the same size. Empty against empty scores 1.
+    partner of the same size. Empty against empty scores 1. Folders of ISIC_x_attribute_NAME.png are
+    scored as task 2 of ISIC 2018: Jaccard and Dice of each attribute over all images.
 
     \b
     Example:
@@ -51,14 +58,25 @@ def segmenter(
     """
     from melanoma_tf.core.files import write_json
     from melanoma_tf.core.outputs import refuse_existing_file
-    from melanoma_tf.evaluation.masks import pair_masks, score_pairs, summarize
+    from melanoma_tf.evaluation.attributes import has_attributes
+    from melanoma_tf.evaluation.masks import (
+        pair_masks,
+        read_mask,
+        read_mask_strictly,
+        score_pairs,
+        summarize,
+    )
 
     if json_path is not None:
         refuse_existing_file(json_path, overwrite)
-    pairs, notes = pair_masks(predicted, truth), dict[str, list[str]]()
+    notes: dict[str, list[str]] = {}
+    read = read_mask_strictly if settings.strict else functools.partial(read_mask, notes=notes)
+    if has_attributes(truth):
+        _score_attributes(predicted, truth, read, json_path)
+        return
+    pairs = pair_masks(predicted, truth)
     warn_of_files(pairs.passed_over)
-    found = progress(score_pairs(pairs, notes), label="score", total=len(pairs.pairs))
-    scores = list(found)
+    scores = list(progress(score_pairs(pairs, read=read), label="score", total=len(pairs.pairs)))
     for note, paths in notes.items():
         warn(f"{len(paths):,} of the masks, the first {paths[0]}: {note}")
     summary = summarize(scores, rounds=settings.rounds, seed=settings.seed)
@@ -70,6 +88,24 @@ def segmenter(
     if json_path is not None:
         each = [dataclasses.asdict(one) for one in scores]
         write_json(json_path, {**summary, **settings.to_json(), "images": each})
+
+
+def _score_attributes(
+    predicted: Path, truth: Path, read: MaskReader, json_path: Path | None
+) -> None:
+    from melanoma_tf.core.files import write_json
+    from melanoma_tf.evaluation.attributes import pair_attributes, score_attributes
+
+    pairs = pair_attributes(predicted, truth)
+    found = score_attributes(progress(pairs, label="score", total=len(pairs)), read)
+    scores = {**found["attributes"], "all attributes": found["micro_average"]}
+    rows = [
+        (name, f"{each['jaccard']:.3f}", f"{each['dice']:.3f}") for name, each in scores.items()
+    ]
+    title = f"Attributes of {found['n']:,} images, areas added up over images (ISIC 2018, task 2)"
+    table(title, ("attribute", *_COLUMNS.values()), rows)
+    if json_path is not None:
+        write_json(json_path, found)
 
 
 COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `score`.

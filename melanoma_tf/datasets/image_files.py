@@ -27,12 +27,13 @@ _DOCUMENTS = frozenset(
 )
 
 LESION_MASK, OCCLUSION_MASK = "lesion mask", "occlusion mask"
+ATTRIBUTE_MASK = "attribute mask"
 _SUPERPIXELS, _REGION = "superpixel map", "region of interest"
 # Endings that the data sets themselves use for files that are no photographs.
 _OFFICIAL_ENDINGS = (
     (re.compile(r"_segmentation\Z", re.I), LESION_MASK),
     (re.compile(r"_superpixels\Z", re.I), _SUPERPIXELS),
-    (re.compile(r"_attribute_[a-z_]+\Z", re.I), "attribute mask"),
+    (re.compile(r"_attribute_[a-z_]+\Z", re.I), ATTRIBUTE_MASK),
     (re.compile(r"_R\d+_Label\d+\Z", re.I), _REGION),
 )
 # Endings that a photograph may have too: they count next to the photograph itself, and in a folder

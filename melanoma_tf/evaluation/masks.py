@@ -6,11 +6,14 @@ summary = summarize(rows, rounds=1000, seed=0)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +22,9 @@ from melanoma_tf.datasets.image_files import ImageScan, PassedOver, describe, sc
 from melanoma_tf.evaluation.metrics.bootstrap import resamples
 from melanoma_tf.records.decode import read_mask_noted
 from melanoma_tf.records.header import UnreadableImageError
+from melanoma_tf.records.mask_values import LEVEL
+
+MaskReader = Callable[[Path], npt.NDArray[np.bool_]]
 
 METRICS = (
     "jaccard",
@@ -31,6 +37,7 @@ METRICS = (
 )
 LEAST_JACCARD = 0.65  # ISIC 2018: below it a segmentation counts as a failure.
 _NAMED_AT_ONCE = 5
+_NUMBER = re.compile(r"(?<!\d)\d{7}(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,7 @@ def score_mask(
     Raises:
         MelanomaError: the sizes differ.
     """
-    if predicted.shape != truth.shape:
-        raise MelanomaError(
-            f"{name}: expected a mask of the truth's size {_size(truth)}; found {_size(predicted)}"
-        )
+    same_size(predicted, truth, name)
     shared, either = predicted & truth, predicted | truth
     jaccard = _ratio(shared.sum(), either.sum())
     return MaskScore(
@@ -97,6 +101,20 @@ def _ratio(part: int, whole: int) -> float:
 
 def _rowwise(shared: npt.NDArray[np.int_], either: npt.NDArray[np.int_]) -> float:
     return float(np.where(either > 0, shared / np.maximum(either, 1), 1.0).mean())
+
+
+def same_size(
+    predicted: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_], name: str = ""
+) -> None:
+    """Refuse a predicted mask of another size than the true one.
+
+    Raises:
+        MelanomaError: the sizes differ.
+    """
+    if predicted.shape != truth.shape:
+        raise MelanomaError(
+            f"{name}: expected a mask of the truth's size {_size(truth)}; found {_size(predicted)}"
+        )
 
 
 def _size(mask: npt.NDArray[np.bool_]) -> str:
@@ -128,7 +146,8 @@ def pair_masks(predicted: Path, truth: Path) -> MaskPairs:
         MelanomaError: a folder without masks, or masks without a partner (they are named).
     """
     expected, found = _masks_in(truth), _masks_in(predicted)
-    missing, extra = expected.masks.keys() - found.masks, found.masks.keys() - expected.masks
+    masks = _by_isic_number(found.masks, expected.masks)
+    missing, extra = expected.masks.keys() - masks, masks.keys() - expected.masks
     if missing:
         raise MelanomaError(
             f"{predicted}: expected a mask for each of {truth}; missing: {_listed(missing)}"
@@ -138,28 +157,48 @@ def pair_masks(predicted: Path, truth: Path) -> MaskPairs:
             f"{predicted}: expected no masks but those of {truth}; found: {_listed(extra)}"
         )
     pairs = (
-        (expected.masks[key].name, found.masks[key], expected.masks[key])
+        (expected.masks[key].name, masks[key], expected.masks[key])
         for key in sorted(expected.masks)
     )
     return MaskPairs(tuple(pairs), (*found.passed_over, *expected.passed_over))
 
 
-def score_pairs(pairs: MaskPairs, notes: dict[str, list[str]] | None = None) -> Iterator[MaskScore]:
-    """Score pairs of masks, in order.
+def _by_isic_number(found: Mapping[str, Path], expected: Iterable[str]) -> dict[str, Path]:
+    """Give masks the name of the image whose number theirs contains, as the official scorer does.
 
-    Masks of any mode are read by their meaning, see `records.mask_values`; grey ones are binarised
-    at > 128, as by the challenge.
+    Raises:
+        MelanomaError: two masks have the number of one image.
+    """
+    expected = set(expected)
+    named: dict[str, Path] = {}
+    for key, path in found.items():
+        number = None if key in expected else _NUMBER.search(key)
+        image = f"ISIC_{number.group()}" if number else key
+        image = image if image in expected else key
+        if image in named:
+            raise MelanomaError(
+                f"expected one mask of {image}; found {named[image].name} and {path.name}"
+            )
+        named[image] = path
+    return named
+
+
+def score_pairs(
+    pairs: MaskPairs, notes: dict[str, list[str]] | None = None, *, read: MaskReader | None = None
+) -> Iterator[MaskScore]:
+    """Score pairs of masks, in order.
 
     Args:
         pairs: see `pair_masks`.
         notes: filled with what is unusual about the masks, each with their names.
+        read: reader of a mask file; None takes `read_mask`.
 
     Raises:
         MelanomaError: a file is no mask, or two masks differ in size.
     """
-    notes = {} if notes is None else notes
+    read = read or functools.partial(read_mask, notes=notes)
     for name, predicted, truth in pairs.pairs:
-        yield score_mask(read_mask(predicted, notes), read_mask(truth, notes), name)
+        yield score_mask(read(predicted), read(truth), name)
 
 
 def score_folders(predicted: Path, truth: Path) -> Iterator[MaskScore]:
@@ -197,6 +236,9 @@ def _listed(names: Iterable[str]) -> str:
 def read_mask(path: Path, notes: dict[str, list[str]] | None = None) -> npt.NDArray[np.bool_]:
     """Read a mask, as records do: bool `(height, width)`, True is lesion.
 
+    Masks of any mode are read by their meaning, see `records.mask_values`; grey ones are binarised
+    at > 128, as by the challenge.
+
     Args:
         path: the file.
         notes: what is unusual about it is added here, with the file's name.
@@ -212,6 +254,26 @@ def read_mask(path: Path, notes: dict[str, list[str]] | None = None) -> npt.NDAr
         if notes is not None:
             notes.setdefault(note, []).append(str(path))
     return mask.pixels > 0
+
+
+def read_mask_strictly(path: Path) -> npt.NDArray[np.bool_]:
+    """Read a mask as the official scorer does: one channel of 8 bits or 1, binarised at > 128.
+
+    Raises:
+        MelanomaError: the file is no image, or one of another mode.
+    """
+    content = np.fromfile(path, np.uint8)
+    # OpenCV raises at an empty buffer, and returns None at any other that is no image.
+    mask = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    if mask is None:
+        raise MelanomaError(f"{path}: expected a mask as an image; found other bytes")
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        channels = 1 if mask.ndim == 2 else mask.shape[2]
+        raise MelanomaError(
+            f"{path}: expected a mask of one grey channel of 8 bits, as the official scorer does; "
+            f"found {channels} of {8 * mask.itemsize} bits, or a palette"
+        )
+    return np.asarray(mask > LEVEL)
 
 
 def summarize(scores: Sequence[MaskScore], *, rounds: int = 1000, seed: int = 0) -> dict[str, Any]:

@@ -49,6 +49,21 @@ class BootstrapSettings(Settings):
 
 
 @dataclass(frozen=True)
+class SegmenterScoreSettings(BootstrapSettings):
+    """Settings of the scores of masks; see `BootstrapSettings`.
+
+    Attributes:
+        strict: read masks as the official scorer does, and refuse those that it refuses.
+    """
+
+    strict: bool = setting(
+        False,
+        "Refuse masks that the official scorer refuses: colour, palette, alpha or 16 bits.",
+        group="Scores",
+    )
+
+
+@dataclass(frozen=True)
 class ScoreSettings(BootstrapSettings):
     """Settings of the reading and scoring of a classifier's predictions.
 

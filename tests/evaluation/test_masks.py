@@ -179,3 +179,28 @@ def test_the_official_masks_score_one_against_themselves(real_data):
     summary = summarize(list(score_folders(truth, truth)), rounds=0)
     assert summary["n"] == 49
     assert all(summary[name]["mean"] == 1.0 for name in METRICS)
+
+
+def test_files_of_task_2_are_scored_by_attribute(tmp_path, run_command):
+    """Half of the streaks are found, and no globules where there are some: by hand."""
+    truth, found = np.zeros((4, 8), np.uint8), np.zeros((4, 8), np.uint8)
+    truth[:2], found[:1] = 255, 255
+    for folder, masks in (("truth", (truth, truth)), ("found", (found, found * 0))):
+        for attribute, mask in zip(("streaks", "globules"), masks):
+            write(tmp_path / folder, f"ISIC_0000000_attribute_{attribute}.png", mask)
+    output = tmp_path / "scores.json"
+    done = run_command(
+        "score", "segmenter", tmp_path / "found", tmp_path / "truth", "--json", output
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads(output.read_text())
+    assert written["attributes"] == {
+        "globules": {"jaccard": 0.0, "dice": 0.0},
+        "streaks": {"jaccard": 0.5, "dice": pytest.approx(2 / 3)},
+    }
+    assert written["micro_average"] == {"jaccard": 0.25, "dice": pytest.approx(0.4)}
+    assert "task 2" in done.stdout
+    (tmp_path / "found" / "ISIC_0000000_attribute_streaks.png").unlink()
+    done = run_command("score", "segmenter", tmp_path / "found", tmp_path / "truth")
+    assert done.returncode == 1
+    assert "missing: ISIC_0000000_attribute_streaks" in done.stderr
