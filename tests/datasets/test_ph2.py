@@ -128,3 +128,4 @@ def test_a_broken_workbook_beside_the_text_table_is_named(folder_of):
     kinds = {each.path.name: each.reason for each in listing.passed_over}
     assert kinds.pop("IMD003_R1_Label1.bmp") == "region of interest"
     assert "expected an Excel workbook" in kinds["PH2_dataset.xlsx"]
+    assert str(folder) not in kinds["PH2_dataset.xlsx"]

@@ -80,9 +80,13 @@ def _first_readable(
         except MelanomaError as error:
             faulty.append(error)
         else:
-            before = zip(tables, faulty)
-            return rows, tuple(PassedOver(table, f"table ({error})") for table, error in before)
+            return rows, tuple(map(_faulty_table, tables, faulty))
     raise faulty[0]
+
+
+def _faulty_table(path: Path, error: MelanomaError) -> PassedOver:
+    # Reasons travel with the records, local folders stay private.
+    return PassedOver(path, f"table ({str(error).replace(str(path), path.name)})")
 
 
 def _first_folder(places: Iterable[Path]) -> Path:
