@@ -33,6 +33,13 @@ _FOLDER = click.Path(path_type=Path)
     "folder name the columns: csv=DIR,labels=table.csv,image=file,diagnosis=dx.",
 )
 @options.output("Record folder to create.")
+@click.option(
+    "--against",
+    type=_FOLDER,
+    multiple=True,
+    help="Record folder whose pictures are left out, and whose patients and lesions keep its "
+    "splits, so that both can be used together; may be repeated.",
+)
 @click.option("--workers", type=int, help="Threads that decode images; one per core by default.")
 @options.overwrite("an existing record folder")
 @options.resume("an interrupted build after its last image")
@@ -40,6 +47,7 @@ _FOLDER = click.Path(path_type=Path)
 def build_records(
     sources: tuple[str, ...],
     output: Path,
+    against: tuple[Path, ...],
     workers: int | None,
     overwrite: bool,
     resume: bool,
@@ -73,6 +81,7 @@ def build_records(
         workers=available_cores() if workers is None else workers,
         overwrite=overwrite,
         resume=resume,
+        against=against,
         progress=functools.partial(_bar, "preparing images"),
         write_progress=functools.partial(_bar, "writing records"),
     )
@@ -206,8 +215,18 @@ def _print_findings(manifest: Manifest) -> None:
     for source, count in findings.get("held_out_elsewhere", {}).items():
         warn(f"{source}: {count:,} images left out: a held-out set has their patient or lesion")
     _print_duplicates(findings.get("duplicates", {}))
+    _print_against(findings.get("against", {}))
     for row in manifest.skipped:
         warn(f"{row.get('source', '')} {row['key']}: {row['file']}: {row['reason']}")
+
+
+def _print_against(against: dict[str, Any]) -> None:
+    if against.get("count"):
+        what = "left out" if against["left_out"] else "kept"
+        warn(
+            f"{against['count']:,} images {what}: {', '.join(against['folders'])} has their "
+            f"pictures, the first: {', '.join(against['first'])}"
+        )
 
 
 _TREATED = {

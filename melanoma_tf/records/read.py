@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.manifest import read_manifest
-from melanoma_tf.records.schema import Example, deserialize, parse
+from melanoma_tf.records.schema import FEATURES, Example, deserialize, parse
 
 _READ_AT_ONCE = 256
 
@@ -62,7 +62,7 @@ def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[
         for batch in parsed.as_numpy_iterator():
             for values in zip(*(batch[name].tolist() for name in names)):
                 yield {
-                    name: value.decode("utf-8") if isinstance(value, bytes) else value
+                    name: value.decode("utf-8") if FEATURES[name].type is str else value
                     for name, value in zip(names, values)
                 }
     except tf.errors.OpError as error:

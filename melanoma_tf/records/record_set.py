@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.splits import picture_name, shared_ids
+from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
+from melanoma_tf.records.build.pictures import read_pictures
+from melanoma_tf.records.build.threads import available_cores
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
 from melanoma_tf.records.read import read_features
 
@@ -139,7 +142,7 @@ class RecordSet:
         """Check that the folders can be mixed.
 
         Raises:
-            MelanomaError: a picture is in two folders, also under different sources; or a picture
+            MelanomaError: a picture is in two folders, also under another name; or a picture
                 or its copy, a lesion or a patient is in `train` of one folder and held out by
                 another.
         """
@@ -158,6 +161,32 @@ class RecordSet:
                         f"{name}. A folder that purify created contains the originals too"
                     )
                 _refuse_both_uses(row, folder, uses)
+        self._refuse_same_pictures()
+
+    def _refuse_same_pictures(self) -> None:
+        """Compare the real images of all folders by content: names may differ."""
+        folders = [
+            folder
+            for folder, manifest in zip(self.folders, self.manifests)
+            if manifest.count(origin="real")
+        ]
+        if len(folders) < 2:
+            return
+        pictures = read_pictures(folders)
+        lesions = pictures.lesions
+        pairs = find_pairs(
+            pictures.thumbnails,
+            least_similarity=SAME_PICTURE_IN_RECORDS,
+            wanted=lambda left, right: lesions[left].image_path != lesions[right].image_path,
+            workers=available_cores(),
+        )
+        for pair in pairs:
+            left, right = lesions[pair.left], lesions[pair.right]
+            raise MelanomaError(
+                f"expected each picture once; {left.name} in {left.image_path} and {right.name} in "
+                f"{right.image_path} are the same picture (similarity {pair.similarity:.3f}). "
+                "build-records --against leaves such images out"
+            )
 
 
 def _refuse_both_uses(

@@ -14,7 +14,12 @@ from melanoma_tf import __version__
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.lesion import Listing, Taxonomy, taxonomy_named
 from melanoma_tf.datasets.splits import known_links
-from melanoma_tf.records.build.duplicates import find_clusters, resolve_duplicates
+from melanoma_tf.records.build.duplicates import (
+    find_clusters,
+    resolve_duplicates,
+    split_clusters,
+)
+from melanoma_tf.records.build.pictures import RecordFolders, joined
 from melanoma_tf.records.build.plan import (
     LabelledRows,
     Plan,
@@ -50,15 +55,15 @@ def build_records(
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
+    against: Sequence[Path] = (),
     progress: Progress | None = None,
     write_progress: Progress | None = None,
 ) -> Manifest:
     """Decode, scale, re-encode and write all images of some data sets.
 
-    Every file is read once, into a spool beside the output, and duplicates and splits are decided
-    on fingerprints. The bytes depend on the listings and the settings only, not on `workers`. An
-    unreadable image is left out and listed in the manifest's `skipped`; unless the settings accept
-    that (`skip_bad`), `verify-records` reports it.
+    The bytes depend on the listings and the settings only, not on `workers`. An unreadable image is
+    left out and listed in the manifest's `skipped`; unless the settings accept that (`skip_bad`),
+    `verify-records` reports it.
 
     Args:
         listings: the data sets, from `datasets.catalogue.list_source`.
@@ -68,6 +73,7 @@ def build_records(
         overwrite: replace an existing folder.
         resume: continue after the last image of an interrupted build of `output`, if there is one;
             the result is the same to the byte.
+        against: record folders whose pictures, patients and lesions this one must not divide.
         progress: wraps the stream of prepared images, given their number.
         write_progress: likewise, for the writing of the records.
 
@@ -85,7 +91,7 @@ def build_records(
     """
     output = Path(output)
     check_workers(workers)
-    work = _Work.of(listings, settings)
+    work = _Work.of(listings, settings, against)
     with (
         unfinished_build(
             output, _header(work), resume=resume, overwrite=overwrite, inputs=work.folders()
@@ -121,6 +127,7 @@ class _Work:
     Attributes:
         labelled: the rows, in the order of the listings.
         order: indices of the rows in the order of the spool, which is that of each split.
+        against: other record folders.
     """
 
     listings: Sequence[Listing]
@@ -130,9 +137,12 @@ class _Work:
     policy: SplitPolicy
     labelled: LabelledRows
     order: Sequence[int]
+    against: RecordFolders
 
     @classmethod
-    def of(cls, listings: Sequence[Listing], settings: BuildSettings) -> _Work:
+    def of(
+        cls, listings: Sequence[Listing], settings: BuildSettings, against: Sequence[Path]
+    ) -> _Work:
         encoding = Encoding(settings.image_size, settings.image_format, settings.quality)
         taxonomy = taxonomy_named(settings.taxonomy)
         if settings.require_all:
@@ -141,11 +151,15 @@ class _Work:
         check_fractions(policy)
         labelled = label_rows(listings, taxonomy, policy)
         order = sorted(range(len(labelled.rows)), key=lambda index: order_of(labelled.rows[index]))
-        return cls(listings, settings, taxonomy, encoding, policy, labelled, order)
+        others = RecordFolders.read(against)
+        return cls(listings, settings, taxonomy, encoding, policy, labelled, order, others)
 
     def folders(self) -> set[Path]:
-        """Collect the folders of the images."""
-        return {lesion.image_path.parent for listing in self.listings for lesion in listing.lesions}
+        """Collect the folders that are read."""
+        images = {
+            lesion.image_path.parent for listing in self.listings for lesion in listing.lesions
+        }
+        return images | set(self.against.paths)
 
     def files(self) -> list[ImageFiles]:
         """List the files in the order of the spool."""
@@ -164,23 +178,38 @@ class _Work:
 
 def _plan(work: _Work, spool: Spool, workers: int) -> Plan:
     """Find the duplicates, then split the rows so that no picture is in two splits."""
-    labelled = work.labelled
+    labelled, others = work.labelled, work.against.pictures(workers)
     lesions = labelled.lesions()
-    known = tuple(known_links(work.listings))
-    clusters = find_clusters(lesions, spool.thumbnails, known, order=work.order, workers=workers)
+    known = tuple(known_links([*work.listings, Listing("", tuple(others.lesions))]))
+    clusters = find_clusters(
+        [*lesions, *others.lesions],
+        joined(spool.thumbnails, others.thumbnails),
+        known,
+        order=[*work.order, *range(len(lesions), len(lesions) + len(others.lesions))],
+        workers=workers,
+    )
+    own, shared = split_clusters(clusters, len(lesions))
     pixels = [0] * len(lesions)
     for index, count in zip(work.order, spool.pixels):
         pixels[index] = count
     resolution = resolve_duplicates(
-        lesions, labelled.keeps_split, clusters, pixels, work.settings.duplicates
+        lesions, labelled.keeps_split, own, pixels, work.settings.duplicates
     )
+    keeps_shared = work.settings.duplicates == "keep"
+    dropped = resolution.dropped | {lesions[each].name for each in shared if not keeps_shared}
     links = (*known, *resolution.links)
-    plan = make_plan(labelled.without(resolution.dropped), work.policy, links)
+    plan = make_plan(labelled.without(dropped), work.policy, links, others.lesions)
     findings = {
         **plan.findings,
         "inverted_masks": _inverted_masks(work, spool),
         "duplicates": resolution.findings,
     }
+    if work.against.paths:
+        findings["against"] = {
+            "folders": [path.name for path in work.against.paths],
+            "left_out": not keeps_shared,
+            **first_of([lesions[each].name for each in shared]),
+        }
     return Plan(plan.rows, findings)
 
 
@@ -211,7 +240,12 @@ def _header(work: _Work) -> dict[str, Any]:
     header = dataclasses.asdict(work.settings)
     # Whether gaps are accepted changes no shard.
     del header["skip_bad"], header["require_all"]
-    return {**header, "tool_version": __version__, "rows": work.labelled.fingerprint()}
+    return {
+        **header,
+        "tool_version": __version__,
+        "rows": work.labelled.fingerprint(),
+        "against": work.against.fingerprint(),
+    }
 
 
 def _items(plan: Plan, work: _Work, spool: Spool) -> Iterator[Example | Skipped]:

@@ -151,6 +151,26 @@ def find_clusters(
     return _clusters(len(lesions), pairs, linked_pairs(lesions, links))
 
 
+def split_clusters(clusters: Iterable[Cluster], count: int) -> tuple[list[Cluster], list[int]]:
+    """Set apart the clusters that reach into other record folders.
+
+    Args:
+        clusters: of images whose first `count` are those of a build, and the rest those of others.
+        count: number of images of the build.
+
+    Returns:
+        The clusters of the build alone, and the images of the build that others have too.
+    """
+    own, shared = [], []
+    for cluster in clusters:
+        members = [each for each in cluster.members if each < count]
+        if len(members) == len(cluster.members):
+            own.append(cluster)
+        else:
+            shared += members
+    return own, sorted(shared)
+
+
 def resolve_duplicates(
     lesions: Sequence[Lesion],
     keeps_split: Sequence[bool],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +149,10 @@ def check_fractions(policy: SplitPolicy) -> None:
 
 
 def make_plan(
-    labelled: LabelledRows, policy: SplitPolicy, links: Iterable[tuple[str, str]] = ()
+    labelled: LabelledRows,
+    policy: SplitPolicy,
+    links: Iterable[tuple[str, str]] = (),
+    others: Sequence[Lesion] = (),
 ) -> Plan:
     """Split and order labelled rows.
 
@@ -157,9 +160,14 @@ def make_plan(
         labelled: rows of all sources.
         policy: how they get their splits.
         links: pairs of keys or names known to show the same picture, to share a split.
+        others: images of other record folders: rows of their patients and lesions get their split,
+            and those that keep another one are left out.
     """
-    groups = group_lesions(labelled.lesions(), links)
-    divided = _divided(labelled, groups, policy)
+    groups = group_lesions([*labelled.lesions(), *others], links)
+    fixed: dict[str, str] = {}
+    for lesion, group in zip(others, groups[len(labelled.rows) :]):
+        fixed[group] = max(fixed.get(group, "train"), lesion.split, key=SPLITS.index)
+    divided = _divided(labelled, groups[: len(labelled.rows)], policy, fixed)
     rows = [
         Row(lesion, row.label) for lesion, row in zip(divided, labelled.rows) if lesion is not None
     ]
@@ -214,7 +222,7 @@ def keeps_official_split(lesions: Sequence[Lesion], policy: SplitPolicy) -> tupl
 
 
 def _divided(
-    labelled: LabelledRows, groups: Sequence[str], policy: SplitPolicy
+    labelled: LabelledRows, groups: Sequence[str], policy: SplitPolicy, fixed: Mapping[str, str]
 ) -> list[Lesion | None]:
     """Assign every row a split, so that no group is in two.
 
@@ -223,7 +231,7 @@ def _divided(
     sets stay as they were published. A row without an official split follows its group.
 
     A split to keep contains its own images only: other rows are assigned to the other splits, and a
-    row that shares a group with a kept one is left out.
+    row that shares a group with a kept one is left out. The split of a `fixed` group stands.
     """
     lesions, keeps_split = labelled.lesions(), labelled.keeps_split
     closed = policy.kept_splits()
@@ -231,6 +239,7 @@ def _divided(
     for lesion, group, keeps in zip(lesions, groups, keeps_split):
         if keeps:
             kept[group] = max(kept.get(group, "train"), lesion.split, key=SPLITS.index)
+    kept.update(fixed)
     fractions = _without(policy.fractions(), closed)
     assigned = assign_splits(lesions, fractions, policy.seed, groups, kept)
     return [
