@@ -65,7 +65,8 @@ def calibrate(
     refuse_existing_file(run_dir / FILE, overwrite)
     records = RecordSet.read(records)
     batches = pipeline.evaluation_batches(records, split, inputs)
-    seen = view_logits(load_classifier(run_dir), batches, views)
+    with records.damage_named():
+        seen = view_logits(load_classifier(run_dir), batches, views)
     fitted = fit_temperature(seen.logits, seen.labels)
     raw, calibrated = (probabilities(seen.logits, value) for value in (1.0, fitted.value))
     payload = {

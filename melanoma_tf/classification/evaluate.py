@@ -189,7 +189,8 @@ def _seen(member: Member, records: RecordSet, settings: EvaluationSettings) -> V
     name = str(member.run_dir)
     own = as_divided(records, member.record, settings.split, name=name)
     batches = pipeline.evaluation_batches(own, settings.split, member.inputs)
-    return view_logits(load_classifier(member.run_dir), batches, settings.tta)
+    with own.damage_named():
+        return view_logits(load_classifier(member.run_dir), batches, settings.tta)
 
 
 def _combined(

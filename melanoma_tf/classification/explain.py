@@ -236,9 +236,11 @@ def explained_records(
         MelanomaError: see `split_of`.
     """
     records = split_of(explainer, records, split)
-    for batch in record_views(records, split, explainer.view, keys=keys, batch_size=AT_ONCE):
-        names = [name.decode("utf-8") for name in batch.pop("image/key").numpy()]
-        yield from explained(explainer, names, batch.pop("image/encoded"), batch)
+    batches = record_views(records, split, explainer.view, keys=keys, batch_size=AT_ONCE)
+    with records.damage_named():
+        for batch in batches:
+            names = [name.decode("utf-8") for name in batch.pop("image/key").numpy()]
+            yield from explained(explainer, names, batch.pop("image/encoded"), batch)
 
 
 def explained(

@@ -161,7 +161,8 @@ def write_errors(
             f"expected a class out of {', '.join(explainer.class_names)}; found {class_name}"
         )
     records = split_of(explainer, records, split)
-    chosen = _errors(explainer, records, split, explainer.class_names.index(class_name))
+    with records.damage_named():
+        chosen = _errors(explainer, records, split, explainer.class_names.index(class_name))
     shown = {kind: keys[:count] for kind, keys in chosen.items()}
     if any(shown.values()):
         with published_folder(output, overwrite=overwrite) as folder:

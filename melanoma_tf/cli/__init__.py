@@ -31,7 +31,7 @@ from melanoma_tf.cli import (
     taxonomies,
     train,
 )
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.errors import in_one_line
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,13 +40,18 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 class _Commands(click.Group):
-    """A group that turns the library's own errors into one line and exit code 1."""
+    """A group that turns errors of the library and of the system into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except MelanomaError as error:
-            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # The reader of the output has gone; click ends quietly.
+            raise
+        except Exception as error:
+            line = in_one_line(error)
+            if line is None:
+                raise
+            raise click.ClickException(line) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

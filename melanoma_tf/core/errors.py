@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
+_PLACE_IN_GRAPH = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]( name: \S*)?")
+
 
 class MelanomaError(ValueError):
     """Bad input, said in one line: what was expected, and what was found.
@@ -17,3 +22,29 @@ class MelanomaError(ValueError):
         ...     print(error)  # doctest: +ELLIPSIS
         expected a record folder at tfrecords/absent...
     """
+
+
+def in_one_line(error: Exception) -> str | None:
+    """Say in one line what the user can do something about; None for an error in the code.
+
+    That is: what this package refuses, and what the operating system, a drive or TensorFlow does. A
+    line break in a name does not break the line.
+    """
+    if isinstance(error, MelanomaError):
+        return _joined(str(error))
+    if isinstance(error, OSError):
+        names = ", ".join(str(name) for name in (error.filename, error.filename2) if name)
+        reason = error.strerror or str(error) or type(error).__name__
+        return _joined(f"{names}: {reason}" if names else reason)
+    if isinstance(error, MemoryError):
+        return "the memory does not suffice for this"
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
+        # Its first line has the reason, later ones the place in the graph.
+        first = str(error.message).strip().partition("\n")[0]
+        return _PLACE_IN_GRAPH.sub("", first).strip() or type(error).__name__
+    return None
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split("\n")).strip()

@@ -2,28 +2,84 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
+import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
 
+PARTIAL = ".partial"
+_LONGEST_NAME, _KEPT_OF_NAME = 200, 40
+_WILDCARDS = frozenset("*?[]\\")
+
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file next to `path` and rename it, so that no reader ever sees half of it."""
+    """Write a file next to `path` and rename it, so that no reader ever sees half of it.
+
+    Permissions are never changed: some drives refuse that.
+    """
     payload = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = hidden_sibling(path, secrets.token_hex(4) + PARTIAL)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
+        # Tells `remove_partial` that this process lives; some drives know no locks.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with os.fdopen(handle, "wb") as stream:
             stream.write(payload)
-        Path(name).chmod(0o666 & ~current_umask())
-        Path(name).replace(path)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def hidden_sibling(path: Path, ending: str) -> Path:
+    """A hidden name next to a path, `.NAME.ending`; a name too long for that is shortened."""
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{name[:_KEPT_OF_NAME]}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return path.with_name(f".{name}.{ending}")
+
+
+def partial_siblings(path: Path, ending: str) -> list[Path]:
+    """Find the hidden siblings of a path with some ending, see `hidden_sibling`."""
+    if not path.parent.is_dir():
+        return []
+    start = hidden_sibling(path, "").name
+    with os.scandir(path.parent) as entries:
+        names = [each.name for each in entries if each.name.startswith(start)]
+    return [path.with_name(name) for name in sorted(names) if name.endswith(ending)]
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what killed processes left of a file that they were writing."""
+    for leftover in partial_siblings(path, PARTIAL):
+        if not leftover.is_file() or leftover.is_symlink():
+            continue
+        with leftover.open("rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # A process writes it now, or the drive knows no locks.
+                continue
+            leftover.unlink(missing_ok=True)
+
+
+def is_partial(name: str) -> bool:
+    """Tell whether a name is that of something which a killed process did not finish."""
+    return name.startswith(".") and name.endswith(PARTIAL)
 
 
 def write_json(path: Path, payload: Any) -> None:
@@ -43,12 +99,23 @@ def read_json(path: Path) -> Any:
         raise MelanomaError(f"{path}: expected JSON, found it nested too deeply") from None
 
 
+@contextlib.contextmanager
+def without_wildcards(folder: Path) -> Iterator[Path]:
+    """Yield a path to a folder that TensorFlow cannot take for a pattern.
+
+    It looks for checkpoints and SavedModels by patterns: `fold[1]` would mean `fold1`.
+
+    Args:
+        folder: an existing folder; a name without `*?[]` and backslash is yielded as it is.
+    """
+    if not _WILDCARDS & set(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as parent:
+        link = Path(parent) / "folder"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield link
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name}, which JSON has not")
-
-
-def current_umask() -> int:
-    """The permission bits that new files of this process lack."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

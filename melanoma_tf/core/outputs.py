@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import current_umask
-from melanoma_tf.core.ownership import check_replaceable, mark, refuse_inputs
+from melanoma_tf.core.exchange import exchange
+from melanoma_tf.core.files import PARTIAL, hidden_sibling, partial_siblings, remove_partial
+from melanoma_tf.core.locks import locked
+from melanoma_tf.core.ownership import (
+    check_replaceable,
+    foreign_files,
+    is_marked,
+    mark,
+    refuse_inputs,
+)
+
+_RETIRED = ".retired"
 
 
 def refuse_existing(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Raise `MelanomaError` where an output folder may not be written.
 
-    That is: `path` exists and `overwrite` is false; it is an input, or holds or lies in one; or it
-    is not this tool's own. An empty folder counts as absent.
+    What a killed process left next to it is undone first. Refused is: `path` exists and
+    `overwrite` is false; it is an input, or holds or lies in one; or it is not this tool's own. An
+    empty folder counts as absent.
 
     Args:
         path: the output folder.
         overwrite: whether the user asked to replace what is there.
         inputs: the files and folders that the command reads.
     """
+    target = _resolved(path)
     refuse_inputs(path, inputs)
-    if not path.exists():
-        return
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if not overwrite:
-        raise MelanomaError(f"{path} exists; expected a new path, or --overwrite to replace it")
-    check_replaceable(path)
+    if _leftovers(target):
+        with locked(target):
+            _recover(target)
+    _check(path, overwrite)
 
 
 def refuse_existing_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Raise `MelanomaError` where an output file exists and may not be replaced, or is an input."""
+    _resolved(path)
+    remove_partial(path)
     if path.is_dir():
         raise MelanomaError(f"expected a file to write at {path}; found a folder")
     if any(path.resolve() == each.resolve() for each in inputs):
@@ -48,9 +59,10 @@ def refuse_existing_file(path: Path, overwrite: bool, inputs: Iterable[Path] = (
 def published_folder(
     output: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()
 ) -> Iterator[Path]:
-    """Yield a temporary folder next to `output`, and rename it to `output` at the end.
+    """Yield a temporary folder next to `output`, and put it in the place of `output` at the end.
 
-    Where the body raises, the temporary folder is removed and `output` stays as it was.
+    Where the body raises, the temporary folder is removed and `output` stays as it was. What a
+    killed process left is removed first.
 
     Args:
         output: the folder to appear; it gets a marker, see `ownership`.
@@ -58,23 +70,34 @@ def published_folder(
         inputs: see `refuse_existing`.
 
     Raises:
-        MelanomaError: see `refuse_existing`.
+        MelanomaError: see `refuse_existing`; or another process writes `output`.
     """
+    inputs = tuple(inputs)
     refuse_existing(output, overwrite, inputs)
-    target = output.resolve()
+    target = _resolved(output)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    temporary.chmod(0o777 & ~current_umask())
-    try:
-        yield temporary
-        mark(temporary)
-        replace_folder(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with locked(target):
+        _recover(target)
+        # Again, since another process may have ended just before the lock was released.
+        _check(target, overwrite)
+        temporary = hidden_sibling(target, secrets.token_hex(4) + PARTIAL)
+        temporary.mkdir()
+        try:
+            # So that the next run may remove it, should this one be killed.
+            mark(temporary, ("*",))
+            yield temporary
+            mark(temporary)
+            replace_folder(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(finished: Path, output: Path) -> None:
-    """Rename `finished` to `output`; a folder of this tool that was there is removed after that.
+    """Put a finished folder in the place of `output`; one of this tool that was there is removed.
+
+    The two are exchanged, so that there is always a whole `output`. Where the file system cannot
+    exchange folders, the old one is moved aside first, and `refuse_existing` of the next run moves
+    it back should this one be killed in between.
 
     Raises:
         MelanomaError: the folder that is there is not this tool's own.
@@ -83,7 +106,44 @@ def replace_folder(finished: Path, output: Path) -> None:
         finished.rename(output)
         return
     check_replaceable(output)
-    retired = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
-    output.rename(retired / "folder")
+    if exchange(finished, output):
+        shutil.rmtree(finished)
+        return
+    retired = hidden_sibling(output, secrets.token_hex(4) + _RETIRED)
+    output.rename(retired)
     finished.rename(output)
     shutil.rmtree(retired)
+
+
+def _check(path: Path, overwrite: bool) -> None:
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise MelanomaError(f"{path} exists; expected a new path, or --overwrite to replace it")
+    check_replaceable(path)
+
+
+def _resolved(path: Path) -> Path:
+    """A path without links; a loop of them is an error."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise MelanomaError(f"expected a path to write at {path}; found a loop of links") from None
+
+
+def _leftovers(target: Path) -> list[Path]:
+    """Folders of this tool that processes writing `target` have, or had, next to it."""
+    found = [
+        *partial_siblings(target, PARTIAL),
+        *partial_siblings(target, _RETIRED),
+    ]
+    return [path for path in found if path.is_dir() and is_marked(path) and not foreign_files(path)]
+
+
+def _recover(target: Path) -> None:
+    """Undo what a killed process began; under the lock of `target`, no running one has any part."""
+    for path in _leftovers(target):
+        if path.name.endswith(_RETIRED) and not target.exists():
+            path.rename(target)
+        else:
+            shutil.rmtree(path)

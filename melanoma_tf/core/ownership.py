@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import is_partial, read_json, write_json
 
 MARKER = ".melanoma-tf.json"
 _FORMAT, _VERSION = "melanoma_tf output folder", 1
@@ -122,5 +122,6 @@ def _names(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         is_entry = path.is_symlink() or not path.is_dir()
-        if is_entry and name != MARKER and path.name not in _UNTOLD:
+        told = path.name not in _UNTOLD and not is_partial(path.name)
+        if is_entry and name != MARKER and told:
             yield name

@@ -63,20 +63,22 @@ def generate_records(
     size = sampler.settings.image_size_px
     blocks = real_blocks(folders, size)
     real = _without_keys(blocks)
-    min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
-    too_near = feature_space_filter(settings.features, real) if settings.features else None
+    with folders.damage_named():
+        min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
+        too_near = feature_space_filter(settings.features, real) if settings.features else None
     generated = []
-    for name in names:
-        novel = sample_novel(
-            _candidates(sampler, name, settings.seed),
-            settings.count,
-            real,
-            min_mse,
-            image_size_px=size,
-            feature_space_filter=too_near,
-        )
-        log(_line(name, novel))
-        generated.append(_with_nearest(name, novel, blocks))
+    with folders.damage_named():
+        for name in names:
+            novel = sample_novel(
+                _candidates(sampler, name, settings.seed),
+                settings.count,
+                real,
+                min_mse,
+                image_size_px=size,
+                feature_space_filter=too_near,
+            )
+            log(_line(name, novel))
+            generated.append(_with_nearest(name, novel, blocks))
     return write_generated(
         generated,
         Path(output),

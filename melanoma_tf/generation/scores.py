@@ -55,7 +55,8 @@ def score_generator(
     folders.check_mixture()
     extractor = None if chosen.features is None else load_extractor(chosen.features)
     embed = None if extractor is None else extractor.features
-    real = read_real_images(folders, sampler.class_names, sampler.settings.image_size_px)
+    with folders.damage_named():
+        real = read_real_images(folders, sampler.class_names, sampler.settings.image_size_px)
     random = np.random.default_rng(chosen.seed)
     scores: dict[str, Any] = {
         "extractor": "none" if extractor is None else extractor.name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,22 @@ def read_shard(path: Path) -> Iterator[Example]:
         raise MelanomaError(f"{path}: cannot be read after {position} examples: {detail}") from None
 
 
+@contextlib.contextmanager
+def damage_named(paths: Iterable[Path]) -> Iterator[None]:
+    """Turn TensorFlow's word for a damaged record into a `MelanomaError` that names its shard.
+
+    Args:
+        paths: the shards that the body reads; all are read again to find the damaged one.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        for path in paths:
+            for _ in read_shard(path):
+                pass
+        raise MelanomaError(f"expected whole records; found {error.message}") from error
+
+
 def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Read some features of the examples in some shards, text as `str`, without decoding images.
 
@@ -58,14 +75,10 @@ def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[
     """
     records = tf.data.TFRecordDataset([str(path) for path in paths]).batch(_READ_AT_ONCE)
     parsed = records.map(lambda serialized: parse(serialized, names)).prefetch(1)
-    try:
+    with damage_named(paths):
         for batch in parsed.as_numpy_iterator():
             for values in zip(*(batch[name].tolist() for name in names)):
                 yield {
                     name: value.decode("utf-8") if FEATURES[name].type is str else value
                     for name, value in zip(names, values)
                 }
-    except tf.errors.OpError as error:
-        raise MelanomaError(
-            "expected intact records, found a damaged one; verify-records names its shard"
-        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
@@ -15,7 +16,7 @@ from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_p
 from melanoma_tf.records.build.pictures import read_pictures
 from melanoma_tf.records.build.threads import available_cores
 from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
-from melanoma_tf.records.read import read_features
+from melanoma_tf.records.read import damage_named, read_features
 
 RecordsLike = Union[Path, Sequence[Path], "RecordSet"]
 _NAMING = ("image/key", "source", "origin", "origin/parent")
@@ -114,6 +115,18 @@ class RecordSet:
         return [
             path for folder, manifest in present for path in shard_paths(folder, manifest, split)
         ]
+
+    def damage_named(self) -> AbstractContextManager[None]:
+        """Name the damaged shard where what is done in this context meets one.
+
+        Raises:
+            MelanomaError: instead of TensorFlow's error, which names no file.
+        """
+        return damage_named(
+            folder / shard.name
+            for folder, manifest in zip(self.folders, self.manifests)
+            for shard in manifest.shards
+        )
 
     def refuse_repeated(self, splits: Collection[str]) -> None:
         """Check that no picture of some splits is in two folders.

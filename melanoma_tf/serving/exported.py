@@ -10,7 +10,7 @@ from typing import Any, Union
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.files import read_json, without_wildcards
 from melanoma_tf.serving.encoded_files import encoded_for_model
 from melanoma_tf.serving.signatures import DEFAULT, IMAGES, MESSAGE, METADATA, SAVED_MODEL, STATUS
 from melanoma_tf.serving.versions import latest_version
@@ -105,7 +105,8 @@ def read_exported(folder: Path) -> ExportedModel:
         found = type(metadata).__name__
         raise MelanomaError(f"{version / METADATA}: expected a JSON object; found {found}")
     try:
-        model = tf.saved_model.load(str(version))
+        with without_wildcards(version) as named:
+            model = tf.saved_model.load(str(named))
     except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise MelanomaError(f"{version}: expected a whole SavedModel; found {reason}") from error

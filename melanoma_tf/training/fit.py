@@ -40,27 +40,42 @@ def fit(
     _check_equal_shares(settings.batch_size, strategy)
     run.check()
     keras.utils.set_random_seed(settings.seed)
-    with _precision(settings.mixed_precision), strategy.scope():
-        model = job.compile(job.build())
-        run.begin()
-        averages = WeightAverages(model, settings.average_momentum)
-        state = RunState(model, run.working, job, averages)
-        first_epoch = state.restore()
-        if first_epoch < settings.epochs and not state.out_of_patience():
-            with _damage_named():
-                model.fit(
-                    job.training_batches(first_epoch * job.steps_per_epoch * settings.batch_size),
-                    validation_data=job.validation_batches,
-                    initial_epoch=first_epoch,
-                    epochs=settings.epochs,
-                    steps_per_epoch=job.steps_per_epoch,
-                    callbacks=_callbacks(job, run.working, averages, state, log),
-                    verbose=0,
-                )
-    with _precision(settings.mixed_precision):
-        state.publish_best(job.kind.network(job.record))
-    run.publish(job.finish)
+    with run.alone():
+        with _precision(settings.mixed_precision), strategy.scope():
+            model = job.compile(job.build())
+            run.begin()
+            averages = WeightAverages(model, settings.average_momentum)
+            state = RunState(model, run.working, job, averages)
+            with state.open():
+                _train_epochs(model, state, averages, job, run.working, log)
+        with _precision(settings.mixed_precision):
+            state.publish_best(job.kind.network(job.record))
+        run.publish(job.finish)
     return state.history
+
+
+def _train_epochs(
+    model: keras.Model,
+    state: RunState,
+    averages: WeightAverages,
+    job: TrainingJob,
+    run_dir: Path,
+    log: Callable[[str], None],
+) -> None:
+    """Train from the last finished epoch to the last one that is wanted."""
+    settings = job.record.settings
+    first_epoch = state.restore(log)
+    if first_epoch >= settings.epochs or state.out_of_patience():
+        return
+    model.fit(
+        job.training_batches(first_epoch * job.steps_per_epoch * settings.batch_size),
+        validation_data=job.validation_batches,
+        initial_epoch=first_epoch,
+        epochs=settings.epochs,
+        steps_per_epoch=job.steps_per_epoch,
+        callbacks=_callbacks(job, run_dir, averages, state, log),
+        verbose=0,
+    )
 
 
 def _callbacks(
@@ -83,17 +98,6 @@ def _check_equal_shares(batch_size: int, strategy: tf.distribute.Strategy) -> No
         raise MelanomaError(
             f"expected a batch size that {replicas} replicas can share equally; found {batch_size}"
         )
-
-
-@contextlib.contextmanager
-def _damage_named() -> Iterator[None]:
-    """Turn TensorFlow's word for a damaged record into one line that says what to do."""
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        raise MelanomaError(
-            "expected whole records, found a damaged one; verify-records names its shard"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import read_json, remove_partial, write_json
 from melanoma_tf.core.keras import keras
+from melanoma_tf.core.locks import locked
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
-from melanoma_tf.core.ownership import mark, refuse_inputs
+from melanoma_tf.core.ownership import is_marked, mark, refuse_inputs
 from melanoma_tf.training.run_record import (
     CONFIG,
     WEIGHTS,
@@ -81,7 +83,8 @@ class Run:
         if self.resume:
             self._check_resumable()
             return
-        started_only = (self.folder / CONFIG).is_file() and not (self.folder / HISTORY).exists()
+        begun = (self.folder / CONFIG).is_file() or is_marked(self.folder)
+        started_only = begun and not (self.folder / HISTORY).exists()
         finished = weights_file(self.folder).exists()
         unfinished = (self.folder / HISTORY).exists() and not finished
         if unfinished and not self.overwrite:
@@ -92,12 +95,22 @@ class Run:
         refuse_existing(self.folder, self.overwrite or started_only)
         refuse_existing(self.working, True)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock of the run folder; another training of it is refused meanwhile."""
+        folder = self.folder.resolve()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            yield
+
     def begin(self) -> None:
         """Make the working folder, emptied unless the run is resumed, and write `config.json`."""
         self.check()
         if not self.resume and self.working.exists():
             shutil.rmtree(self.working)
         self.working.mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG, HISTORY, WEIGHTS):
+            remove_partial(self.working / name)
         if not self.resume:
             mark(self.working, _CONTENTS)
         write_json(self.working / CONFIG, self.record.to_json())
@@ -132,6 +145,27 @@ class Run:
         _require_epochs(folder, settings.epochs)
 
 
+def read_history(run_dir: Path) -> dict[str, list[float]]:
+    """The metrics of a run by epoch; empty before its first.
+
+    Raises:
+        MelanomaError: the file is damaged.
+    """
+    path = run_dir / HISTORY
+    if not path.is_file():
+        return {}
+    history = read_json(path)
+    if not isinstance(history, dict) or not all(map(_are_numbers, history.values())):
+        raise MelanomaError(f"{path}: expected lists of numbers by metric; found other JSON")
+    return history
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(each, (int, float)) and not isinstance(each, bool) for each in values
+    )
+
+
 def replacement_of(run_dir: Path) -> Path:
     """The folder of the run that is to replace a finished one."""
     return run_dir.with_name(f"{run_dir.name}.new")
@@ -157,9 +191,7 @@ def _require_same_settings(
 
 def _require_epochs(run_dir: Path, epochs: int) -> None:
     """An epoch that was trained cannot be taken back; `config.json` must not deny it."""
-    if not (run_dir / HISTORY).is_file():
-        return
-    finished = max((len(values) for values in read_json(run_dir / HISTORY).values()), default=0)
+    finished = max(map(len, read_history(run_dir).values()), default=0)
     if finished > epochs:
         raise MelanomaError(
             f"--resume expected at least the {finished} epochs that {run_dir} was trained for; "

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import write_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
+from melanoma_tf.training.checkpoints import Checkpoints, checkpoints_of
 from melanoma_tf.training.job import TrainingJob
-from melanoma_tf.training.run import HISTORY
+from melanoma_tf.training.run import HISTORY, read_history
 from melanoma_tf.training.run_record import WEIGHTS
 from melanoma_tf.training.weights import read_weights, write_weights
 
@@ -19,7 +23,14 @@ _BEST = "best.npz"
 
 
 class RunState:
-    """The state that a run needs to go on: variables, epochs, history, best weights."""
+    """The state that a run needs to go on: variables, epochs, history, best weights.
+
+    Args:
+        model: compiled, under the strategy.
+        run_dir: the run folder.
+        job: what is trained.
+        averages: of the weights.
+    """
 
     def __init__(
         self,
@@ -31,23 +42,38 @@ class RunState:
         self._model, self._run_dir, self._job = model, run_dir, job
         self.seed = job.record.settings.seed
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
-        self._checkpoint = tf.train.Checkpoint(
+        self._kept = tf.train.Checkpoint(
             model=model, epoch=self._epoch, averages=averages.variables
         )
-        folder = run_dir / "checkpoints"
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
-        self._best_path = folder / _BEST
+        self._folder = run_dir / "checkpoints"
+        self._best_path = self._folder / _BEST
         self.history: dict[str, list[float]] = {}
+        self._checkpoints: Checkpoints
 
-    def restore(self) -> int:
-        """Load the last checkpoint, if there is one; return the number of finished epochs."""
-        latest = self._manager.latest_checkpoint
-        if latest is None:
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Make the folder of checkpoints, which are read and written as long as this lasts."""
+        with checkpoints_of(self._kept, self._folder) as self._checkpoints:
+            yield
+
+    def restore(self, log: Callable[[str], None]) -> int:
+        """Load the last whole checkpoint, if there is one; return the number of finished epochs.
+
+        Args:
+            log: told of damaged ones.
+
+        Raises:
+            MelanomaError: all are damaged, or the history tells of epochs that none has.
+        """
+        history = read_history(self._run_dir)
+        if not self._checkpoints.read_last(log):
+            if any(history.values()):
+                raise MelanomaError(
+                    f"{self._folder}: expected a checkpoint of the finished epochs; found none: "
+                    "begin again with --overwrite"
+                )
             return 0
-        # Partial: an optimiser that has nothing more to do never makes its variables.
-        self._checkpoint.restore(latest).expect_partial()
         epoch = int(self._epoch.numpy())
-        history = read_json(self._run_dir / HISTORY)
         self.history = {name: values[:epoch] for name, values in history.items()}
         return epoch
 
@@ -60,7 +86,7 @@ class RunState:
             write_weights(self._model, self._best_path)
         write_json(self._run_dir / HISTORY, self.history)
         self._epoch.assign_add(1)
-        self._manager.save()
+        self._checkpoints.write(int(self._epoch.numpy()))
         return best
 
     def out_of_patience(self) -> bool:

@@ -48,12 +48,13 @@ def train(
     strategy = make_strategy(settings.strategy, settings.replicas)
     chosen = RecordSet.read(records)
     chosen.check_mixture()
-    job = make_job(chosen, settings, log)
-    run = Run(
-        Path(run_dir),
-        job.record,
-        resume=resume,
-        overwrite=overwrite,
-        inputs=(*chosen.folders, *job.inputs),
-    )
-    return fit(job, run, strategy, log)
+    with chosen.damage_named():
+        job = make_job(chosen, settings, log)
+        run = Run(
+            Path(run_dir),
+            job.record,
+            resume=resume,
+            overwrite=overwrite,
+            inputs=(*chosen.folders, *job.inputs),
+        )
+        return fit(job, run, strategy, log)

@@ -181,6 +181,51 @@ def test_training_stops_where_patience_runs_out_and_resumes_to_the_same_end(
         Settings(patience=-1)
 
 
+def test_a_damaged_checkpoint_costs_one_epoch_and_no_run(straight, phantom_records, tmp_path):
+    run_dir = shutil.copytree(straight[0], tmp_path / "run")
+    (run_dir / "weights.npz").unlink()
+    with (run_dir / "checkpoints" / "ckpt-2.index").open("r+b") as stream:
+        stream.truncate(20)
+    lines = []
+    history = train(phantom_records, run_dir, resume=True, log=lines.append)
+    assert "ckpt-2 is damaged and left out" in lines[0]
+    assert [line.split()[1] for line in lines[1:]] == ["2/2"]
+    assert history["loss"] == pytest.approx(straight[1]["loss"], rel=1e-5)
+    for path in (run_dir / "checkpoints").glob("ckpt-*.index"):
+        path.write_bytes(b"no index")
+    with pytest.raises(MelanomaError, match="a whole checkpoint to go on from; all 2 are damaged"):
+        train(phantom_records, run_dir, resume=True)
+    for path in (run_dir / "checkpoints").glob("ckpt-*"):
+        path.unlink()
+    with pytest.raises(MelanomaError, match="expected a checkpoint of the finished epochs"):
+        train(phantom_records, run_dir, resume=True)
+
+
+def test_a_run_in_a_folder_with_brackets_goes_on(straight, phantom_records, tmp_path):
+    """TensorFlow takes such a name for a pattern."""
+    run_dir = shutil.copytree(straight[0], tmp_path / "fold[1] of *")
+    (run_dir / "weights.npz").unlink()
+    history = train(phantom_records, run_dir, epochs=3, resume=True)
+    assert history["loss"][:2] == straight[1]["loss"]
+    assert len(history["loss"]) == 3
+    kept = {path.stem for path in (run_dir / "checkpoints").glob("*.index")}
+    assert kept == {"ckpt-2", "ckpt-3"}
+
+
+def test_two_trainings_of_one_run_are_refused(phantom_records, tmp_path):
+    run_dir, refused = tmp_path / "run", []
+
+    def another(line):
+        if not refused and line.startswith("epoch"):
+            with pytest.raises(MelanomaError, match="no other command that writes") as caught:
+                train(phantom_records, run_dir, resume=True)
+            refused.append(caught)
+
+    train(phantom_records, run_dir, epochs=1, log=another)
+    assert refused
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
     """Same global batches, so the same losses, statistics of the batches included."""
     one = train(phantom_records, tmp_path / "one", strategy="mirrored", replicas=1)
@@ -270,7 +315,7 @@ def test_a_damaged_shard_is_one_line(phantom_records, tmp_path):
     content = bytearray(shard.read_bytes())
     content[1000] ^= 0xFF
     shard.write_bytes(content)
-    with pytest.raises(MelanomaError, match="verify-records names its shard"):
+    with pytest.raises(MelanomaError, match=rf"{shard.name}: cannot be read after \d+ examples"):
         train(damaged, tmp_path / "run")
     train(phantom_records, tmp_path / "run", epochs=1)  # What was begun is not in the way.
 
