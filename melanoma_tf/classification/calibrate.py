@@ -9,9 +9,11 @@ import numpy as np
 
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
+from melanoma_tf.classification.calibration_file import check_calibration
 from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
+from melanoma_tf.core.arrays import check_whole
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import public_names, read_json, write_json
 from melanoma_tf.core.outputs import refuse_existing_file
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.operating_points import choose_thresholds
@@ -78,7 +80,7 @@ def calibrate(
         "raw": reliability(raw, seen.labels, records.class_names),
         "calibrated": reliability(calibrated, seen.labels, records.class_names),
         "fitted_on": {
-            "records": [str(folder) for folder in records.folders],
+            "records": public_names(records.folders),
             "split": split,
             **_counts(seen, records.class_names),
             "tta": views,
@@ -141,10 +143,10 @@ def read_calibration(run_dir: Path) -> dict[str, Any] | None:
     path = Path(run_dir) / FILE
     if not path.is_file():
         return None
-    payload = read_json(path)
-    if not isinstance(payload, dict) or "model_sha256" not in payload:
-        raise MelanomaError(f"{path}: expected a calibration; found other JSON")
-    if payload["model_sha256"] != sha256(weights_file(run_dir)):
+    payload = check_calibration(read_json(path), str(path))
+    weights = weights_file(run_dir)
+    if payload["model_sha256"] != sha256(weights):
+        check_whole(weights)  # Damage is no other model.
         raise MelanomaError(
             f"{path}: expected the calibration of the weights there; found one of another "
             "model: fit it again with calibrate --overwrite"

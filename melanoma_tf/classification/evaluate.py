@@ -39,7 +39,7 @@ from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, 
 from melanoma_tf.classification.report import refuse_existing_report, write_report
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_json
+from melanoma_tf.core.files import public_names, write_json
 from melanoma_tf.core.outputs import refuse_existing_file
 from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.evaluation.combine import combine
@@ -248,16 +248,16 @@ def _description(
     """Describe the scored images and runs, for `metrics.json`."""
     runs = [
         {
-            "run_dir": str(member.run_dir),
+            "run_dir": name,
             "purify": member.inputs.test_purification,
             "temperature": temperature_of(member, apply),
         }
-        for member in members
+        for name, member in zip(public_names([each.run_dir for each in members]), members)
     ]
     methods = sorted({str(run["purify"]) for run in runs})
     return {
         "split": settings.split,
-        "records": [str(folder) for folder in records.folders],
+        "records": public_names(records.folders),
         "runs": runs,
         "combine": settings.combine,
         "scores": "ranks" if settings.combine == "ranks" else "probabilities",
@@ -268,7 +268,7 @@ def _description(
         "images_sha256": images_sha256(
             [name for one in _counted(seen, settings.combine) for name in one.names()]
         ),
-        "settings": settings.to_json(),
+        "settings": settings.to_public_json(),
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +22,9 @@ from melanoma_tf.classification.explain_files import Failure, Result
 from melanoma_tf.classification.explanation_data import encoded_records
 from melanoma_tf.classification.module import PROBABILITIES
 from melanoma_tf.core import image_sheets as sheets
+from melanoma_tf.core.csv_text import csv_text
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_atomically, write_json
+from melanoma_tf.core.files import public_name, write_atomically, write_json
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.evaluation.metrics.attention import Attention, attention, mean_attention
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
@@ -117,7 +116,8 @@ def write_explanations(
             raise MelanomaError(f"expected images to explain; found none{first}")
         if strips:
             write_atomically(folder / SHEET, sheets.encode_png(_sheet(strips)))
-        summary = {"classifier": explainer.name, **(about or {}), **summarise(rows, seed=seed)}
+        name = public_name(explainer.name)
+        summary = {"classifier": name, **(about or {}), **summarise(rows, seed=seed)}
         write_atomically(folder / TABLE, _table(rows, explainer.class_names))
         write_json(folder / SUMMARY, summary)
     return Outcome(rows, summary, failures)
@@ -256,18 +256,16 @@ def _table(
     class_names: Sequence[str],
     further: tuple[str, Sequence[str]] | None = None,
 ) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     names = list(rows[0].attention)
     columns = [f"{name}_{what}" for name in names for what in ("area", "saliency", "ratio")]
     header = ["image_id", *class_names, "predicted", "label", *columns]
-    writer.writerow(header + ([further[0]] if further else []))
+    lines: list[list[Any]] = [header + ([further[0]] if further else [])]
     ids = _ids(rows)
     for index, row in enumerate(rows):
         cells = [cell for name in names for cell in _cells(row.attention[name])]
         known = [ids[index], *row.probabilities, row.predicted, row.label, *cells]
-        writer.writerow(known + ([further[1][index]] if further else []))
-    return stream.getvalue()
+        lines.append(known + ([further[1][index]] if further else []))
+    return csv_text(lines)
 
 
 def _ids(rows: Sequence[Row]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.files import public_name, read_json
 from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.score import LabelledPredictions, groups_of
 
@@ -70,7 +70,7 @@ def transferred_points(
     return {
         "carried_over": _points(labelled, source.by_class, rounds, seed),
         "carried_over_from": {
-            "file": str(source.file),
+            "file": public_name(source.file),
             "chosen_on": source.chosen_on,
             "same_images": source.images_sha256 == here["images_sha256"],
             "differences": differences,

@@ -15,7 +15,7 @@ from melanoma_tf.classification.report_mistakes import find_mistakes
 from melanoma_tf.classification.report_stages import growth_stages
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_atomically
+from melanoma_tf.core.files import public_name, read_json, write_atomically
 from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
 from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
 from melanoma_tf.evaluation.metrics.scores import task_scores
@@ -106,7 +106,8 @@ def report_run(
     """
     folders = _paths(run_dirs)
     output = output or folders[0]
-    class_names = read_run(folders[0], CLASSIFIER).class_names
+    trained = read_run(folders[0], CLASSIFIER)
+    class_names = trained.class_names
     for name in (PREDICTIONS, METRICS):
         if not (output / name).is_file():
             raise MelanomaError(f"{output}: expected {name}, found none; run evaluate first")
@@ -130,7 +131,7 @@ def report_run(
     return write_report(
         output,
         folders,
-        _paths(metrics["records"]),
+        _places(metrics["records"], trained),
         predictions,
         metrics,
         moved=moved,
@@ -181,6 +182,21 @@ def _paths(given: Path | str | Sequence[Path | str]) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(each) for each in given]
 
 
+def _places(names: Sequence[str], record: ClassifierRecord) -> list[Path]:
+    """Where evaluated record folders may be, of which `metrics.json` has the names only.
+
+    Those of the training are where it says; others are looked for next to them, and below the
+    working folder.
+    """
+    trained = dict(zip(record.record_names(), record.record_paths()))
+    near = [path.parent for path in trained.values()]
+    found = []
+    for name in names:
+        places = [trained.get(name, Path(name)), Path(name), *(folder / name for folder in near)]
+        found.append(next((place for place in places if place.is_dir()), places[0]))
+    return found
+
+
 def _record_paths(records: RecordsLike) -> list[Path]:
     return list(records.folders) if isinstance(records, RecordSet) else _paths(records)
 
@@ -188,9 +204,9 @@ def _record_paths(records: RecordsLike) -> list[Path]:
 def _run(folder: Path, record: ClassifierRecord) -> TrainedRun:
     config = {
         "kind": record.kind,
-        **record.settings.to_json(),
+        **record.settings.to_public_json(),
         **record.details,
-        "records": [each.path for each in record.records],
+        "records": record.record_names(),
         "taxonomy": record.taxonomy,
         "class_names": list(record.class_names),
         "versions": record.versions,
@@ -241,16 +257,16 @@ def _located(
     name: str, use: str, is_it: Callable[[Manifest], bool], moved: Sequence[Path]
 ) -> DataFolder:
     """Find a folder under its own name, else among the moved ones."""
-    problem = f"{name} is missing"
+    problem = f"{public_name(name)} is missing"
     for path in (Path(name), *moved):
         try:
             manifest = read_manifest(path)
         except MelanomaError as error:
             if path.exists():
-                problem = str(error)
+                problem = str(error).replace(str(path), public_name(path))
             continue
         if is_it(manifest):
             return DataFolder(name, path, use, manifest)
         if path == Path(name):
-            problem = f"{name} has changed since"
+            problem = f"{public_name(name)} has changed since"
     return DataFolder(name, Path(name), use, None, problem)

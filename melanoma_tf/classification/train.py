@@ -110,7 +110,11 @@ def _with_image_size(settings: ClassifierSettings, records: RecordSet) -> Classi
     """Take the size that was given, else the crop that needs no enlargement of the images."""
     if settings.network.image_size_px:
         return settings
-    stored = int(records.manifests[0].settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX))
+    stored = records.manifests[0].settings.get("image_size", _LARGEST_DEFAULT_SIZE_PX)
+    if not isinstance(stored, int) or isinstance(stored, bool) or stored < 1:
+        raise MelanomaError(
+            f"{records.folders[0]}: expected a size in pixels as image_size; found {stored!r:.80}"
+        )
     size_px = min(_LARGEST_DEFAULT_SIZE_PX, stored * 7 // 8)
     network = dataclasses.replace(settings.network, image_size_px=size_px)
     return dataclasses.replace(settings, network=network)

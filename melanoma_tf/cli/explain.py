@@ -14,6 +14,7 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import public_names
 
 if TYPE_CHECKING:
     from melanoma_tf.classification.explain import Explainer
@@ -150,7 +151,7 @@ def _explain_records(job: _Job, folders: tuple[Path, ...]) -> None:
 
     records, split = RecordSet.read(folders), job.settings.split
     results = explained_records(job.explainer, records, split)
-    about = {"records": [str(folder) for folder in records.folders], "split": split}
+    about = {"records": public_names(records.folders), "split": split}
     pictures = job.settings.pictures
     pictures = _PICTURES_OF_RECORDS if pictures is None else pictures
     _write(job, results, records.count(split=split), pictures, about)

@@ -52,6 +52,17 @@ def array_names(path: Path) -> list[str]:
         return [name[: -len(_ENDING)] for name in archive.namelist() if name.endswith(_ENDING)]
 
 
+def check_whole(path: Path) -> None:
+    """Raise `MelanomaError` where a file of arrays is damaged: its checksums differ."""
+    with _opened(path) as archive:
+        try:
+            damaged = archive.testzip()
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise _damaged(path, str(error)) from None
+    if damaged is not None:
+        raise _damaged(path, f"{damaged} with another checksum")
+
+
 def read_arrays(path: Path, shapes: Mapping[str, Shape]) -> dict[str, Array]:
     """Read the named arrays of a file; others in it are not looked at.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
+_LONGEST_SHOWN = 80
 _PLACE_IN_GRAPH = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]( name: \S*)?")
 
 
@@ -44,6 +45,11 @@ def in_one_line(error: Exception) -> str | None:
         first = str(error.message).strip().partition("\n")[0]
         return _PLACE_IN_GRAPH.sub("", first).strip() or type(error).__name__
     return None
+
+
+def shown(value: object) -> str:
+    """A value that a file gave, for a message: in one line, and cut where it is long."""
+    return " ".join(str(value)[:_LONGEST_SHOWN].split())
 
 
 def _joined(text: str) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,31 @@ def read_json(path: Path) -> Any:
         raise MelanomaError(f"{path}: expected JSON, found {error}") from None
     except RecursionError:
         raise MelanomaError(f"{path}: expected JSON, found it nested too deeply") from None
+
+
+def public_names(paths: Sequence[Path | str]) -> list[str]:
+    """Names of paths for files that others get to see: the last part of each.
+
+    Where two are alike, they keep as many parts as tell them apart.
+
+    Example:
+        >>> public_names(["/home/me/records/isic", "/home/me/generated/isic", "/home/me/ph2"])
+        ['records/isic', 'generated/isic', 'ph2']
+    """
+    parts = [Path(path).parts or Path(path).resolve().parts[-1:] for path in paths]
+    found = []
+    for own in parts:
+        length = 1
+        others = [each for each in parts if each != own]
+        while length < len(own) and any(each[-length:] == own[-length:] for each in others):
+            length += 1
+        found.append("/".join(own[-length:]))
+    return found
+
+
+def public_name(path: Path | str) -> str:
+    """The last part of a path, see `public_names`."""
+    return public_names([path])[0]
 
 
 @contextlib.contextmanager

@@ -13,9 +13,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Union
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError, shown
+from melanoma_tf.core.files import public_name
 
 _KEY = "setting"
+# In a `metavar`: the value may be a path.
+_PATHS = frozenset({"FILE", "RUN", "DIR"})
 _DEFAULT = object()  # Of `Declaration.before`: the default of the setting.
 S = TypeVar("S", bound="Settings")
 
@@ -74,7 +77,7 @@ class Declaration:
         allowed = self.allowed()
         if allowed is not None and value not in allowed:
             raise MelanomaError(
-                f"expected {name} out of {', '.join(map(str, allowed))}; found {value}"
+                f"expected {name} out of {', '.join(map(str, allowed))}; found {shown(value)}"
             )
         if isinstance(value, (str, bool)):
             return
@@ -87,7 +90,7 @@ class Declaration:
         if high is not None:
             inside &= value < high if self.below_maximum else value <= high
         if not inside:
-            raise MelanomaError(f"expected {name} within {self.bounds()}; found {value}")
+            raise MelanomaError(f"expected {name} within {self.bounds()}; found {shown(value)}")
 
 
 def setting(default: Any, help: str, **declared: Any) -> Any:
@@ -151,6 +154,21 @@ class Settings:
         """The settings as JSON values; nested settings as objects."""
         return _plain(dataclasses.asdict(self))
 
+    def to_public_json(self) -> dict[str, Any]:
+        """`to_json` for files that others get to see: of a path, its last part only."""
+        found = self.to_json()
+        for name, kind in field_types(type(self)).items():
+            if is_settings(kind):
+                found[name] = getattr(self, name).to_public_json()
+            elif isinstance(found[name], str) and self._names_path(name):
+                found[name] = public_name(found[name])
+        return found
+
+    def _names_path(self, name: str) -> bool:
+        field = next(each for each in dataclasses.fields(self) if each.name == name)
+        metavar = getattr(field.metadata.get(_KEY), "metavar", None) or ""
+        return bool(_PATHS & set(metavar.split("|")))
+
     @classmethod
     def from_json(cls: type[S], payload: Any, where: str = "settings") -> S:
         """Settings from what `to_json` returned, in this version or an earlier one.
@@ -172,8 +190,8 @@ class Settings:
         unknown = [name for name in payload if name not in types]
         if unknown:
             raise MelanomaError(
-                f"{where}: expected the settings {', '.join(types)}; found {unknown[0]}, which is "
-                "none of them: a newer version of melanoma_tf may have written it"
+                f"{where}: expected the settings {', '.join(types)}; found {shown(unknown[0])}, "
+                "which is none of them: a newer version of melanoma_tf may have written it"
             )
         completed = {**_values_before(cls, types.keys() - payload.keys(), where), **payload}
         values = {
@@ -246,15 +264,15 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
         return kind.from_json(value, where)
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise MelanomaError(f"{where}: expected a list; found {value!r}")
+            raise MelanomaError(f"{where}: expected a list; found {value!r:.80}")
         inner = typing.get_args(kind)[0]
         return tuple(_typed(each, inner, where) for each in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise MelanomaError(f"{where}: expected {kind.__name__}; found {value!r}")
+        raise MelanomaError(f"{where}: expected {kind.__name__}; found {value!r:.80}")
     if kind is float and not math.isfinite(value):
-        raise MelanomaError(f"{where}: expected a finite number; found {value!r}")
+        raise MelanomaError(f"{where}: expected a finite number; found {value!r:.80}")
     return value
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from melanoma_tf.core.csv_text import csv_text, unescaped
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.datasets.readers.label_files import GROUP_COLUMN, LABEL_COLUMN
@@ -92,22 +92,20 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
     Scores are written so that reading gives back the same float64. The file is whole or absent.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     labels, groups = predictions.labels, predictions.groups
     header = [IMAGE_COLUMN, *predictions.class_names]
     header += [LABEL_COLUMN] if labels is not None else []
     header += [GROUP_COLUMN] if groups is not None else []
-    writer.writerow(header)
+    rows: list[list[Any]] = [header]
     names = (*predictions.class_names, "")  # the last one is what -1 points to
     for index, image_id in enumerate(predictions.image_ids):
-        row = [image_id, *map(repr, predictions.scores[index].tolist())]
+        row: list[Any] = [image_id, *predictions.scores[index].tolist()]
         if labels is not None:
             row.append(names[labels[index]])
         if groups is not None:
             row.append(groups[index])
-        writer.writerow(row)
-    write_atomically(path, stream.getvalue())
+        rows.append(row)
+    write_atomically(path, csv_text(rows))
 
 
 def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Predictions:
@@ -134,14 +132,14 @@ def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Pr
     rows = list(read_table(path, without_header=without_header))
     if not rows:
         raise MelanomaError(f"{path}: expected a header and at least one row, found no row")
-    image_ids = tuple(row.image_id(key) for row in rows)
+    image_ids = tuple(unescaped(row.image_id(key)) for row in rows)
     if not all(image_ids):
         raise MelanomaError(f"{path}: expected an image id in every row; found an empty one")
     labels = groups = None
     if LABEL_COLUMN in columns:
         labels = _labels(path, image_ids, [row.cells[LABEL_COLUMN] for row in rows], names)
     if GROUP_COLUMN in columns:
-        groups = tuple(row.cells[GROUP_COLUMN] for row in rows)
+        groups = tuple(unescaped(row.cells[GROUP_COLUMN]) for row in rows)
     scores = np.array([[_score(row, column[name], key) for name in names] for row in rows])
     try:
         return Predictions(image_ids, scores, names, labels, groups)

@@ -91,7 +91,7 @@ def generate_records(
 
 
 def _provenance(settings: GenerationSettings, sampler: Sampler) -> dict[str, Any]:
-    return {**settings.to_json(), "run": sampler.record.to_json()}
+    return {**settings.to_public_json(), "run": sampler.record.to_public_json()}
 
 
 def _without_keys(blocks: RealBlocks) -> Callable[[], Iterator[Images]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from melanoma_tf.core.csv_text import csv_text
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.generation import figures
 from melanoma_tf.generation.novelty_filter import NovelImages
@@ -129,16 +128,14 @@ def _examples(
 
 
 def _table(generated: Sequence[Generated], run_id: str) -> str:
-    content = io.StringIO()
-    rows = csv.writer(content, lineterminator="\n")
-    rows.writerow(["image_id", "class", "nearest", "mse", "mirrored"])
+    rows: list[list[Any]] = [["image_id", "class", "nearest", "mse", "mirrored"]]
     for each in generated:
         found = each.novel.nearest
         for index, key in enumerate(each.real_keys):
             name = _key(run_id, each.class_name, index)
             values = (f"{found.distance[index]:.6f}", int(found.mirrored[index]))
-            rows.writerow([name, each.class_name, key, *values])
-    return content.getvalue()
+            rows.append([name, each.class_name, key, *values])
+    return csv_text(rows)
 
 
 def _draw(each: Generated, folder: Path, min_mse: float) -> None:

@@ -34,6 +34,7 @@ from melanoma_tf.purification.purifier import (
 )
 from melanoma_tf.purification.settings import PurificationSettings
 from melanoma_tf.records.decode import UnreadableImageError, read_image, read_mask
+from melanoma_tf.records.exif import has_metadata
 
 _WRITTEN = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".dcm")
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -77,7 +78,8 @@ def purify_files(
     """Purify an image file, or every image under a folder; names, sizes and formats stay.
 
     Each file appears whole or not at all. An image of which the network replaces nothing is
-    copied as it is. A file that cannot be read is reported; the others are purified.
+    copied as it is, or written again where the file says more than its pixels: no EXIF leaves. A
+    file that cannot be read is reported; the others are purified.
 
     Args:
         source: an image, or a folder.
@@ -210,9 +212,11 @@ def _purify_file(task: _Task, apply: Purifier, copies_unchanged: bool) -> Outcom
             path = task.mask
             mask = read_mask(path)
         purified, occlusions = apply(image, mask)
-        unchanged = copies_unchanged and not occlusions.any()
         encoded = _encode(purified[..., ::-1], task.output.suffix)
-        write_atomically(task.output, task.image.read_bytes() if unchanged else encoded)
+        if copies_unchanged and not occlusions.any():
+            original = task.image.read_bytes()
+            encoded = encoded if has_metadata(original) else original
+        write_atomically(task.output, encoded)
         if task.mask_output is not None:
             write_atomically(task.mask_output, _encode(occlusions, ".png"))
     except (UnreadableImageError, MelanomaError) as error:

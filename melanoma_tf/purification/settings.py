@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import public_name
 from melanoma_tf.core.settings import Settings, fraction, setting
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK, WORKING_SIZE_PX
 from melanoma_tf.segmentation.settings import SHIPPED
@@ -147,9 +148,9 @@ class PurificationSettings(Settings):
             "min_occlusion": self.min_occlusion,
             "replace": self.replace,
             "quality": self.quality,
-            "segmenter": self.segmenter if self.needs_lesions else NONE,
-            "inpainter": self.inpainter if uses_networks else NONE,
-            "detector": self.detector if uses_networks else NONE,
+            "segmenter": public_name(self.segmenter) if self.needs_lesions else NONE,
+            "inpainter": public_name(self.inpainter) if uses_networks else NONE,
+            "detector": public_name(self.detector) if uses_networks else NONE,
         }
 
     def _refuse(self, options: dict[str, str], place: str, found: str) -> None:

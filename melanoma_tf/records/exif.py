@@ -12,6 +12,9 @@ from melanoma_tf.records.header import JPEG_FRAMES, png_chunks, tiff_tags, webp_
 _ORIENTATION = 0x0112
 _EXIF = b"Exif\0\0"
 _PNG_GREY_OR_RGB = (0, 2)
+_PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"sRGB", b"cHRM"})
+# Application segments but those of JFIF (0) and Adobe (14), and comments.
+_JPEG_TELLS = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
 
 
 def orientation_of(encoded: bytes) -> int:
@@ -42,6 +45,22 @@ def is_portable(encoded: bytes) -> bool:
     else:
         plain = encoded.startswith(b"\xff\xd8") and _jpeg_channels(encoded) in (1, 3)
     return plain and orientation_of(encoded) == 1
+
+
+def has_metadata(encoded: bytes) -> bool:
+    """Tell whether a file may say more than its pixels: EXIF, comments, profiles, a thumbnail.
+
+    So may every file but a JPEG of nothing but image data (and its JFIF and Adobe headers), and a
+    PNG of nothing but such chunks.
+    """
+    if encoded.startswith(b"\x89PNG\r\n\x1a\n"):
+        chunks = list(png_chunks(encoded))
+        end = chunks[-1][1] + 4  # Behind the end chunk's checksum.
+        return end != len(encoded) or any(kind not in _PNG_PIXELS for kind, _, _ in chunks)
+    if not encoded.startswith(b"\xff\xd8") or not encoded.endswith(b"\xff\xd9"):
+        return True
+    told = any(marker in _JPEG_TELLS for marker, _ in _jpeg_segments(encoded))
+    return told or encoded.find(b"\xff\xd8\xff", 2) >= 0
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

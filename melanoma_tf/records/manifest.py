@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, TypeVar
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError, shown
 from melanoma_tf.core.files import read_json, write_json
 
 FILE_NAME = "manifest.json"
 SCHEMA_VERSION = 1
+Row = TypeVar("Row")
+_SHARD_NAME = re.compile(r"[^/\\\x00-\x1f]*\.tfrecord")
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json(folder / FILE_NAME, dataclasses.asdict(manifest))
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, *, check_sizes: bool = True) -> Manifest:
     """Read a record folder's manifest.
 
+    Args:
+        folder: the record folder.
+        check_sizes: compare the size of each shard with the manifest's, which finds a truncated
+            one before any work.
+
     Raises:
-        MelanomaError: the folder is absent or unfinished, has another version, or lacks a shard.
+        MelanomaError: the folder is absent or unfinished, has another version, lacks a shard or has
+            a truncated one; or the manifest is damaged.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -105,36 +114,21 @@ def read_manifest(folder: Path) -> Manifest:
         raise MelanomaError(
             f"{folder} has no {FILE_NAME}: it is not a record folder, or its build did not finish"
         )
-    payload = read_json(folder / FILE_NAME)
-    manifest = _from_json(payload, folder)
-    absent = [shard.name for shard in manifest.shards if not (folder / shard.name).is_file()]
-    if absent:
-        raise MelanomaError(
-            f"{folder}: expected the shard {absent[0]} that the manifest lists; it does not exist"
-        )
+    manifest = manifest_from_json(read_json(folder / FILE_NAME), str(folder / FILE_NAME))
+    for shard in manifest.shards:
+        path = folder / shard.name
+        if not path.is_file():
+            raise MelanomaError(
+                f"{folder}: expected the shard {shard.name} that the manifest lists; it does not "
+                "exist"
+            )
+        size_bytes = path.stat().st_size
+        if check_sizes and size_bytes != shard.size_bytes:
+            raise MelanomaError(
+                f"{path}: expected {shard.size_bytes} bytes; found {size_bytes}: it is truncated, "
+                "or not the manifest's"
+            )
     return manifest
-
-
-def _from_json(payload: Any, folder: Path) -> Manifest:
-    found = payload.get("schema_version") if isinstance(payload, dict) else None
-    if found != SCHEMA_VERSION:
-        raise MelanomaError(
-            f"{folder / FILE_NAME}: expected schema_version {SCHEMA_VERSION}, found {found}"
-        )
-    try:
-        return Manifest(
-            **{
-                **payload,
-                "class_names": tuple(payload["class_names"]),
-                "counts": tuple(Count(**row) for row in payload["counts"]),
-                "shards": tuple(Shard(**row) for row in payload["shards"]),
-                "skipped": tuple(payload["skipped"]),
-            }
-        )
-    except (KeyError, TypeError) as error:
-        raise MelanomaError(
-            f"{folder / FILE_NAME}: expected a manifest of this tool; {error}"
-        ) from None
 
 
 def shard_paths(folder: Path, manifest: Manifest, split: str) -> list[Path]:
@@ -148,3 +142,92 @@ def shard_paths(folder: Path, manifest: Manifest, split: str) -> list[Path]:
         splits = ", ".join(manifest.splits()) or "none"
         raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {splits}")
     return paths
+
+
+def manifest_from_json(payload: Any, where: str) -> Manifest:
+    """Parse the JSON values of `manifest.json`.
+
+    Args:
+        payload: the values.
+        where: how errors name them.
+
+    Raises:
+        MelanomaError: another version; or a value is missing, unknown, or of another type or range.
+    """
+    found = payload.get("schema_version") if isinstance(payload, dict) else None
+    if found != SCHEMA_VERSION or isinstance(found, bool):
+        raise MelanomaError(f"{where}: expected schema_version {SCHEMA_VERSION}, found {found!r}")
+    values = _checked_fields(Manifest, payload, where)
+    names = tuple(_texts(values["class_names"], f"{where}: class_names"))
+    if not names or len(set(names)) != len(names):
+        raise MelanomaError(f"{where}: expected different class names; found {list(names)}")
+    return Manifest(
+        **{
+            **values,
+            "class_names": names,
+            "counts": _rows(Count, values["counts"], f"{where}: counts"),
+            "shards": _rows(Shard, values["shards"], f"{where}: shards", _check_shard),
+            "sources": {
+                name: dict(zip(row, _texts(row, f"{where}: sources")))
+                for name, row in values["sources"].items()
+            },
+            "skipped": tuple(
+                dict(zip(row, _texts(row, f"{where}: skipped"))) for row in values["skipped"]
+            ),
+        }
+    )
+
+
+_KINDS: dict[str, tuple[type, str]] = {
+    "str": (str, "a text"),
+    "int": (int, "a count"),
+    "tuple": (list, "a list"),
+    "dict": (dict, "an object"),
+}
+
+
+def _checked_fields(kind: type, payload: Any, where: str) -> dict[str, Any]:
+    """The values of a dataclass by field: of its types, and counts of at least 0."""
+    if not isinstance(payload, dict):
+        raise MelanomaError(f"{where}: expected an object; found {type(payload).__name__}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = [name for name in payload if name not in fields]
+    if unknown:
+        raise MelanomaError(f"{where}: expected {', '.join(fields)}; found {shown(unknown[0])} too")
+    for name, declared in fields.items():
+        defaults_to = (declared.default, declared.default_factory)
+        has_default = defaults_to != (dataclasses.MISSING, dataclasses.MISSING)
+        if name not in payload and not has_default:
+            raise MelanomaError(f"{where}: expected {', '.join(fields)}; found no {name}")
+        if name in payload:
+            expected, words = _KINDS[str(declared.type).partition("[")[0]]
+            value = payload[name]
+            wrong = not isinstance(value, expected) or isinstance(value, bool)
+            if wrong or (expected is int and value < 0):
+                raise MelanomaError(f"{where}: expected {words} as {name}; found {value!r:.80}")
+    defaults: dict[str, Any] = {"skipped": [], "findings": {}, "tool_version": ""}
+    return {**{name: value for name, value in defaults.items() if name in fields}, **payload}
+
+
+def _rows(
+    kind: type[Row], rows: list[Any], where: str, check: Callable[[Row, str], None] | None = None
+) -> tuple[Row, ...]:
+    found = tuple(kind(**_checked_fields(kind, row, where)) for row in rows)
+    for row in found if check is not None else ():
+        check(row, where)  # type: ignore[misc]
+    return found
+
+
+def _check_shard(shard: Shard, where: str) -> None:
+    if not _SHARD_NAME.fullmatch(shard.name):
+        raise MelanomaError(
+            f"{where}: expected the name of a file in the folder; found {shard.name!r:.80}"
+        )
+
+
+def _texts(values: Any, where: str) -> list[str]:
+    """The texts in a list, or those of an object."""
+    found = list(values.values()) if isinstance(values, dict) else values
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise MelanomaError(f"{where}: expected texts; found {values!r:.80}")
+    return found

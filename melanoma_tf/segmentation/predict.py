@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.files import public_name, read_json
 from melanoma_tf.core.outputs import published_folder, refuse_existing
 from melanoma_tf.datasets.image_files import (
     FoundImages,
@@ -169,7 +169,7 @@ def load_segmenter(network: str | Path = SHIPPED, **changes: bool) -> LesionSegm
 
         run_dir = Path(network)
         model = load_model(run_dir, SEGMENTER)
-        threshold = read_json(run_dir / THRESHOLD_FILE)["threshold"]
+        threshold = _read_threshold(run_dir / THRESHOLD_FILE)
         segmenter = LesionSegmenter(model, InferenceSettings(threshold))
     return segmenter.with_settings(**changes)
 
@@ -194,6 +194,14 @@ def image_files(path: Path) -> FoundImages:
     found = find_images([path])
     refuse_equal_names(found.paths)
     return found
+
+
+def _read_threshold(path: Path) -> float:
+    payload = read_json(path)
+    threshold = payload.get("threshold") if isinstance(payload, dict) else None
+    if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise MelanomaError(f"{path}: expected a threshold from 0 to 1; found {threshold!r:.80}")
+    return float(threshold)
 
 
 def segment_files(
@@ -336,7 +344,7 @@ def segment_records(
     write_records(
         chain(skipped_before(manifest), examples),
         output,
-        Description.of_copy(manifest, masks=f"segmented where absent, from {records}"),
+        Description.of_copy(manifest, masks=f"segmented where absent, from {public_name(records)}"),
         overwrite=overwrite,
     )
     return len(filled)

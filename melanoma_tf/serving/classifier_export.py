@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf.classification.cross_validation import ClassifierRecord
-from melanoma_tf.core.files import write_atomically, write_json
+from melanoma_tf.core.files import public_name, write_atomically, write_json
 from melanoma_tf.evaluation.operating_points import SENSITIVITIES
 from melanoma_tf.images.limits import LARGEST_ASPECT
 from melanoma_tf.serving.classification_graph import ClassificationGraph, ClassifierParts
@@ -141,7 +141,7 @@ by their EXIF orientation. One probability for each of: {", ".join(record.class_
 `metadata.json` describes every signature and output.
 
 ## Network
-{network.backbone} at {network.image_size_px} px, initial weights: {network.weights};
+{network.backbone} at {network.image_size_px} px, initial weights: {public_name(network.weights)};
 {chosen.epochs} epochs, batch {chosen.batch_size}, {chosen.optimization.optimizer} at
 {chosen.optimization.learning_rate}, seed {chosen.seed}. Images are purified by: {purification}.
 `metadata.json` has every setting.

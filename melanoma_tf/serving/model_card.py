@@ -88,7 +88,7 @@ def metadata(
         },
         "taxonomy": record.taxonomy,
         "class_names": list(record.class_names),
-        "training": without_folders(record.to_json()),
+        "training": without_folders(record.to_public_json()),
     }
 
 

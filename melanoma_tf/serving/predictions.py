@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from melanoma_tf.core.files import write_atomically
+from melanoma_tf.core.csv_text import csv_text
+from melanoma_tf.core.files import public_names, write_atomically
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,16 @@ class Prediction:
 def predictions_csv(predictions: Sequence[Prediction]) -> str:
     """The predictions as CSV: `image_id` (the file's name without suffix), a column per class.
 
-    Two files of one name in different folders keep apart by their whole path.
+    Two files of one name keep apart by as many parts of their paths as it takes.
     """
     stems = [prediction.path.stem for prediction in predictions]
     unique = len(set(stems)) == len(stems)
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(["image_id", *predictions[0].class_names])
-    for stem, prediction in zip(stems, predictions):
+    names = stems if unique else public_names([prediction.path for prediction in predictions])
+    rows: list[list[Any]] = [["image_id", *predictions[0].class_names]]
+    for name, prediction in zip(names, predictions):
         if prediction.probabilities is not None:
-            name = stem if unique else str(prediction.path)
-            writer.writerow([name, *map(float, prediction.probabilities)])
-    return rows.getvalue()
+            rows.append([name, *map(float, prediction.probabilities)])
+    return csv_text(rows)
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> int:

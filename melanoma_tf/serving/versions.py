@@ -7,15 +7,22 @@ version is written in a hidden folder, which it passes over, and renamed.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import current_umask
-from melanoma_tf.core.ownership import check_replaceable, is_marked, mark, refuse_inputs
+from melanoma_tf.core.files import PARTIAL, is_partial
+from melanoma_tf.core.locks import locked
+from melanoma_tf.core.ownership import (
+    check_replaceable,
+    foreign_files,
+    is_marked,
+    mark,
+    refuse_inputs,
+)
 from melanoma_tf.serving.signatures import SAVED_MODEL
 
 
@@ -71,25 +78,37 @@ def check_model_folder(output: Path, inputs: Iterable[Path] = ()) -> None:
 def new_version(output: Path, inputs: Iterable[Path] = ()) -> Iterator[NewVersion]:
     """Yield a folder to write a version into, and publish it under the next free number.
 
-    Where the body raises, nothing appears.
+    Where the body raises, nothing appears. What a killed export left is removed first.
 
     Raises:
-        MelanomaError: see `check_model_folder`.
+        MelanomaError: see `check_model_folder`; or another export into `output` is running.
     """
     check_model_folder(output, inputs)
     target = output.resolve()
     target.mkdir(parents=True, exist_ok=True)
-    working = Path(tempfile.mkdtemp(prefix=".export.", dir=target))
-    working.chmod(0o777 & ~current_umask())
-    version = NewVersion(working)
-    try:
-        yield version
-        mark(working)
-        version.published = output / _publish(working, target)
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
-        if not any(target.iterdir()):
-            target.rmdir()
+    with locked(target):
+        _remove_leftovers(target)
+        working = target / f".export.{secrets.token_hex(4)}{PARTIAL}"
+        working.mkdir()
+        version = NewVersion(working)
+        try:
+            # So that the next export may remove it, should this one be killed.
+            mark(working, ("*",))
+            yield version
+            mark(working)
+            version.published = output / _publish(working, target)
+        finally:
+            shutil.rmtree(working, ignore_errors=True)
+            if not any(target.iterdir()):
+                target.rmdir()
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed exports left, under the lock of the model folder."""
+    for path in sorted(target.iterdir()):
+        left = is_partial(path.name) and path.is_dir()
+        if left and is_marked(path) and not foreign_files(path):
+            shutil.rmtree(path)
 
 
 def _publish(working: Path, target: Path) -> str:
@@ -123,7 +142,7 @@ def remove_old_versions(output: Path, keep: int) -> list[Path]:
     for each in old:
         check_replaceable(each)
     for each in old:
-        retired = Path(tempfile.mkdtemp(prefix=".removed.", dir=output.resolve()))
-        each.rename(retired / each.name)
+        retired = output.resolve() / f".removed.{secrets.token_hex(4)}{PARTIAL}"
+        each.rename(retired)
         shutil.rmtree(retired)
     return old

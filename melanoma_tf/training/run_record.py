@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import tensorflow as tf
 
 from melanoma_tf import __version__
-from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.errors import MelanomaError, shown
+from melanoma_tf.core.files import public_names, read_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import Settings, missing_settings
 from melanoma_tf.records.record_set import RecordSet
@@ -92,6 +92,22 @@ class RunRecord(Generic[S]):
             "versions": dict(self.versions),
             "assumed": list(self.assumed),
         }
+
+    def to_public_json(self) -> dict[str, Any]:
+        """`to_json` for files that others get to see: no path of this machine is in it."""
+        names = self.record_names()
+        return {
+            **self.to_json(),
+            "settings": self.settings.to_public_json(),
+            "records": [
+                {"path": name, "shards": dict(folder.shards)}
+                for name, folder in zip(names, self.records)
+            ],
+        }
+
+    def record_names(self) -> list[str]:
+        """The names of the record folders, see `core.files.public_names`."""
+        return public_names([folder.path for folder in self.records])
 
     def record_paths(self) -> tuple[Path, ...]:
         """The paths of the record folders when the run began."""
@@ -179,7 +195,7 @@ def check_run(run_dir: Path, *kinds: str, finished: bool = True) -> dict[str, An
     payload = run_payload(run_dir)
     found = payload.get("kind")
     if found not in kinds:
-        raise MelanomaError(f"{run_dir}: expected a {' or '.join(kinds)} run; found {found}")
+        raise MelanomaError(f"{run_dir}: expected a {' or '.join(kinds)} run; found {shown(found)}")
     if finished and not weights_file(run_dir).is_file():
         raise MelanomaError(f"{run_dir}: training has not finished; continue it with --resume")
     return payload
@@ -204,7 +220,9 @@ def run_from_json(payload: Any, kind: RunKind[S], where: str) -> RunRecord[S]:
     """
     payload = _checked_format(payload, where)
     if payload.get("kind") != kind.name:
-        raise MelanomaError(f"{where}: expected a {kind.name} run; found {payload.get('kind')}")
+        raise MelanomaError(
+            f"{where}: expected a {kind.name} run; found {shown(payload.get('kind'))}"
+        )
     return parsed_record(payload, kind.settings, where)
 
 
@@ -226,8 +244,8 @@ def _checked_format(payload: Any, where: str) -> dict[str, Any]:
     found = payload.get("format", "none")
     if found != FORMAT:
         raise MelanomaError(
-            f"{where}: expected run format {FORMAT}; found {found}. The run was made by another "
-            "version of melanoma_tf: use that version, or train again"
+            f"{where}: expected run format {FORMAT}; found {shown(found)}. The run was made by "
+            "another version of melanoma_tf: use that version, or train again"
         )
     return payload
 
@@ -253,7 +271,8 @@ def parsed_record(payload: Mapping[str, Any], settings: type[S], where: str) -> 
         for row in _list(payload, "records", where)
     )
     class_names = _list(payload, "class_names", where)
-    if not records or not all(isinstance(name, str) for name in class_names):
+    are_texts = all(isinstance(name, str) for name in class_names)
+    if not records or not class_names or not are_texts:
         raise MelanomaError(f"{where}: expected a record folder, and class names as texts")
     parsed = settings.from_json(payload["settings"], f"{where}: settings")
     assumed = _list({"assumed": [], **payload}, "assumed", where)
@@ -294,5 +313,5 @@ def _texts(payload: Any, name: str, where: str) -> dict[str, str]:
 def _of_type(payload: Any, name: str, kind: type, words: str, where: str) -> Any:
     value = payload.get(name) if isinstance(payload, Mapping) else None
     if not isinstance(value, kind):
-        raise MelanomaError(f"{where}: expected {words} as {name}; found {value!r}")
+        raise MelanomaError(f"{where}: expected {words} as {name}; found {value!r:.80}")
     return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma_tf.core.files import public_name
 from melanoma_tf.evaluation.predictions import Predictions, listed
 from melanoma_tf.evaluation.report.figures import spoken
 from melanoma_tf.records.manifest import Manifest
@@ -55,7 +56,7 @@ class DataFolder:
     """A record folder that was trained on or evaluated.
 
     Attributes:
-        path: as the run names it.
+        path: as the run names it; a report shows its `name`.
         place: where it lies now.
         use: `training`, `evaluation` or `training and evaluation`.
         manifest: None where it cannot be had.
@@ -67,6 +68,11 @@ class DataFolder:
     use: str
     manifest: Manifest | None
     problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return public_name(self.path)
 
 
 @dataclass(frozen=True)

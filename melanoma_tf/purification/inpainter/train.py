@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from melanoma_tf.backbones.classifier import load_classifier
+from melanoma_tf.core.files import public_name
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.inpainter import data as pipeline
@@ -113,10 +114,10 @@ def feature_source(settings: InpainterSettings) -> FeatureSource:
         network = load_classifier(Path(features))
         _, names = perceptual.backbone_layers(network)
         return FeatureSource(
-            f"not VGG-16 but the classifier run {features}: {', '.join(names)}",
+            f"not VGG-16 but the classifier run {public_name(features)}: {', '.join(names)}",
             lambda: perceptual.backbone_layers(load_classifier(Path(features)))[0],
         )
-    kind = "ImageNet weights" if features == IMAGENET else f"weights of {features}"
+    kind = "ImageNet weights" if features == IMAGENET else f"weights of {public_name(features)}"
     return FeatureSource(f"VGG-16 with {kind}", lambda: perceptual.vgg16(features))
 
 

@@ -256,7 +256,7 @@ def test_records_say_which_network_purified_them(run_dir, phantom_records, tmp_p
     assert done.exit_code == 0, done.output
     manifest = read_manifest(out)
     assert manifest.count(origin="purified") > 0
-    assert manifest.settings["purify"]["inpainter"] == str(run_dir)
+    assert manifest.settings["purify"]["inpainter"] == run_dir.name
 
 
 def test_a_classifier_is_evaluated_and_served_with_the_network_inside(
@@ -305,3 +305,23 @@ def test_purifiers_that_make_no_sense_are_refused(run_dir):
     settings = ClassifierSettings(purify="test", purify_method="network")
     with pytest.raises(MelanomaError, match="a network to purify with by the method network"):
         ClassifierInputs(settings, augmentation_of(settings.augmentation))
+
+
+def test_a_copy_says_no_more_than_its_pixels(run_dir, photos, tmp_path):
+    """The image of which nothing is replaced has an EXIF block, and stands upright through it."""
+    from PIL import Image
+
+    folder, mask = photos
+    source = tmp_path / "source.jpg"
+    exif = Image.Exif()
+    exif[0x112], exif[0x13B] = 3, "SECRET"
+    with Image.open(folder / "clear.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    Image.fromarray(pixels[::-1, ::-1]).save(source, quality=100, exif=exif)
+    cv2.imwrite(str(tmp_path / "mask.png"), np.zeros_like(mask))
+    done = invoke("purify", source, "--method", "network", "--inpainter", run_dir,
+                  "--mask", tmp_path / "mask.png", "--output", tmp_path / "out")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert b"SECRET" not in (tmp_path / "out" / "source.jpg").read_bytes()
+    seen = cv2.imread(str(tmp_path / "out" / "source.jpg"))[..., ::-1]
+    assert np.abs(seen.astype(int) - pixels).mean() < 6
