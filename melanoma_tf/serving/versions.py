@@ -81,34 +81,42 @@ def new_version(output: Path, inputs: Iterable[Path] = ()) -> Iterator[NewVersio
     Where the body raises, nothing appears. What a killed export left is removed first.
 
     Raises:
-        MelanomaError: see `check_model_folder`; or another export into `output` is running.
+        MelanomaError: see `check_model_folder`.
     """
     check_model_folder(output, inputs)
     target = output.resolve()
     target.mkdir(parents=True, exist_ok=True)
-    with locked(target):
-        _remove_leftovers(target)
-        working = target / f".export.{secrets.token_hex(4)}{PARTIAL}"
-        working.mkdir()
-        version = NewVersion(working)
-        try:
-            # So that the next export may remove it, should this one be killed.
-            mark(working, ("*",))
-            yield version
-            mark(working)
-            version.published = output / _publish(working, target)
-        finally:
-            shutil.rmtree(working, ignore_errors=True)
-            if not any(target.iterdir()):
-                target.rmdir()
+    _remove_leftovers(target)
+    working = target / f".export.{secrets.token_hex(4)}{PARTIAL}"
+    try:
+        with locked(working):
+            working.mkdir()
+            try:
+                # So that the next export may remove it, should this one be killed.
+                mark(working, ("*",))
+                version = NewVersion(working)
+                yield version
+                mark(working)
+                version.published = output / _publish(working, target)
+            finally:
+                shutil.rmtree(working, ignore_errors=True)
+    finally:
+        if not any(target.iterdir()):
+            target.rmdir()
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed exports left, under the lock of the model folder."""
+    """Remove what killed exports left; a running one holds the lock of its folder."""
     for path in sorted(target.iterdir()):
         left = is_partial(path.name) and path.is_dir()
-        if left and is_marked(path) and not foreign_files(path):
+        if not left or not is_marked(path) or foreign_files(path):
+            continue
+        with contextlib.suppress(MelanomaError), locked(path):
             shutil.rmtree(path)
+    for path in sorted(target.glob("..export.*.lock")):
+        # Held by nobody, it goes as it is released.
+        with contextlib.suppress(MelanomaError), locked(target / path.name[1 : -len(".lock")]):
+            pass
 
 
 def _publish(working: Path, target: Path) -> str:

@@ -1,5 +1,7 @@
 """Version folders: the next free number, whole or absent, and only what is this tool's own."""
 
+import shutil
+
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
@@ -79,3 +81,19 @@ def test_an_output_that_is_an_input_is_refused(tmp_path):
     for output in (tmp_path, tmp_path / "run", tmp_path / "run" / "model"):
         with pytest.raises(MelanomaError, match="expected an output apart from the input"):
             check_model_folder(output, [tmp_path / "run"])
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one(tmp_path):
+    model = tmp_path / "model"
+    with new_version(model) as first:
+        (first.working / "saved_model.pb").touch()
+        shutil.copytree(first.working, tmp_path / "killed")
+        name = first.working.name
+    shutil.move(tmp_path / "killed", model / name)
+    (model / f".{name}.lock").touch()
+    (model / ".export.other.partial").mkdir()
+    (model / ".export.other.partial" / "mine.txt").touch()
+    with new_version(model) as second:
+        assert not (model / name).exists()
+        (second.working / "saved_model.pb").touch()
+    assert {path.name for path in model.iterdir()} == {"1", "2", ".export.other.partial"}
