@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,34 +60,48 @@ def generate_records(
     names = _checked(sampler, settings, Path(run_dir))
     folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
     refuse_existing(Path(output), overwrite, [Path(run_dir), *folders.folders])
-    size = sampler.settings.image_size_px
-    blocks = real_blocks(folders, size)
-    real = _without_keys(blocks)
     with folders.damage_named():
-        min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
-        too_near = feature_space_filter(settings.features, real) if settings.features else None
-    generated = []
-    with folders.damage_named():
-        for name in names:
-            novel = sample_novel(
-                _candidates(sampler, name, settings.seed),
-                settings.count,
-                real,
-                min_mse,
-                image_size_px=size,
-                feature_space_filter=too_near,
-            )
-            log(_line(name, novel))
-            generated.append(_with_nearest(name, novel, blocks))
+        generated, min_mse = _sampled(sampler, names, folders, settings, log)
     return write_generated(
         generated,
         Path(output),
         folders,
         run_id=sampler.run_id,
         min_mse=min_mse,
-        settings={"image_size": size, "generate": _provenance(settings, sampler)},
+        settings={
+            "image_size": sampler.settings.image_size_px,
+            "generate": _provenance(settings, sampler),
+        },
         overwrite=overwrite,
     )
+
+
+def _sampled(
+    sampler: Sampler,
+    names: Sequence[str],
+    folders: RecordSet,
+    settings: GenerationSettings,
+    log: Log,
+) -> tuple[list[Generated], float]:
+    """Sample novel images of each class; also return the least distance to real ones."""
+    size = sampler.settings.image_size_px
+    blocks = real_blocks(folders, size)
+    real = _without_keys(blocks)
+    min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
+    too_near = feature_space_filter(settings.features, real) if settings.features else None
+    generated = []
+    for name in names:
+        novel = sample_novel(
+            _candidates(sampler, name, settings.seed),
+            settings.count,
+            real,
+            min_mse,
+            image_size_px=size,
+            feature_space_filter=too_near,
+        )
+        log(_line(name, novel))
+        generated.append(_with_nearest(name, novel, blocks))
+    return generated, min_mse
 
 
 def _provenance(settings: GenerationSettings, sampler: Sampler) -> dict[str, Any]:
