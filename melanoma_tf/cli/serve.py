@@ -1,4 +1,4 @@
-"""`melanoma-tf export`, `verify-model`, `serving-config` and `predict`."""
+"""`melanoma-tf export`, `verify-model`, `serving-config`, `predict` and `app`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.serving.settings import (
+    AppSettings,
     ExportSettings,
     PredictionSettings,
     ServerSettings,
     ServingConfigSettings,
     VerificationSettings,
 )
-from melanoma_tf.serving.signatures import DISCLAIMER
+from melanoma_tf.serving.signatures import DISCLAIMER, METADATA
 
 if TYPE_CHECKING:
     from melanoma_tf.serving.client import ServedClassifier
@@ -41,10 +42,18 @@ def export(run_dir: Path, output: Path, settings: ExportSettings) -> None:
     Example:
       melanoma-tf export --run-dir runs/first --output saved_models/first --segmenter shipped
     """
+    from melanoma_tf.core.files import read_json
     from melanoma_tf.serving.export import export_run
 
     version = export_run(run_dir, output, settings)
     click.echo(f"wrote {version}")
+    for each in read_json(version / METADATA).get("lite", ()):
+        differences = f"largest difference {each['golden_difference']:.2g} on the golden inputs"
+        if each["difference"] is not None:
+            differences += f", {each['difference']:.2g} on the records"
+        if each["auc"] is not None:
+            differences += f"; mean AUC {each['auc']:.4f}, the network's {each['network_auc']:.4f}"
+        click.echo(f"lite/{each['kind']}.tflite, {each['size_bytes'] / 1e6:.1f} MB: {differences}")
 
 
 @click.command("verify-model", cls=GroupedCommand)
@@ -207,4 +216,30 @@ def _write_submission(output: Path, results: list[Prediction], name: str) -> Non
     click.echo(f"wrote {rows:,} row{'s' * (rows != 1)} to {output}, as {name} takes them")
 
 
-COMMANDS = (export, verify_model, serving_config, predict)
+@click.command(cls=GroupedCommand)
+@options.exported_model(required=False)
+@settings_options(AppSettings)
+def app(model: Path | None, settings: AppSettings) -> None:
+    """Open a local web page that outlines, purifies and classifies photographs.
+
+    Without --model it outlines and purifies. Nothing leaves this computer, and nothing is stored.
+    Needs the extra `app`: pip install melanoma-tf[app].
+
+    \b
+    Example:
+      melanoma-tf app --model saved_models/first
+
+    Research software. Not a medical device.
+    """
+    import contextlib
+    import threading
+
+    from melanoma_tf.serving.app import started
+
+    with started(model, settings) as address:
+        click.echo(f"open {address} in a browser; Ctrl-C ends it")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+COMMANDS = (export, verify_model, serving_config, predict, app)

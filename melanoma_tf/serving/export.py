@@ -12,14 +12,14 @@ from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.segmentation.settings import SHIPPED
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.classification_graph import ClassifierParts
 from melanoma_tf.serving.classifier_export import thresholds_of, write_classifier
-from melanoma_tf.serving.golden import write_golden
+from melanoma_tf.serving.golden import DAMAGED, golden_images, write_golden
 from melanoma_tf.serving.segmenter_export import write_segmenter
 from melanoma_tf.serving.settings import NONE, ExportSettings
 from melanoma_tf.serving.signatures import METADATA
@@ -63,6 +63,8 @@ def export_run(run_dir: Path, output: Path, settings: ExportSettings | None = No
     inputs = [run_dir]
     if settings.segmenter not in (SHIPPED, NONE):
         inputs.append(Path(settings.segmenter))
+    if settings.lite_records is not None:
+        inputs.append(Path(settings.lite_records))
     with new_version(output, inputs) as version:
         name = output.resolve().name
         _WRITERS[kind](run_dir, settings)(version.working, name)
@@ -105,9 +107,28 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
         settings.max_megapixels,
     )
     metrics = read_json(evaluated) if evaluated.is_file() else None
-    return lambda folder, name: write_classifier(
-        folder, name, parts, record=record, metrics=metrics, calibration=calibration
-    )
+
+    def write(folder: Path, name: str) -> None:
+        write_classifier(
+            folder, name, parts, record=record, metrics=metrics, calibration=calibration
+        )
+        if settings.lite:
+            _write_lite(folder, parts, settings)
+
+    return write
+
+
+def _write_lite(folder: Path, parts: ClassifierParts, settings: ExportSettings) -> None:
+    """Write lite models, and what was measured of them into `metadata.json`."""
+    # Imported here: only these exports need the converter.
+    from melanoma_tf.serving.lite import LiteExport
+
+    lite = LiteExport(parts.model, parts.inputs, parts.temperature, parts.class_names)
+    good = [content for name, content in golden_images().items() if name != DAMAGED]
+    checks = lite.write(folder, settings.lite, good, settings.lite_records)
+    described = read_json(folder / METADATA)
+    described["lite"] = [dataclasses.asdict(check) for check in checks]
+    write_json(folder / METADATA, described)
 
 
 def _purifier(inputs: ClassifierInputs) -> GraphPurifier | None:

@@ -22,7 +22,7 @@ from melanoma_tf.serving.signatures import EXPLAIN, IMAGES, PURIFY, SEGMENT
 from melanoma_tf.serving.warmup import WarmupRequest, write_warmup
 
 FOLDER = Path("assets.extra") / "golden"
-ANSWERS = "answers.json"
+ANSWERS, DAMAGED = "answers.json", "damaged.jpg"
 # Signatures that take encoded images.
 _REPLAYED = ("serving_default", EXPLAIN, SEGMENT, PURIFY)
 # Longer rows of numbers, as saliency maps, are stored as their mean.
@@ -47,7 +47,7 @@ def golden_images() -> dict[str, bytes]:
         "melanoma.jpg": drawn("melanoma", 1, ".jpg"),
         "nevus.png": drawn("nevus", 2, ".png"),
         "turned.jpg": upright[:2] + segment + upright[2:],
-        "damaged.jpg": upright[: len(upright) // 2],
+        DAMAGED: upright[: len(upright) // 2],
     }
 
 

@@ -11,6 +11,7 @@ from melanoma_tf.core.settings import Settings, positive, redeclared, setting
 from melanoma_tf.evaluation.settings import SubmissionSettings
 
 NONE = "none"
+LITE_KINDS = FLOAT16, INT8 = ("float16", "int8")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ExportSettings(Settings):
             run's own settings say. It also adds the signature `purify`.
         saliency: answer `explain` with saliency maps.
         max_megapixels: an image whose header claims more is refused before it is decoded.
+        lite: kinds of lite models to write beside the SavedModel, see `serving.lite`.
+        lite_records: record folder whose validation split calibrates and scores them.
         keep: newest versions to keep in the model folder; 0 keeps all.
     """
 
@@ -44,9 +47,28 @@ class ExportSettings(Settings):
     max_megapixels: float = positive(
         50.0, "Refuse images that claim more megapixels than this.", group="Model"
     )
+    lite: tuple[str, ...] = setting(
+        (),
+        "Also write a TensorFlow Lite model, verified; repeat for both.",
+        choices=LITE_KINDS,
+        group="Lite",
+    )
+    lite_records: Optional[str] = setting(
+        None,
+        "Record folder to calibrate int8 on and to score lite models on (its validation split).",
+        metavar="DIR",
+        group="Lite",
+    )
     keep: int = setting(
         0, "Newest versions to keep; 0 keeps all.", minimum=0, metavar="N", group="Versions"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if INT8 in self.lite and self.lite_records is None:
+            raise MelanomaError("expected --lite-records, to calibrate int8 on; found none")
+        if self.lite_records is not None and not self.lite:
+            raise MelanomaError("expected --lite-records with --lite only")
 
 
 @dataclass(frozen=True)
@@ -120,6 +142,17 @@ class ServingConfigSettings(Settings):
     batch_threads: int = setting(
         2, "Batches answered at a time.", minimum=1, maximum=256, group="Batching"
     )
+
+
+@dataclass(frozen=True)
+class AppSettings(Settings):
+    """Settings of the local web page.
+
+    Attributes:
+        port: of the page on this computer.
+    """
+
+    port: int = setting(7860, "Port of the page.", minimum=1, maximum=65535)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""A photograph analysed on this machine: outlined and purified by what ships, and classified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.purification.purifier import load_tools, purifier
+from melanoma_tf.purification.settings import PurificationSettings
+from melanoma_tf.records.decode import Pixels, UnreadableImageError, read_image
+from melanoma_tf.segmentation.predict import load_traced_segmenter
+from melanoma_tf.serving.encoded_files import encoded_for_model
+from melanoma_tf.serving.exported import ExportedModel
+from melanoma_tf.serving.signatures import (
+    CLASSES,
+    DEFAULT,
+    EXPLAIN,
+    OVERLAY,
+    PROBABILITIES,
+    SALIENCY,
+    above_threshold,
+)
+
+SENSITIVITIES = ("0.82", "0.89", "0.95")
+_LONG_SIDE_PX = 1024
+_OUTLINE = (255, 255, 0)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in a photograph.
+
+    Attributes:
+        name: of the file.
+        picture: uint8 RGB `(height, width, 3)`, upright, its long side at most 1024 pixels.
+        mask: uint8 `(height, width)` of the picture, 255 on the lesion.
+        purified: the picture without hairs, rulers, ink and bubbles.
+        occluded: fraction of the picture that they cover.
+        probabilities: by class; empty without a classifier.
+        reached: by class, the sensitivities whose thresholds the probability reaches.
+        saliency: the picture with saliency over it; None where the classifier gives none.
+    """
+
+    name: str
+    picture: Pixels
+    mask: Pixels
+    purified: Pixels
+    occluded: float
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    reached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    saliency: Pixels | None = None
+
+    @property
+    def lesion_fraction(self) -> float:
+        """Fraction of the picture that is lesion."""
+        return float(np.count_nonzero(self.mask)) / self.mask.size
+
+    def outlined(self) -> Pixels:
+        """The picture with the border of the lesion drawn on it."""
+        contours, _ = cv2.findContours(self.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        width = max(1, round(max(self.mask.shape) / 300))
+        return cv2.drawContours(self.picture.copy(), contours, -1, _OUTLINE, width)
+
+
+class Analyser:
+    """Analyses photographs; all networks are loaded once.
+
+    Args:
+        classifier: an exported classifier; None outlines and purifies only.
+    """
+
+    def __init__(self, classifier: ExportedModel | None = None):
+        self.classifier = classifier
+        settings = PurificationSettings()
+        tools = load_tools(settings)
+        self._segmenter = load_traced_segmenter()
+        self._purify = purifier(settings.method, tools.segment_lesion, tools.networks)
+
+    def analyse(self, path: Path) -> Analysis:
+        """Analyse an image file.
+
+        Raises:
+            MelanomaError: the file is no image; the message is the reason.
+        """
+        picture = _as_picture(read_image(path))
+        mask = self._segmenter.mask(picture).numpy()
+        purified, occlusions = self._purify(picture, mask)
+        occluded = float(np.count_nonzero(occlusions)) / occlusions.size
+        found = {} if self.classifier is None else self._classified(path)
+        return Analysis(path.name, picture, mask, purified, occluded, **found)
+
+    def _classified(self, path: Path) -> dict[str, Any]:
+        assert self.classifier is not None
+        content = encoded_for_model(path)
+        if isinstance(content, UnreadableImageError):
+            raise content
+        explain = self.classifier.signatures.get(EXPLAIN)
+        has_saliency = explain is not None and SALIENCY in explain.structured_outputs
+        signature = EXPLAIN if has_saliency else DEFAULT
+        (answer,) = self.classifier.answer([content], signature=signature)
+        if isinstance(answer, str):
+            raise MelanomaError(answer)
+        names = [name.decode() for name in answer[CLASSES]]
+        reached = {
+            name: tuple(
+                f"{float(each):.0%}"
+                for each in SENSITIVITIES
+                if answer.get(above_threshold(each), np.zeros(len(names), bool))[row]
+            )
+            for row, name in enumerate(names)
+        }
+        overlay = answer.get(OVERLAY) if has_saliency else None
+        return {
+            "probabilities": dict(zip(names, map(float, answer[PROBABILITIES]))),
+            "reached": reached,
+            "saliency": None if overlay is None else _decoded(overlay),
+        }
+
+
+def _as_picture(pixels: Pixels) -> Pixels:
+    scale = _LONG_SIDE_PX / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _decoded(content: bytes) -> Pixels:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
