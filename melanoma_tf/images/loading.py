@@ -45,12 +45,13 @@ def load_image(
     return _resize(image, _scaled_shape(shape, short_side_px))
 
 
-def load_photograph(encoded: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+def load_photograph(encoded: tf.Tensor, orientation: tf.Tensor | None = None) -> tf.Tensor:
     """Decode an image in its own size, upright; arguments and errors as for `load_image`."""
     decoded = tf.cond(
         tf.io.is_jpeg(encoded), lambda: _decode_jpeg(encoded, 1), lambda: _decode_other(encoded)
     )
-    return upright(tf.ensure_shape(decoded, [None, None, 3]), orientation)
+    decoded = tf.ensure_shape(decoded, [None, None, 3])
+    return decoded if orientation is None else upright(decoded, orientation)
 
 
 def scale_image(image: tf.Tensor, short_side_px: int) -> tf.Tensor:

@@ -22,6 +22,7 @@ from melanoma_tf.datasets.image_files import (
     refuse_equal_names,
 )
 from melanoma_tf.images import masks
+from melanoma_tf.images.loading import load_photograph
 from melanoma_tf.records.decode import read_portable
 from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.records.manifest import FILE_NAME, read_manifest
@@ -286,8 +287,7 @@ def _probabilities(
 # would take as long as an image does.
 def _preparation(size_px: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     def prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        image = tf.ensure_shape(image, [None, None, 3])
+        image = load_photograph(encoded)
         return image, masks.squeeze(image, size_px)
 
     return prepare

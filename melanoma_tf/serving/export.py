@@ -125,7 +125,8 @@ def _write_lite(folder: Path, parts: ClassifierParts, settings: ExportSettings) 
 
     lite = LiteExport(parts.model, parts.inputs, parts.temperature, parts.class_names)
     good = [content for name, content in golden_images().items() if name != DAMAGED]
-    checks = lite.write(folder, settings.lite, good, settings.lite_records)
+    records = None if settings.lite_records is None else Path(settings.lite_records)
+    checks = lite.write(folder, settings.lite, good, records)
     described = read_json(folder / METADATA)
     described["lite"] = [dataclasses.asdict(check) for check in checks]
     write_json(folder / METADATA, described)

@@ -6,6 +6,7 @@ app decodes, turns, scales and crops as `metadata.json` says under `preprocessin
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ class LiteExport:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if kind == FLOAT16:
             converter.target_spec.supported_types = [tf.float16]
-            return converter.convert()
+            return self._convert(converter)
 
         def representative() -> Iterator[list[np.ndarray]]:
             step = max(1, len(squares) // _CALIBRATION_IMAGES)
@@ -134,7 +135,14 @@ class LiteExport:
 
         converter.representative_dataset = representative
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        return converter.convert()
+        return self._convert(converter)
+
+    @staticmethod
+    def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
+        with warnings.catch_warnings():
+            # It misses ranges of inputs that it has just measured.
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs")
+            return converter.convert()
 
     def _check(
         self, kind: str, content: bytes, seen: np.ndarray, squares: np.ndarray, labels: np.ndarray

@@ -29,7 +29,6 @@ from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.serving.classification_graph import ClassificationGraph, ClassifierParts
 
-BATCHES = (1, 8, 32)
 WAYS = ("bare network", "classify", "classify, purified", "explain", "segment")
 
 
@@ -169,15 +168,17 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--seconds", type=float, default=10, help="for each measurement")
     parser.add_argument("--malformed", type=int, default=1000, help="bad files to send")
+    parser.add_argument("--batches", default="1,8,32")
     parser.add_argument("--ways", default="|".join(WAYS), help="separated by |")
     options = parser.parse_args()
     size, ways = options.image_size, options.ways.split("|")
+    batches = [int(each) for each in options.batches.split(",")]
     network = build_classifier(
         backbone=options.backbone, num_classes=3, image_size_px=size, weights="none"
     )
     settings = NetworkSettings(options.backbone, "none", image_size_px=size)
     inputs = classifier_inputs(ClassifierSettings(network=settings), batch_size=1)
-    files, pixels = photographs(max(BATCHES))
+    files, pixels = photographs(max(4, *batches))
     crops = np.stack([image[113 : 113 + size, 188 : 188 + size] for image in pixels])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -185,13 +186,15 @@ def main() -> None:
         print(
             f"{'':20} {'batch':>5} {'p50 ms':>8} {'p99 ms':>8} {'images/s':>9} {'CPU ms/image':>13}"
         )
-        for batch in BATCHES:
+        for batch in batches:
             given = tf.constant(files[:batch]), tf.constant(crops[:batch])
             for way in ways:
                 call = functools.partial(found[way], *given)
                 p50, p99, rate, cpu = timed(call, batch, options.seconds)
                 row = f"{way:20} {batch:5} {p50:8.1f} {p99:8.1f} {rate:9.1f} {cpu:13.1f}"
                 print(row, flush=True)
+        if "classify" not in ways:
+            return
         cold_start(folder / "classify", tf.constant(files[:1]))
         if options.malformed:
             model = tf.saved_model.load(str(folder / "classify"))

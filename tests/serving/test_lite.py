@@ -13,6 +13,7 @@ from melanoma_tf.classification.data import evaluation_batches
 from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.serving.lite import LiteExport
 from melanoma_tf.serving.settings import ExportSettings
 from melanoma_tf.training.run_record import read_run
@@ -30,7 +31,7 @@ def lite(trained_run):
 def test_lite_models_are_written_checked_and_near_the_network(
     lite, trained_run, phantom_records, tmp_path
 ):
-    photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    photo = draw_phantom("nevus", 1, PhantomSettings((40, 60))).image
     golden = [cv2.imencode(".png", photo)[1].tobytes()]
     checks = lite.write(tmp_path, ("float16", "int8"), golden, phantom_records, "test")
     assert [each.kind for each in checks] == ["float16", "int8"]
