@@ -32,6 +32,7 @@ from melanoma_tf.cli import (
     train,
 )
 from melanoma_tf.core.errors import in_one_line
+from melanoma_tf.core.native_output import separate_python_stderr
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -69,6 +70,7 @@ def main() -> None:
 
     `melanoma-tf demo` runs all of it on synthetic images. Research software, no medical device.
     """
+    separate_python_stderr()
     console.show_notes()
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from melanoma_tf.core.native_output import quiet_native_stderr
 from melanoma_tf.datasets.image_files import HDF5_SUFFIXES
 from melanoma_tf.records.exif import is_portable, orientation_of, upright
 from melanoma_tf.records.header import (
@@ -130,7 +131,8 @@ def _decode_bgr(encoded: bytes, max_megapixels: float, header: Header | None = N
         # Imported here, since it loads TensorFlow.
         from melanoma_tf.records.dicom import decode_dicom
 
-        rgb = _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
+        with quiet_native_stderr():
+            rgb = _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     # ANYDEPTH keeps 16 bits, which are rounded here; the decoder would truncate them.
     decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels, header)
@@ -216,7 +218,8 @@ def _decode(
 
 def _decoded(encoded: bytes, flags: int, header: Header) -> np.ndarray:
     try:
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+        with quiet_native_stderr():
+            decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error as error:
         raise UnreadableImageError(f"cannot be decoded: {error.err}") from None
     if decoded is None:
