@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TextIO
 
 _STDERR = 2
 _lock = threading.Lock()
@@ -28,8 +27,8 @@ def separate_python_stderr() -> None:
     Does nothing where the stream is not the process's own, as under a test runner.
     """
     global _descriptors
-    stream: TextIO | None = sys.stderr
-    if _descriptors is not None or stream is None or stream is not sys.__stderr__:
+    stream = sys.__stderr__
+    if _descriptors is not None or stream is None or sys.stderr is not stream:
         return
     try:
         descriptor = stream.fileno()
