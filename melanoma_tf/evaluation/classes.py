@@ -25,6 +25,7 @@ _MAY_BE = {
     AKIEC: ("actinic_keratosis", "squamous_cell_carcinoma"),
     "benign_keratosis": ("seborrheic_keratosis",),
 }
+BENIGN = "benign"
 _OPEN = ("benign", "malignant", "indeterminate", "unknown", "other_malignant_lesion")
 
 
@@ -58,12 +59,9 @@ class _Place:
 def taxonomy_of(class_names: Sequence[str]) -> Taxonomy | None:
     """Find the taxonomy whose classes the columns are: all of them, or else some of them.
 
-    Of several, the one with the fewest classes is taken; a column `unknown` belongs to any. The
-    column `malignant` alone is a verdict and belongs to none.
+    Of several, the one with the fewest classes is taken; a column `unknown` belongs to any.
     """
     names = set(class_names) - {UNKNOWN_CLASS}
-    if names == {MALIGNANT}:
-        return None
     fitting = [each for each in TAXONOMIES.values() if names and names <= set(each.classes)]
     return min(fitting, key=lambda each: len(each.classes), default=None)
 
@@ -94,16 +92,25 @@ def in_columns(
     labels = np.array(column, dtype=np.int64)[of_image]
     membership = np.array([place.membership for place in places], dtype=np.int8)[of_image]
     if MALIGNANT in class_names:
-        told = truth.malignant >= 0
-        index = class_names.index(MALIGNANT)
-        membership[told, index] = truth.malignant[told]
-        labels = np.where(told & (truth.malignant == 1) & (labels < 0), index, labels)
+        _tell_malignant(truth, class_names, labels, membership)
     has_target = np.array([target is not None for target in targets])[of_image]
     outside = np.array([_is_outside(d, p) for d, p in zip(distinct, places)])[of_image]
     counted = outside & (truth.form != "binary") & (truth.weights > 0) & (taxonomy is not None)
     without = Counter(np.array(truth.diagnoses, dtype=object)[counted].tolist())
     has_column = (labels >= 0) | ~(has_target | (outside & (taxonomy is None)))
     return Columns(labels, membership, has_column, taxonomy, dict(without))
+
+
+def _tell_malignant(
+    truth: Truth, class_names: tuple[str, ...], labels: np.ndarray, membership: np.ndarray
+) -> None:
+    """Let the verdict of a file decide between malignant and benign, where it has one."""
+    for value, name in ((1, MALIGNANT), (0, BENIGN)):
+        if name in class_names:
+            column = class_names.index(name)
+            told = truth.malignant >= 0
+            membership[told, column] = truth.malignant[told] == value
+            labels[truth.malignant == value] = column
 
 
 def _is_outside(diagnosis: str, place: _Place) -> bool:
@@ -142,12 +149,8 @@ def _of_class(target: str, class_names: tuple[str, ...]) -> _Place:
 def _refuse_other_columns(
     truth: Truth, class_names: tuple[str, ...], taxonomy: Taxonomy | None
 ) -> None:
-    if set(class_names) == {MALIGNANT}:
-        if not (truth.malignant >= 0).any():
-            raise MelanomaError("expected a truth that tells malignant from benign; found neither")
-        return
     known = set(taxonomy.classes) if taxonomy else set(truth.class_names)
-    known |= {UNKNOWN_CLASS, MALIGNANT}
+    known.add(UNKNOWN_CLASS)
     unknown = [name for name in class_names if name not in known]
     if truth.form == "binary" and taxonomy is None:
         unknown = [] if "melanoma" in class_names else ["no column melanoma"]

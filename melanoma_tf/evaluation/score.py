@@ -15,9 +15,10 @@ from melanoma_tf.evaluation.classes import Columns, in_columns
 from melanoma_tf.evaluation.metrics.bootstrap import group_indices
 from melanoma_tf.evaluation.metrics.intervals import LEVEL, score_intervals
 from melanoma_tf.evaluation.metrics.ranking import SENSITIVITIES
+from melanoma_tf.evaluation.metrics.retrieval import top_retrieval_sensitivity
 from melanoma_tf.evaluation.metrics.scores import task_scores
 from melanoma_tf.evaluation.metrics.task import Task, prepare
-from melanoma_tf.evaluation.predictions import Predictions, listed
+from melanoma_tf.evaluation.predictions import MALIGNANT, Predictions, listed
 from melanoma_tf.evaluation.truth import Truth, is_excluded
 
 # What the official scorer calls `validation`, by the metric that a challenge ranks by.
@@ -196,6 +197,7 @@ def score_predictions(
     result["excluded"] = list(labelled.excluded)
     result["unlabelled"] = labelled.unlabelled
     result["taxonomy"] = labelled.taxonomy
+    result["top_15_retrieval_sensitivity"] = _retrieval(labelled)
     result["without_class"] = dict(labelled.without_class)
     if labelled.validation is not None:
         result["validation"] = _validation_scores(labelled.validation, options)
@@ -209,6 +211,21 @@ def score_predictions(
             "rounds": rounds, "seed": seed, "level": LEVEL, "unit": unit, "units": drawn
         }  # fmt: skip
     return result
+
+
+def _retrieval(labelled: LabelledPredictions) -> float | None:
+    """ISIC 2024's sensitivity of the top 15 of each patient; None without patients or positives."""
+    groups, unit = groups_of(labelled)
+    names = labelled.predictions.class_names
+    wanted = next((name for name in (MALIGNANT, "melanoma") if name in names), None)
+    if unit != "patient" or wanted is None:
+        return None
+    column = names.index(wanted)
+    known = labelled.membership[:, column] >= 0
+    positive = labelled.membership[known, column] == 1
+    scores = labelled.predictions.scores[known, column]
+    value = top_retrieval_sensitivity(positive, scores, groups[known])
+    return None if np.isnan(value) else value
 
 
 def _validation_scores(labelled: LabelledPredictions, options: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ OVERALL = (
     ("mean AUC of melanoma and seborrheic keratosis (ISIC 2017)", "mean_auc_isic2017"),
     ("balanced accuracy (ISIC 2018)", "balanced_accuracy"),
     ("accuracy", "accuracy"),
+    ("sensitivity of the top 15 of each patient (ISIC 2024)", "top_15_retrieval_sensitivity"),
     ("expected calibration error", "expected_calibration_error"),
     ("Brier score", "brier_score"),
 )
@@ -46,13 +47,13 @@ def remarks(result: dict[str, Any]) -> Iterator[str]:
         )
     if result["n_class_known"] < result["n"]:
         yield (
-            f"The class is known for {result['n_class_known']:,} of {result['n']:,} images; an "
-            "image counts in the metrics of the classes that the truth states."
+            f"{result['n_class_known']:,} of {result['n']:,} images are known to be of a class with a "
+            "column; the others count against the classes that they are known not to be of."
         )
     yield from _range_remark(result)
     if result["excluded"]:
         names = result["excluded"]
-        yield f"Excluded, as by the official scorer: {len(names):,} images ({_first(names)})."
+        yield f"Excluded, as by the official scorer: {len(names):,} ({_first(names)})."
     if result.get("without_class"):
         counts = [f"{name} ({n:,})" for name, n in result["without_class"].items()]
         yield (
@@ -99,12 +100,11 @@ def class_rows(result: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def overall_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Titles and keys of the metrics over all classes, without those of other challenges."""
-    return [
-        (title, key)
-        for title, key in OVERALL
-        if result[key] is not None or key in result["undefined"]
-    ]
+    """Titles and keys of the metrics over all classes that this result has.
+
+    `remarks` says why others are undefined; those of other challenges are not mentioned.
+    """
+    return [(title, key) for title, key in OVERALL if result.get(key) is not None]
 
 
 def _range_remark(result: dict[str, Any]) -> Iterator[str]:

@@ -291,6 +291,9 @@ def test_isic2024_tells_malignant_from_benign(truth):
     result = score_predictions(labelled, rounds=0)
     assert result["auc"] == {"malignant": 0.5}
     assert labelled.predictions.groups == ("p", "p", "q")
+    assert result["top_15_retrieval_sensitivity"] == 1.0
+    both = Predictions(tuple("abc"), np.hstack([1 - scores, scores]), ("benign", "malignant"))
+    assert align_with_truth(both, found).labels.tolist() == [1, 0, 0]
 
 
 def test_a_class_without_a_column_is_refused(truth):
