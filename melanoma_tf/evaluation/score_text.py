@@ -47,8 +47,8 @@ def remarks(result: dict[str, Any]) -> Iterator[str]:
         )
     if result["n_class_known"] < result["n"]:
         yield (
-            f"{result['n_class_known']:,} of {result['n']:,} images are known to be of a class with a "
-            "column; the others count against the classes that they are known not to be of."
+            f"{result['n_class_known']:,} of {result['n']:,} images are of a class with a column; "
+            "the others count against the classes that they are known not to be of."
         )
     yield from _range_remark(result)
     if result["excluded"]:
