@@ -194,13 +194,7 @@ def score_predictions(
     task = prepared(labelled, **options)
     result = task_scores(task, labelled.weights)
     result["official_conventions"] = official
-    result["excluded"] = list(labelled.excluded)
-    result["unlabelled"] = labelled.unlabelled
-    result["taxonomy"] = labelled.taxonomy
-    result["top_15_retrieval_sensitivity"] = _retrieval(labelled)
-    result["without_class"] = dict(labelled.without_class)
-    if labelled.validation is not None:
-        result["validation"] = _validation_scores(labelled.validation, options)
+    result.update(_beside_metrics(labelled, options))
     if rounds:
         groups, unit = groups_of(labelled)
         result["interval"] = score_intervals(
@@ -211,6 +205,22 @@ def score_predictions(
             "rounds": rounds, "seed": seed, "level": LEVEL, "unit": unit, "units": drawn
         }  # fmt: skip
     return result
+
+
+def _beside_metrics(labelled: LabelledPredictions, options: dict[str, Any]) -> dict[str, Any]:
+    """What was left out, and scores that have no interval."""
+    found: dict[str, Any] = {
+        "excluded": list(labelled.excluded),
+        "unlabelled": labelled.unlabelled,
+        "taxonomy": labelled.taxonomy,
+        "without_class": dict(labelled.without_class),
+        "top_15_retrieval_sensitivity": _retrieval(labelled),
+    }
+    if labelled.validation is not None:
+        earlier = labelled.validation
+        scores = task_scores(prepared(earlier, **options), earlier.weights)
+        found["validation"] = {key: scores[key] for key in _VALIDATED}
+    return found
 
 
 def _retrieval(labelled: LabelledPredictions) -> float | None:
@@ -226,11 +236,6 @@ def _retrieval(labelled: LabelledPredictions) -> float | None:
     scores = labelled.predictions.scores[known, column]
     value = top_retrieval_sensitivity(positive, scores, groups[known])
     return None if np.isnan(value) else value
-
-
-def _validation_scores(labelled: LabelledPredictions, options: dict[str, Any]) -> dict[str, Any]:
-    scores = task_scores(prepared(labelled, **options), labelled.weights)
-    return {key: scores[key] for key in _VALIDATED}
 
 
 def roc_curves(labelled: LabelledPredictions) -> dict[str, dict[str, list[Any]]]:
