@@ -23,6 +23,7 @@ from melanoma_tf.cli import (
     purify,
     records,
     report,
+    run,
     score,
     score_generator,
     score_segmenter,
@@ -90,6 +91,7 @@ _MODULES = (
     compare,
     serve,
     taxonomies,
+    run,
     demo,
 )
 for group in _MODULES:

@@ -79,12 +79,22 @@ def settings_options(
     return decorate
 
 
-def recipe_option(recipes: Mapping[str, Settings], summary: str) -> Callable[[Command], Command]:
+def recipe_option(
+    recipes: Mapping[str, Settings],
+    summary: str,
+    *,
+    option: str = "--recipe",
+    start: str = "Published settings",
+    shown_default: str | None = None,
+) -> Callable[[Command], Command]:
     """`--recipe`: a published set of settings as defaults; options that are given count.
 
     Args:
         recipes: the settings by name.
         summary: what they are, for the help.
+        option: another name of the option.
+        start: what the settings are, to begin the help with.
+        shown_default: the set that the defaults of the settings are.
     """
 
     def take(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -92,13 +102,14 @@ def recipe_option(recipes: Mapping[str, Settings], summary: str) -> Callable[[Co
             ctx.default_map = {**(ctx.default_map or {}), **flattened(recipes[value])}
 
     return click.option(
-        "--recipe",
+        option,
         cls=GroupedOption,
         type=click.Choice(sorted(recipes)),
         is_eager=True,
         expose_value=False,
         callback=take,
-        help=f"Published settings as defaults; options given here count. {summary}",
+        show_default=shown_default or False,
+        help=f"{start} as defaults; options given here count. {summary}",
     )
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
+from melanoma_tf.backbones import backbone_names
 from melanoma_tf.core.settings import Settings, setting
+from melanoma_tf.generation.settings import IMAGE_SIZES_PX
+from melanoma_tf.purification.classical.settings import METHODS
+
+NO_RECIPE, PUBLISHED = "none", "bisla2019"
 
 
 @dataclass(frozen=True)
@@ -26,3 +32,142 @@ class DemoSettings(Settings):
     batch_size: int = setting(16, "Images in a training step.", minimum=1, group="Size")
     workers: int = setting(2, "Processes that build the records.", minimum=1, group="Size")
     seed: int = setting(0, "Seed of everything.", minimum=0, group="Size")
+
+
+@dataclass(frozen=True)
+class ExperimentSettings(Settings):
+    """Settings of the ISIC 2017 experiment of Bisla et al. 2019; the defaults suit a CPU.
+
+    Attributes:
+        phantoms: draw this many phantoms in place of data sets; 0 draws none.
+        image_size_px: short side of the images in the records.
+        purify_method: of the copies that are added to the training set.
+        recipe: `bisla2019` takes the published networks and their optimization; `none` takes
+            networks and optimization for short trainings.
+        segmenter_size_px, gan_size_px, classifier_size_px: side of each network's input.
+        segmenter_epochs, gan_epochs: of these trainings.
+        baseline_epochs: of the classifier that is trained on the raw images.
+        proposed_epochs: of the classifier that is trained on raw, purified and generated images; an
+            epoch shows each in six views, mirrored or not.
+        gan_batch_size, batch_size: images in a step of the GANs and of the classifiers.
+        melanoma_count, keratosis_count: images to generate; 0 trains no GAN of the class.
+        min_mse: see `generation.settings.GenerationSettings`.
+        backbone: of the classifiers.
+        weights: that the classifiers, and without a recipe the segmenter, start from.
+        rounds: of the bootstraps.
+        seed: of everything.
+    """
+
+    phantoms: int = setting(
+        0,
+        "Draw this many phantoms (synthetic images) in place of --data.",
+        minimum=0,
+        shown_default="none",
+        group="Data",
+    )
+    image_size_px: int = setting(
+        256, "Short side of the images in the records, in pixels.", minimum=32, group="Data"
+    )
+    recipe: str = setting(
+        NO_RECIPE,
+        "bisla2019: the published networks and optimization; none: such as suit short trainings.",
+        choices=(NO_RECIPE, PUBLISHED),
+        group="Networks",
+    )
+    purify_method: str = setting(
+        "classical", "Purification method.", choices=METHODS, group="Networks"
+    )
+    segmenter_size_px: int = setting(
+        128, "Side of the segmenter's input in pixels.", minimum=32, group="Networks"
+    )
+    gan_size_px: int = setting(
+        64, "Side of the generated images in pixels.", choices=IMAGE_SIZES_PX, group="Networks"
+    )
+    classifier_size_px: int = setting(
+        96, "Side of the classifiers' input in pixels.", minimum=32, group="Networks"
+    )
+    backbone: str = setting(
+        "efficientnet-lite0",
+        "Backbone of the classifiers.",
+        choices=backbone_names,
+        group="Networks",
+    )
+    weights: str = setting(
+        "imagenet",
+        "Weights that the classifiers start from.",
+        choices=("imagenet", "none"),
+        group="Networks",
+    )
+    segmenter_epochs: int = setting(6, "Epochs of the segmenter.", minimum=1, group="Training")
+    gan_epochs: int = setting(60, "Epochs of each GAN.", minimum=1, group="Training")
+    baseline_epochs: int = setting(
+        14, "Epochs of the baseline classifier.", minimum=1, group="Training"
+    )
+    proposed_epochs: int = setting(
+        2,
+        "Epochs of the proposed classifier; each shows every image in six views.",
+        minimum=1,
+        group="Training",
+    )
+    gan_batch_size: int = setting(16, "Images in a step of the GANs.", minimum=2, group="Training")
+    batch_size: int = setting(
+        32, "Images in a step of the classifiers.", minimum=1, group="Training"
+    )
+    melanoma_count: int = setting(
+        350, "Melanomas to generate; 0 trains no GAN of them.", minimum=0, group="Generation"
+    )
+    keratosis_count: int = setting(
+        750,
+        "Seborrheic keratoses to generate; 0 trains no GAN of them.",
+        minimum=0,
+        group="Generation",
+    )
+    min_mse: Optional[float] = setting(
+        None,
+        "Least mean squared error of a generated image to every real image and to each other.",
+        minimum=0,
+        shown_default="the first percentile of the distances from real images to their nearest "
+        "other",
+        group="Generation",
+    )
+    rounds: int = setting(
+        1000, "Bootstrap rounds for the 95 % intervals.", minimum=2, group="Scores"
+    )
+    seed: int = setting(0, "Seed of everything.", minimum=0, group="Training")
+
+
+# By what they are made for: a CPU within about an hour, the published experiment, a first look.
+SCALES: dict[str, ExperimentSettings] = {
+    "small": ExperimentSettings(),
+    "paper": ExperimentSettings(
+        image_size_px=512,
+        recipe=PUBLISHED,
+        purify_method=PUBLISHED,
+        segmenter_size_px=380,
+        gan_size_px=256,
+        classifier_size_px=224,
+        backbone="resnet50",
+        segmenter_epochs=100,
+        gan_epochs=300,
+        baseline_epochs=90,
+        proposed_epochs=90,
+        gan_batch_size=32,
+        batch_size=50,
+    ),
+    "demo": ExperimentSettings(
+        phantoms=240,
+        image_size_px=96,
+        segmenter_size_px=64,
+        classifier_size_px=64,
+        segmenter_epochs=3,
+        gan_epochs=20,
+        baseline_epochs=6,
+        proposed_epochs=1,
+        gan_batch_size=8,
+        batch_size=16,
+        melanoma_count=16,
+        keratosis_count=16,
+        min_mse=0.0005,
+        rounds=200,
+    ),
+}

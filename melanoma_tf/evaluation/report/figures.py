@@ -185,6 +185,37 @@ def roc(
 
 
 @_styled
+def roc_comparison(
+    name: str,
+    curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]],
+    areas: Mapping[str, str],
+    counts: str,
+) -> Figure:
+    """The ROC curves of several classifiers, of one class against the rest.
+
+    Args:
+        name: of the class.
+        curves: by classifier, at most three; see `roc`.
+        areas: under them, in words.
+        counts: number of images of the class and of all images, in words.
+    """
+    figure, axes = _panel(height=4.5)
+    axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
+    styles = ((_VERMILION, "--"), (_BLUE, "-"), (_ORANGE, "-."))
+    for (classifier, curve), (colour, style) in zip(curves.items(), styles):
+        label = f"{classifier}: AUC {areas[classifier]}"
+        axes.plot(*curve, color=colour, linestyle=style, linewidth=2, label=label)
+    axes.set_aspect("equal")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("1 - specificity")
+    axes.set_ylabel("sensitivity")
+    axes.set_title(f"{spoken(name)} ({counts})", loc="left", pad=10)
+    axes.legend(loc="lower right", fontsize=8.5)
+    return figure
+
+
+@_styled
 def confusion_matrix(
     matrix: Sequence[Sequence[float]], undecided: Sequence[float], class_names: Sequence[str]
 ) -> Figure:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from melanoma_tf.evaluation.report import data, scores
@@ -42,7 +42,7 @@ def render_report(content: ReportContent, drawn: Sequence[Chart] | None = None) 
     """
     drawn = list(charts(content)) if drawn is None else drawn
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             content=content,
@@ -70,24 +70,30 @@ def render_report(content: ReportContent, drawn: Sequence[Chart] | None = None) 
     )
 
 
-@functools.lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("melanoma_tf.evaluation.report"),
+@functools.cache
+def environment(*packages: str) -> Environment:
+    """Return the environment of the report's templates, and of those of further packages.
+
+    Args:
+        packages: with a folder `templates` each; their templates may use those of the report.
+    """
+    names = (*packages, "melanoma_tf.evaluation.report")
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in names]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(spoken=spoken, thousands=_thousands, svg=_svg, base64=_base64)
-    environment.globals.update(
+    found.filters.update(spoken=spoken, thousands=_thousands, svg=_svg, base64=_base64)
+    found.globals.update(
         sources_table=data.sources_table,
         counts_table=data.counts_table,
         build_table=data.build_table,
         shards_table=data.shards_table,
         findings=data.findings,
     )
-    return environment
+    return found
 
 
 def _thousands(count: int) -> str:
