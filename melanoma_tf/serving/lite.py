@@ -161,7 +161,10 @@ class LiteExport:
 
 def _predictor(content: bytes) -> Any:
     """A function from squares, uint8 `(n, size, size, 3)`, to probabilities."""
-    interpreter = tf.lite.Interpreter(model_content=content)
+    with warnings.catch_warnings():
+        # The package that is to replace it does not exist for all versions of Python in use.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
+        interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
     (given,), (answered,) = interpreter.get_input_details(), interpreter.get_output_details()
 

@@ -28,6 +28,7 @@ def lite(trained_run):
     return LiteExport(load_classifier(trained_run), inputs, TEMPERATURE, record.class_names)
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
 def test_lite_models_are_written_checked_and_near_the_network(
     lite, trained_run, phantom_records, tmp_path
 ):

@@ -13,6 +13,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.serving import rest_client
 from melanoma_tf.serving.address import ServedModel, ServerError
 from melanoma_tf.serving.encoded_files import encoded_for_model
+from melanoma_tf.serving.loader import load_classifier
 from melanoma_tf.serving.remote import RemoteClassifier
 from melanoma_tf.serving.settings import ServerSettings
 from tests.serving.stand_in import grpc_server, rest_server
@@ -125,6 +126,28 @@ def test_where_no_server_listens_the_address_is_named(files, scheme):
         pytest.importorskip("tensorflow_serving")
     with pytest.raises(ServerError, match=r"127\.0\.0\.1:9"):
         list(RemoteClassifier(url, ServerSettings(retries=0)).predict(files[:1]))
+
+
+def test_an_exported_model_answers_on_a_server_as_locally(
+    serve, exported, phantom_folder, tmp_path
+):
+    import tensorflow as tf
+
+    local = load_classifier(exported)
+    signature = local.exported.signatures["serving_default"]
+
+    def served(images):
+        return {key: value.numpy() for key, value in signature(images=tf.constant(images)).items()}
+
+    photos = sorted((phantom_folder / "ISIC-2017_Training_Data").glob("*.jpg"))[:3]
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(photos[0].read_bytes()[:-200] + b"\xff\xd9")
+    with serve(served) as url:
+        remote = list(RemoteClassifier(url, FAST).predict([*photos, cut], batch_size=2))
+    for found, expected in zip(remote, local.predict([*photos, cut])):
+        assert (found.path, found.class_names) == (expected.path, expected.class_names)
+        assert found.error == expected.error
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
 
 
 def test_the_command_writes_what_it_writes_locally(files, tmp_path):
