@@ -135,11 +135,13 @@ def _decode_bgr(encoded: bytes, max_megapixels: float, header: Header | None = N
             rgb = _to_rgb(_to_uint8(decode_dicom(encoded, max_megapixels)))
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     # ANYDEPTH keeps 16 bits, which are rounded here; the decoder would truncate them.
-    decoded = _decode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_megapixels, header)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if encoded.startswith(b"RIFF"):
-        # OpenCV turns files of the other formats itself.
-        decoded = upright(decoded, orientation_of(encoded))
-    return _to_uint8(decoded)
+        # OpenCV turns the other formats itself; WebP from version 5 on only.
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        decoded = _decode(encoded, flags, max_megapixels, header)
+        return _to_uint8(upright(decoded, orientation_of(encoded)))
+    return _to_uint8(_decode(encoded, flags, max_megapixels, header))
 
 
 def read_mask(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pixels:
