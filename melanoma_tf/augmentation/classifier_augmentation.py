@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from melanoma_tf.augmentation import geometric, photometric
@@ -56,26 +57,26 @@ def draw(settings: ClassifierAugmentation, seed: tf.Tensor) -> Draws:
     """
     drawn = Stream("classifier.parameters").uniform(seed, [14])
 
-    def factor(index: int, low: float, high: float) -> tf.Tensor:
-        return tf.exp(math.log(low) + drawn[index] * (math.log(high) - math.log(low)))
-
-    def either_way(index: int, most: float) -> tf.Tensor:
-        return (2.0 * drawn[index] - 1.0) * most
-
-    def relative(index: int, most: float) -> tf.Tensor:
-        return factor(index, 1.0 / (1.0 + most), 1.0 + most)
-
+    # One operation for all draws of a kind: each costs as much as drawing a hundred numbers.
+    light = (settings.saturation, settings.contrast, settings.brightness)
+    lowest = np.log([settings.smallest_scale, *(1.0 / (1.0 + most) for most in light)])
+    highest = np.log([settings.largest_scale, *(1.0 + most for most in light)])
+    shares = tf.gather(drawn, [6, 8, 9, 10])
+    factors = tf.exp(np.float32(lowest) + shares * np.float32(highest - lowest))
+    scale, saturation, contrast, brightness = tf.unstack(factors)
+    most_either_way = [settings.rotation_degrees * math.pi / 180.0, settings.hue]
+    angle, hue = tf.unstack((2.0 * tf.gather(drawn, [5, 7]) - 1.0) * most_either_way)
     turns = tf.cast(drawn[4] * 4.0, tf.int32)
     return Draws(
         place=drawn[0:2] if settings.crops else tf.fill([2], 0.5),
         flips=(drawn[2:4] < 0.5) & settings.flips,
         quarter_turns=turns if settings.quarter_turns else tf.zeros_like(turns),
-        angle=either_way(5, settings.rotation_degrees * math.pi / 180.0),
-        scale=factor(6, settings.smallest_scale, settings.largest_scale),
-        hue=either_way(7, settings.hue),
-        saturation=relative(8, settings.saturation),
-        contrast=relative(9, settings.contrast),
-        brightness=relative(10, settings.brightness),
+        angle=angle,
+        scale=scale,
+        hue=hue,
+        saturation=saturation,
+        contrast=contrast,
+        brightness=brightness,
         cutout=drawn[11] < settings.cutout,
         cutout_centre=drawn[12:14],
         flow_seed=Stream("classifier.elastic_flow")(seed),
@@ -116,16 +117,17 @@ def turn(image: tf.Tensor, flips: tf.Tensor, quarter_turns: tf.Tensor | None = N
     return tf.ensure_shape(flipped, image.shape)
 
 
-def place(image: tf.Tensor, draws: Draws, size_px: int) -> tf.Tensor:
-    """Crop, flip, turn and scale in one interpolation.
+def place(image: tf.Tensor, draws: Draws, size_px: int, elastic: float = 0.0) -> tf.Tensor:
+    """Crop, flip, turn, scale and warp in one interpolation.
 
     At scale 1 and without an angle that is exactly a crop and `turn`. Beyond the image its mirror
     image goes on.
 
     Args:
-        image: float32 `(height, width, channels)`, both sides at least `size_px`.
-        draws: `place`, `flips`, `quarter_turns`, `angle` and `scale` are used.
+        image: uint8 or float32 `(height, width, channels)`, both sides at least `size_px`.
+        draws: `place`, `flips`, `quarter_turns`, `angle`, `scale` and `flow_seed` are used.
         size_px: side of the result.
+        elastic: standard deviation of the displacement, as a fraction of the side.
 
     Returns:
         float32 `(size_px, size_px, channels)`.
@@ -140,7 +142,10 @@ def place(image: tf.Tensor, draws: Draws, size_px: int) -> tf.Tensor:
         centre=(sides - 1.0) / 2.0 + (draws.place - 0.5) * room,
         size_px=size_px,
     )
-    return geometric.resample(image, transform, size_px)
+    if elastic:
+        flow = geometric.coarse_flow(size_px, elastic, draws.flow_seed)
+        return geometric.resample_warped(image, transform, flow, size_px)
+    return geometric.resample(tf.cast(image, tf.float32), transform, size_px)
 
 
 def cut_out(image: tf.Tensor, centre: tf.Tensor, side: float) -> tf.Tensor:
@@ -156,7 +161,7 @@ def cut_out(image: tf.Tensor, centre: tf.Tensor, side: float) -> tf.Tensor:
 
 
 def change(image: tf.Tensor, draws: Draws, settings: ClassifierAugmentation) -> tf.Tensor:
-    """Warp and recolour a crop and hide a square of it, as far as the settings say.
+    """Recolour a crop and hide a square of it, as far as the settings say.
 
     Args:
         image: `(size, size, 3)` RGB in [0, 255], uint8 or float32.
@@ -166,12 +171,9 @@ def change(image: tf.Tensor, draws: Draws, settings: ClassifierAugmentation) -> 
     Returns:
         uint8 of the same shape.
     """
-    if image.dtype == tf.uint8 and not (settings.elastic or settings.recolours or settings.cutout):
+    if image.dtype == tf.uint8 and not (settings.recolours or settings.cutout):
         return image
-    image = tf.cast(image, tf.float32) / 255.0
-    if settings.elastic:
-        flow = geometric.elastic_flow(image.shape[0], settings.elastic, draws.flow_seed)
-        image = geometric.warp(image, flow)
+    image = tf.cast(image, tf.float32)
     if settings.recolours:
         image = photometric.recolour(
             image,
@@ -179,6 +181,7 @@ def change(image: tf.Tensor, draws: Draws, settings: ClassifierAugmentation) -> 
             saturation=draws.saturation,
             contrast=draws.contrast,
             brightness=draws.brightness,
+            white=255.0,
         )
     if settings.cutout:
         whole = image
@@ -187,7 +190,7 @@ def change(image: tf.Tensor, draws: Draws, settings: ClassifierAugmentation) -> 
             lambda: cut_out(whole, draws.cutout_centre, settings.cutout_side),
             lambda: whole,
         )
-    return tf.cast(tf.round(255.0 * image), tf.uint8)
+    return tf.cast(tf.round(image), tf.uint8)
 
 
 def view(
@@ -205,7 +208,7 @@ def view(
         uint8 `(size_px, size_px, 3)`.
     """
     if settings.resamples:
-        moved = place(tf.cast(image, tf.float32), draws, size_px)
+        moved = place(image, draws, size_px, settings.elastic)
     else:
         corner = crop_corner(tf.shape(image)[:2], size_px, draws.place)
         moved = _turned(loading.crop(image, corner, size_px), draws, settings)

@@ -7,8 +7,10 @@ and uses the transforms of this module.
 
 from __future__ import annotations
 
+import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from melanoma_tf.augmentation.settings import GeometricAugmentation
@@ -128,6 +130,11 @@ def resample(
     return tf.ensure_shape(moved, [size_px, size_px, image.shape[-1]])
 
 
+def coarse_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
+    """Random displacements on a coarse grid, see `elastic_flow`; float32 `(5, 5, 2)`, in pixels."""
+    return tf.random.stateless_normal([_ELASTIC_GRID, _ELASTIC_GRID, 2], seed) * deviation * size_px
+
+
 def elastic_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
     """A smooth random displacement of every pixel.
 
@@ -139,9 +146,56 @@ def elastic_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 `(size_px, size_px, 2)`, in pixels along rows and columns.
     """
-    coarse = tf.random.stateless_normal([_ELASTIC_GRID, _ELASTIC_GRID, 2], seed)
-    coarse *= deviation * size_px
+    coarse = coarse_flow(size_px, deviation, seed)
     return tf.image.resize(coarse, [size_px, size_px], method="bicubic")
+
+
+def resample_warped(
+    image: tf.Tensor, transform: tf.Tensor, flow: tf.Tensor, size_px: int
+) -> tf.Tensor:
+    """Cut a square out of an image by a transform and a displacement, in one interpolation.
+
+    The same as `resample` of an affine transform and then `warp`, but pixels are interpolated once,
+    and none is drawn out from the square's border. Beyond the image its mirror image goes on.
+
+    Args:
+        image: uint8 or float32 `(height, width, channels)`.
+        transform: affine, see `projective_transform`.
+        flow: displacements on a coarse grid, see `coarse_flow`.
+        size_px: side of the square.
+
+    Returns:
+        float32 `(size_px, size_px, channels)`.
+    """
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)[:, tf.newaxis]
+    # Rows, then columns, in units of the image's sides; 0 and 1 are the outer edges of its pixels.
+    coefficients = tf.stack([transform[3:6], transform[0:3]]) / sides
+    across, down, start = (each[:, tf.newaxis] for each in tf.unstack(coefficients, axis=1))
+    start += 0.5 / sides
+    enlarge, places = _enlargement(size_px), np.arange(size_px, dtype=np.float32)
+    # The displacement is turned and scaled on the coarse grid, where that costs nothing.
+    moved = across[..., tf.newaxis] * flow[..., 1] + down[..., tf.newaxis] * flow[..., 0]
+    ones = np.ones([2, size_px, 1], np.float32)
+    rows = [-tf.matmul(enlarge, moved), (down * places + start)[..., tf.newaxis], ones]
+    columns = [np.stack([enlarge, enlarge]), ones, (across * places)[..., tf.newaxis]]
+    place = tf.matmul(tf.concat(rows, -1), tf.concat(columns, -1), transpose_b=True)
+    mirrored = 1.0 - tf.abs(1.0 - tf.abs(place))
+    sides = sides[..., tf.newaxis]
+    point = tf.clip_by_value((mirrored * sides - 0.5) / (sides - 1.0), 0.0, 1.0)
+    # A box of one pixel is sampled at its middle: here, at the one point that it consists of.
+    boxes = tf.transpose(tf.reshape(tf.concat([point, point], 0), [4, -1]))
+    first = tf.zeros([size_px * size_px], tf.int32)
+    pixels = tf.image.crop_and_resize(image[tf.newaxis], boxes, first, [1, 1])
+    return tf.reshape(pixels, [size_px, size_px, image.shape[-1]])
+
+
+@functools.cache
+def _enlargement(size_px: int) -> np.ndarray:
+    """Make the matrix `(size_px, 5)` by which `elastic_flow` enlarges rows and columns."""
+    with tf.init_scope():
+        identity = tf.eye(_ELASTIC_GRID)[..., tf.newaxis]
+        enlarged = tf.image.resize(identity, [size_px, _ELASTIC_GRID], method="bicubic")
+        return enlarged[..., 0].numpy()
 
 
 def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:

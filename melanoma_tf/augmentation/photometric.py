@@ -84,24 +84,27 @@ def recolour(
     saturation: tf.Tensor,
     contrast: tf.Tensor,
     brightness: tf.Tensor,
+    white: float = 1.0,
 ) -> tf.Tensor:
     """Turn an image's hues, then scale its saturation, its contrast, and its light.
 
     Args:
-        image: float32 `(height, width, 3)` RGB in [0, 1].
+        image: float32 `(height, width, 3)` RGB in [0, `white`].
         hue: turn, as a fraction of the circle of hues, in [-0.5, 0.5]; 0 changes nothing.
         saturation: factor of every pixel's distance to its own grey; 1 changes nothing.
         contrast: factor of the distance to the image's mean; 1 changes nothing.
         brightness: factor of the light, a scalar or one for each of the three colours, `(3,)`.
+        white: the largest value.
 
     Returns:
-        The same shape, clipped to [0, 1].
+        The same shape, clipped to [0, `white`].
     """
     image = tf.image.adjust_hue(image, hue)
     grey = tf.reduce_mean(image, -1, keepdims=True)
     # Saturation leaves the greys alone, so that one sum does for it and the contrast.
     rest = contrast * (1.0 - saturation) * grey + (1.0 - contrast) * tf.reduce_mean(grey)
-    return tf.clip_by_value((contrast * saturation * image + rest) * brightness, 0.0, 1.0)
+    changed = (contrast * saturation * brightness) * image + rest * brightness
+    return tf.clip_by_value(changed, 0.0, white)
 
 
 def _recolour(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:

@@ -77,8 +77,9 @@ class ClassifierAugmentation:
 
     @property
     def resamples(self) -> bool:
-        """Tell whether images are rotated or scaled, so that pixels are interpolated."""
-        return bool(self.rotation_degrees) or (self.smallest_scale, self.largest_scale) != (1, 1)
+        """Tell whether images are rotated, scaled or warped, so that pixels are interpolated."""
+        scales = (self.smallest_scale, self.largest_scale) != (1, 1)
+        return bool(self.rotation_degrees) or bool(self.elastic) or scales
 
     @property
     def recolours(self) -> bool:

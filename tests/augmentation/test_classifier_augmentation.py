@@ -109,6 +109,30 @@ def test_an_elastic_warp_is_scipys():
     np.testing.assert_allclose(in_a_pipeline(geometric.warp, image, flow), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_turning_scaling_and_warping_at_once_is_scipys(dtype):
+    image = smooth_image(40, 56).astype(dtype)
+    transform = geometric.projective_transform(
+        angle=tf.constant(0.4),
+        flips=tf.constant([True, False]),
+        step_px=tf.constant([1.2, 1.2]),
+        centre=tf.constant([18.0, 30.0]),
+        size_px=SIZE,
+    )
+    seed = tf.constant([1, 2])
+    flow = geometric.elastic_flow(SIZE, 0.03, seed).numpy()
+    coarse = geometric.coarse_flow(SIZE, 0.03, seed)
+    a0, a1, a2, b0, b1, b2, *_ = transform.numpy()
+    rows, columns = np.moveaxis(np.moveaxis(np.mgrid[:SIZE, :SIZE], 0, -1) - flow, -1, 0)
+    places = [b0 * columns + b1 * rows + b2, a0 * columns + a1 * rows + a2]
+    assert min(map(np.min, places)) < -1
+    expected = np.stack(
+        [map_coordinates(image[..., c].astype(float), places, order=1, mode="reflect")
+         for c in range(3)], -1)  # fmt: skip
+    found = geometric.resample_warped(tf.constant(image), transform, coarse, SIZE)
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
 def recoloured_by_hand(image, hue, saturation, contrast, brightness):
     turned = np.empty_like(image)
     for place_ in np.ndindex(image.shape[:2]):

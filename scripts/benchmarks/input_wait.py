@@ -1,0 +1,69 @@
+"""Share of a classifier's training step that is spent waiting for input.
+
+    python scripts/benchmarks/input_wait.py tfrecords/NAME --backbone resnet50 --batch-size 32
+
+Trains a few steps for each augmentation, with the batches, the network and the optimizer of
+`train classifier`. Waiting is the time until the next batch is there; a step ends when its loss is
+known. A share near 0 means that the accelerator sets the pace, a large one that the processor does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from melanoma_tf.classification.settings import (
+    AugmentationSettings,
+    ClassifierSettings,
+    NetworkSettings,
+)
+from melanoma_tf.classification.train import classifier_job
+from melanoma_tf.records.record_set import RecordSet
+
+
+def measure(records: RecordSet, settings: ClassifierSettings, steps: int, warm_up: int) -> None:
+    job = classifier_job(records, settings, lambda line: None)
+    model = job.compile(job.build())
+    batches = iter(job.training_batches(0))
+    waited = total = 0.0
+    for step in range(warm_up + steps):
+        begin = time.perf_counter()
+        batch = next(batches)
+        ready = time.perf_counter()
+        model.train_on_batch(*batch)
+        if step >= warm_up:
+            waited += ready - begin
+            total += time.perf_counter() - begin
+    images = steps * settings.batch_size
+    print(
+        f"{settings.augmentation.augment:10} {images / total:8.1f} images/s, step "
+        f"{1000 * total / steps:7.1f} ms, of which waiting for input {waited / total:6.1%}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("records", type=Path, nargs="+")
+    parser.add_argument("--backbone", default="small")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--warm-up", type=int, default=3, help="steps that are not counted")
+    options = parser.parse_args()
+    records = RecordSet.read(options.records)
+    for augment in ("none", "standard", "strong"):
+        settings = ClassifierSettings(
+            batch_size=options.batch_size,
+            network=NetworkSettings(options.backbone, "none", image_size_px=options.image_size),
+            augmentation=AugmentationSettings(augment),
+        )
+        measure(records, settings, options.steps, options.warm_up)
+
+
+if __name__ == "__main__":
+    main()
