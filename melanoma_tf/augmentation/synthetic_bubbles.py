@@ -1,8 +1,7 @@
 """Bubbles of gel or air drawn at random, as immersion fluid shows them.
 
 A bubble is a thin grey rim that is darker on one side, two bright arcs inside it where it mirrors
-the lamps, and specks of light. Most are small, and they lie in chains and clusters. Small ones hide
-the skin below, which they show distorted; it stays visible within large ones. See
+the lamps, and specks of light. Most are small, and they lie in chains and clusters. See
 `augmentation.synthetic_occlusions`.
 """
 
@@ -18,8 +17,6 @@ from melanoma_tf.core.random_streams import Stream
 
 _BUBBLES = 12
 _GRAIN_PX = 3
-# Up to this radius the skin within counts as hidden: an eighth of 512 pixels across.
-_LARGEST_HIDDEN_PX = 32.0
 
 
 class _Bubbles(NamedTuple):
@@ -40,7 +37,7 @@ class _Bubbles(NamedTuple):
     present: tf.Tensor
 
 
-def paint_bubbles(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def paint_bubbles(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Draw bubbles over an image.
 
     Args:
@@ -48,25 +45,21 @@ def paint_bubbles(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
         seed: int64 `(2,)`.
 
     Returns:
-        The image, drawn over; how opaque the bubbles are, float32 `(size, size, 1)` in [0, 1]; and
-        where small ones hide the skin, likewise, 0 or 1.
+        The image, drawn over, and how opaque the bubbles are, float32 `(size, size, 1)` in [0, 1].
     """
     style = Stream("bubbles.style").uniform(seed, [10])
     bubbles = _place(image.shape[0], seed, style)
     light = 2.0 * math.pi * style[4]
     rim = _rims(bubbles, seed, style, light)
     glints = tf.maximum(_arcs(bubbles, seed, light), _specks(bubbles, seed, style))
-    # Skin within a bubble is a little darker or brighter.
+    # Skin within a bubble is a little darker or brighter; that is no occlusion of its own.
     within = _strongest(tf.clip_by_value(-bubbles.away, 0.0, 1.0), bubbles.present)
     image = tf.clip_by_value(image * (1.0 + 0.1 * (style[9] - 0.6) * within), 0.0, 1.0)
     # Rims take on the colour of the skin; mirrored lamps are white.
     grey = 0.25 + 0.35 * style[5] + 0.06 * (style[6:9] - 0.5)
     image = paint_over(image, rim, grey)
     white = 1.0 - 0.12 * style[6:9]
-    opacity = tf.maximum(rim, glints)
-    hides = bubbles.present & (bubbles.radius <= _LARGEST_HIDDEN_PX) & (bubbles.rim > 0.0)
-    hidden = _strongest(tf.cast(bubbles.away < 0.5, tf.float32), hides)
-    return paint_over(image, glints, white), opacity, hidden
+    return paint_over(image, glints, white), tf.maximum(rim, glints)
 
 
 def _place(size_px: int, seed: tf.Tensor, style: tf.Tensor) -> _Bubbles:

@@ -41,12 +41,12 @@ def draw_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     Returns:
         The image, drawn over, and the holes, float32 `(size, size, 1)`, 0 or 1.
     """
-    image, occluded, hidden = paint_occlusions(image, seed)
-    return image, _detected(tf.maximum(occluded, hidden), seed)
+    image, occluded = paint_occlusions(image, seed)
+    return image, _detected(occluded, seed)
 
 
 @tf.function  # Its graph takes long to build, and several places of a pipeline use it.
-def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Draw random occlusions over an image.
 
     Args:
@@ -54,8 +54,8 @@ def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
         seed: int64 `(2,)`.
 
     Returns:
-        The image, drawn over; the fraction of each pixel that is covered, float32
-        `(size, size, 1)` in [0, 1]; and where bubbles hide the skin, likewise, 0 or 1.
+        The image, drawn over, and the fraction of each pixel that is covered, float32
+        `(size, size, 1)` in [0, 1].
     """
     size_px = image.shape[0]
     nothing = tf.zeros([size_px, size_px, 1])
@@ -73,12 +73,10 @@ def paint_occlusions(image: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
         image = _painted(image, coverage, shape, own_seed)
         occluded = tf.maximum(occluded, coverage)
     has_bubbles = Stream("occlusions.bubbles").uniform(seed, []) < BUBBLES_FRACTION
-    image, opacity, hidden = tf.cond(
-        has_bubbles,
-        lambda: paint_bubbles(image, seed),
-        lambda: (image, tf.identity(nothing), tf.identity(nothing)),
+    image, opacity = tf.cond(
+        has_bubbles, lambda: paint_bubbles(image, seed), lambda: (image, tf.identity(nothing))
     )
-    return image, tf.maximum(occluded, opacity), hidden
+    return image, tf.maximum(occluded, opacity)
 
 
 def hairs(size_px: int, seed: tf.Tensor) -> tf.Tensor:

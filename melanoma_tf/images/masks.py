@@ -6,6 +6,7 @@ network's square and back (`squeeze`, `restore`).
 
 from __future__ import annotations
 
+import math
 from typing import Callable
 
 import tensorflow as tf
@@ -82,6 +83,36 @@ def fill_holes(masks: tf.Tensor) -> tf.Tensor:
     return (reached == 0)[..., tf.newaxis]
 
 
+def round_holes(masks: tf.Tensor, largest_radius_px: float, least_roundness: float) -> tf.Tensor:
+    """The holes of masks that are nearly discs, such as the inside of a ring.
+
+    Args:
+        masks: bool `(batch, height, width, 1)`.
+        largest_radius_px: larger holes are left out.
+        least_roundness: least area of a hole, over that of the circle around its centroid that
+            holds all of it: 1 for a disc, 0.64 for a square.
+
+    Returns:
+        bool of the same shape, True in such holes.
+    """
+    holes = (fill_holes(masks) & ~masks)[..., 0]
+    labels, pixels = _labels(holes)
+    flat, count = tf.reshape(labels, [-1]), pixels + 1
+    shape = tf.shape(holes)
+    rows, columns = tf.meshgrid(tf.range(shape[1]), tf.range(shape[2]), indexing="ij")
+    places = tf.stack([tf.ones_like(rows), rows, columns], -1)
+    places = tf.broadcast_to(tf.cast(places, tf.float32), [*tf.unstack(shape), 3])
+    sums = tf.math.unsorted_segment_sum(tf.reshape(places, [-1, 3]), flat, count)
+    area = tf.maximum(sums[:, :1], 1.0)
+    centroids = tf.gather(sums[:, 1:] / area, labels)
+    away = tf.sqrt(tf.reduce_sum(tf.square(places[..., 1:] - centroids), -1))
+    farthest = tf.math.unsorted_segment_max(tf.reshape(away, [-1]), flat, count)
+    radius = farthest + 0.5
+    is_round = area[:, 0] >= least_roundness * math.pi * tf.square(radius)
+    kept = tf.gather(is_round & (radius <= largest_radius_px), labels)
+    return (holes & kept)[..., tf.newaxis]
+
+
 def largest_component(masks: tf.Tensor) -> tf.Tensor:
     """The largest piece of each mask; edge-neighbours belong together, as in `ndimage.label`.
 
@@ -93,11 +124,7 @@ def largest_component(masks: tf.Tensor) -> tf.Tensor:
         that ends last in reading order stays.
     """
     inside = masks[..., 0]
-    shape = tf.shape(inside)
-    pixels = tf.size(inside)
-    own = tf.where(inside, tf.reshape(tf.range(1, pixels + 1), shape), 0)
-    labels = _spread(own, inside)
-    # Label 0 is the background; a label is the largest number of a piece, unique over the batch.
+    labels, pixels = _labels(inside)
     areas = tf.math.unsorted_segment_sum(
         tf.cast(tf.reshape(inside, [-1]), tf.int32), tf.reshape(labels, [-1]), pixels + 1
     )
@@ -106,6 +133,16 @@ def largest_component(masks: tf.Tensor) -> tf.Tensor:
     candidates = tf.where(inside & (area == largest), labels, 0)
     chosen = tf.reduce_max(candidates, axis=[1, 2], keepdims=True)
     return (inside & (labels == chosen))[..., tf.newaxis]
+
+
+def _labels(region: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The number of the piece of each pixel, and the number of pixels.
+
+    Label 0 is the background; a label is the largest number of a piece, unique over the batch.
+    """
+    pixels = tf.size(region)
+    own = tf.where(region, tf.reshape(tf.range(1, pixels + 1), tf.shape(region)), 0)
+    return _spread(own, region), pixels
 
 
 def _spread(values: tf.Tensor, region: tf.Tensor) -> tf.Tensor:

@@ -48,7 +48,7 @@ class PurificationSettings(Settings):
             Records have masks of their own.
         mask_output: for images: the folder for occlusion masks, PNG, 255 on what was occluded.
         min_occlusion: for records: purify an image where more than this fraction of its pixels is
-            occluded. The default selects a quarter of ISIC 2017, as in the paper.
+            occluded. With `classical` the default selects a quarter of ISIC 2017, as in the paper.
         replace: for records: put the purified image in the place of the original.
         quality: for records: JPEG quality of purified images; PNG records stay PNG.
         workers: number of threads; None takes one per core.

@@ -1,6 +1,5 @@
 """Occlusions drawn at random: what is drawn, and the mask of it."""
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -78,9 +77,8 @@ def test_a_scale_has_ticks_at_equal_distances():
 def test_bubbles_are_dark_rims_and_bright_spots_around_skin_that_stays():
     skin = tf.fill([96, 96, 3], 0.6)
     drawn = [paint_bubbles(skin, tf.constant([6, n], tf.int64)) for n in range(24)]
-    opacity = np.stack([part.numpy()[..., 0] for _, part, _ in drawn])
-    hidden = np.stack([part.numpy()[..., 0] for _, _, part in drawn])
-    change = np.stack([image.numpy().mean(-1) - 0.6 for image, _, _ in drawn])
+    opacity = np.stack([part.numpy()[..., 0] for _, part in drawn])
+    change = np.stack([image.numpy().mean(-1) - 0.6 for image, _ in drawn])
     assert opacity.min() >= 0.0
     assert opacity.max() <= 1.0
     assert 0.005 < (opacity > 0.2).mean() < 0.3
@@ -88,10 +86,3 @@ def test_bubbles_are_dark_rims_and_bright_spots_around_skin_that_stays():
     assert (change[occluded] < -0.03).mean() > 0.2
     assert (change[occluded] > 0.03).mean() > 0.1
     assert np.abs(change[opacity == 0]).max() < 0.05
-    # Small bubbles hide what is within their rims, and nothing else is hidden.
-    assert 0.005 < hidden.mean() < 0.4
-    assert np.mean(opacity[hidden > 0] > 0.2) > 0.2
-    for covered, disc in zip(opacity, hidden):
-        outline = cv2.morphologyEx(disc, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0
-        if outline.any():
-            assert np.mean(cv2.dilate(covered, np.ones((5, 5)))[outline] > 0.05) > 0.6

@@ -1,5 +1,6 @@
 """Hole filling and largest piece against SciPy; the way to the network's square and back."""
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -96,3 +97,24 @@ def test_an_outline_is_the_masks_pixels_beside_the_outside():
     inner = ndimage.binary_erosion(mask[0, ..., 0], np.ones((3, 3)))
     np.testing.assert_array_equal(line, mask[0, ..., 0] & ~inner)
     assert (drawn[0][~line] == 0).all()
+
+
+def test_round_holes_are_those_of_rings_and_not_of_polygons():
+    canvas = np.zeros((120, 200), np.uint8)
+    cv2.circle(canvas, (30, 30), 12, 255, 2)
+    cv2.circle(canvas, (80, 40), 30, 255, 2)
+    cv2.polylines(canvas, [np.array([[120, 10], [160, 10], [140, 45]])], True, 255, 2)
+    cv2.rectangle(canvas, (120, 60), (140, 80), 255, 2)
+    cv2.ellipse(canvas, (30, 90), (10, 10), 0, 0, 300, 255, 2)
+    expected = np.zeros_like(canvas)
+    cv2.circle(expected, (30, 30), 10, 255, -1)
+    drawings = np.stack([canvas, np.zeros_like(canvas), np.full_like(canvas, 255)]) > 0
+    found = masks.round_holes(tf.constant(drawings[..., None]), 20.0, 0.7).numpy()[..., 0]
+    assert not found[1:].any()
+    assert jaccard(found[0], expected > 0) > 0.9
+    both = masks.round_holes(tf.constant(drawings[..., None]), 40.0, 0.7).numpy()[0, ..., 0]
+    assert (both & ~found[0]).sum() == pytest.approx(np.pi * 28.5**2, rel=0.1)
+
+
+def jaccard(one, other):
+    return (one & other).sum() / (one | other).sum()

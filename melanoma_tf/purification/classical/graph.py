@@ -34,9 +34,7 @@ def find_occlusions(
     """
     # The negative of optical density: like the image itself, it is small where it is dark.
     brightness = tf.math.log(images + settings.density_floor)
-    weights = np.array(settings.channel_weights, np.float32)
-    weighted = tf.tensordot(brightness, tf.constant(weights / weights.sum()), axes=1)
-    weighted = _blur(weighted)
+    weighted = _weighted(brightness, settings)
     thin, wide = settings.bar_distances_px
     thin_bars = _dark_bars(weighted, thin)
     dark = tf.maximum(thin_bars, _dark_bars(weighted, wide))
@@ -49,6 +47,19 @@ def find_occlusions(
     )
     found = tf.maximum(found, _rulers(thin_bars, around, settings))
     return tf.maximum(found[..., None], _marks(around, lesions, settings, height_width(images)))
+
+
+def find_rulers(images: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
+    """Mask of the ticks of rulers; arguments and result are those of `find_occlusions`."""
+    brightness = tf.math.log(images + settings.density_floor)
+    bars = _dark_bars(_weighted(brightness, settings), settings.bar_distances_px[0])
+    return _rulers(bars, _surroundings(brightness, settings), settings)[..., None]
+
+
+def _weighted(brightness: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
+    """The brightness in which dark strokes are searched, `(batch, height, width)`."""
+    weights = np.array(settings.channel_weights, np.float32)
+    return _blur(tf.tensordot(brightness, tf.constant(weights / weights.sum()), axes=1))
 
 
 def _blur(planes: tf.Tensor) -> tf.Tensor:

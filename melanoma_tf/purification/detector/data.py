@@ -79,23 +79,21 @@ def _example(
 ) -> Examples:
     own = detected_occlusions(square)
     chance = Stream("detector.is_clean_or_coarse").uniform(seed, [2])
-    nothing = tf.zeros_like(own)
-    drawn, covered, hidden = tf.cond(
+    drawn, covered = tf.cond(
         chance[0] < clean_fraction,
-        lambda: (square, nothing, nothing),
+        lambda: (square, tf.zeros_like(own)),
         lambda: paint_occlusions(square, seed),
     )
     if coarse_fraction:
-        fine = tf.concat([drawn, square, covered, hidden], -1)
+        fine = tf.concat([drawn, square, covered], -1)
         seen = tf.cond(chance[1] < coarse_fraction, lambda: _coarse(fine, seed), lambda: fine)
-        drawn, square, covered, hidden = tf.split(seen, [3, 3, 1, 1], -1)
+        drawn, square, covered = tf.split(seen, [3, 3, 1], -1)
     # A hair of the colour of the skin below is invisible.
     change = tf.reduce_max(tf.abs(drawn - square), -1, keepdims=True)
-    visible, within = change >= _LEAST_CHANGE, hidden >= 0.5
-    occluded = tf.cast(((covered >= _LEAST_COVERAGE) & visible) | within, tf.float32)
+    occluded = tf.cast((covered >= _LEAST_COVERAGE) & (change >= _LEAST_CHANGE), tf.float32)
     ignored = tf.maximum(
         dilate(own[tf.newaxis], IGNORE_MARGIN_PX)[0],
-        tf.cast((covered >= _LEAST_COVERAGE) & ~visible & ~within, tf.float32),
+        tf.cast((covered >= _LEAST_COVERAGE) & (change < _LEAST_CHANGE), tf.float32),
     )
     return 255.0 * drawn, pack(occluded, tf.maximum(1.0 - ignored, occluded))
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
+from melanoma_tf.images.geometry import height_width, repeat_twice
+from melanoma_tf.images.masks import round_holes
+from melanoma_tf.purification.classical.graph import find_rulers
+from melanoma_tf.purification.classical.settings import OcclusionSettings
 from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.training.run_record import RunKind
@@ -20,8 +24,16 @@ DETECTOR = RunKind(
 )
 
 
+# The mask of rims is searched for discs at half the working size.
+_LARGEST_DISC_PX = 40.0
+_LEAST_ROUNDNESS = 0.65
+
+
 class OcclusionDetector(tf.Module):
-    """Finds occlusions by a network; fits `purification.purify.purify_by`.
+    """Finds occlusions by a network and by their shape; fits `purification.purify.purify_by`.
+
+    The ticks of rulers are also found by their equal distances, as the classical method does, and
+    the inside of closed round rims is taken for a bubble.
 
     Stock TensorFlow ops only; may be called eagerly, in `tf.function` and `tf.data.map`, from
     several threads, and be exported.
@@ -54,4 +66,14 @@ class OcclusionDetector(tf.Module):
 
     def _find(self, images: tf.Tensor) -> tf.Tensor:
         found = self.model(255.0 * images, training=False)
-        return tf.cast(found > self.threshold, tf.float32)
+        found = tf.cast(found > self.threshold, tf.float32)
+        found = tf.maximum(found, find_rulers(images, OcclusionSettings()))
+        return tf.maximum(found, _discs(found))
+
+
+def _discs(found: tf.Tensor) -> tf.Tensor:
+    """The inside of closed round rims: a bubble shows the skin below it distorted and glaring."""
+    small = tf.nn.max_pool2d(found, 2, 2, "SAME") > 0.5
+    holes = round_holes(small, _LARGEST_DISC_PX / 2, _LEAST_ROUNDNESS)
+    height, width = height_width(found)
+    return repeat_twice(tf.cast(holes[..., 0], tf.float32), height, width)[..., tf.newaxis]
