@@ -194,7 +194,7 @@ def test_detectors_that_make_no_sense_are_refused(run_dir, hairy, tmp_path):
     source.parent.mkdir()
     cv2.imwrite(str(source), hairy[0])
     common = ("purify", source, "--output", tmp_path / "out")
-    done = invoke(*common, "--detector", run_dir)
+    done = invoke(*common, "--method", "classical", "--detector", run_dir)
     assert done.exit_code != 0
     assert "--detector with --method network only; found classical" in done.output
     done = invoke(*common, "--method", "network", "--detector", tmp_path / "nowhere")
