@@ -27,7 +27,7 @@ from melanoma_tf.records.record_set import RecordSet, RecordsLike
 _CROP_MARGIN = 8 / 7
 # uint8 RGB image `(height, width, 3)` -> the purified one, and the occlusion mask
 PurifyImage = Callable[[tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
-_EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id")
+_EVALUATED_FEATURES = ("label", "image/key", "source", "patient/id", "lesion/id")
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,8 @@ def evaluation_batches(
 
     Returns:
         Batches, dictionaries of `image`, uint8 `(batch, size, size, 3)`; `label`, int64
-        `(batch,)`; and strings `(batch,)`: `image/key`, `source`, `patient/id`. The last batch
-        may be smaller.
+        `(batch,)`; and strings `(batch,)`: `image/key`, `source`, `patient/id`, `lesion/id`. The
+        last batch may be smaller.
 
     Raises:
         MelanomaError: a folder is unfinished, or none has examples in the split.

@@ -35,7 +35,12 @@ from melanoma_tf.classification.operating_points import (
     thresholds_of,
     transferred_points,
 )
-from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
+from melanoma_tf.classification.predict_views import (
+    ViewLogits,
+    by_lesion,
+    images_sha256,
+    view_logits,
+)
 from melanoma_tf.classification.report import refuse_existing_report, write_report
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
@@ -45,7 +50,11 @@ from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.evaluation.combine import combine
 from melanoma_tf.evaluation.predictions import Predictions, write_predictions
 from melanoma_tf.evaluation.score import LabelledPredictions, align_with_truth, score_predictions
-from melanoma_tf.evaluation.submissions import submission_columns, write_submission
+from melanoma_tf.evaluation.submissions import (
+    FORMATS,
+    submission_columns,
+    write_submission,
+)
 from melanoma_tf.evaluation.temperature import probabilities
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
@@ -111,14 +120,18 @@ def evaluate_classifier(
             **_carried(members, labelled, settings, description),
         },
     }
-    _write(output, predictions, settings.format)
+    _write(output, predictions, settings.format, seen)
     write_json(output / "metrics.json", metrics)
     write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
 
 
-def _write(output: Path, predictions: Predictions, format: str | None) -> None:
+def _write(
+    output: Path, predictions: Predictions, format: str | None, seen: Sequence[ViewLogits]
+) -> None:
     write_predictions(output / "predictions.csv", predictions)
+    if format and FORMATS[format].key == "lesion_id":
+        predictions = by_lesion(predictions, seen)
     if format:
         write_submission(output / SUBMISSION, predictions, format)
 

@@ -13,6 +13,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.datasets.splits import namespace
 from melanoma_tf.evaluation.predictions import Predictions
+from melanoma_tf.evaluation.submissions import mean_by_image
 from melanoma_tf.images.views import dihedral_views
 
 
@@ -21,7 +22,7 @@ class ViewLogits:
     """Logits of images, view by view.
 
     Attributes:
-        keys, sources, patients: of each image; a patient may be an empty string.
+        keys, sources, patients, lesions: of each image; the last two may be empty strings.
         labels: int64 `(images,)`, class index.
         logits: float32 `(images, views, classes)`.
     """
@@ -29,6 +30,7 @@ class ViewLogits:
     keys: tuple[str, ...]
     sources: tuple[str, ...]
     patients: tuple[str, ...]
+    lesions: tuple[str, ...]
     labels: np.ndarray
     logits: np.ndarray
 
@@ -101,7 +103,9 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
     """
     logits_of = view_function(model, views)
     logits, labels = [], []
-    columns: dict[str, list[str]] = {"image/key": [], "source": [], "patient/id": []}
+    columns: dict[str, list[str]] = {
+        name: [] for name in ("image/key", "source", "patient/id", "lesion/id")
+    }
     for batch in batches:
         logits.append(logits_of(batch["image"]).numpy())
         labels.append(batch["label"].numpy())
@@ -109,8 +113,27 @@ def view_logits(model: keras.Model, batches: tf.data.Dataset, views: int = 1) ->
             column.extend(text.decode("utf-8") for text in batch[name].numpy())
     if not logits:
         raise MelanomaError("expected images to evaluate; the split holds none but copies")
-    keys, sources, patients = (tuple(column) for column in columns.values())
-    return ViewLogits(keys, sources, patients, np.concatenate(labels), np.concatenate(logits))
+    keys, sources, patients, lesions = (tuple(column) for column in columns.values())
+    return ViewLogits(
+        keys, sources, patients, lesions, np.concatenate(labels), np.concatenate(logits)
+    )
+
+
+def by_lesion(predictions: Predictions, seen: Sequence[ViewLogits]) -> Predictions:
+    """Average the predictions of the images of a lesion; an image without one keeps its name.
+
+    Args:
+        predictions: of the images of `seen`, under their keys or full names.
+        seen: names the lesion of each image.
+    """
+    lesions = {
+        name: lesion or key
+        for one in seen
+        for key, full, lesion in zip(one.keys, one.names(), one.lesions)
+        for name in (key, full)
+    }
+    ids = [lesions[image_id] for image_id in predictions.image_ids]
+    return mean_by_image(ids, predictions.scores, predictions.class_names)
 
 
 def images_sha256(image_ids: Sequence[str]) -> str:

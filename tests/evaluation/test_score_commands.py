@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from melanoma_tf.evaluation.predictions import Predictions, read_predictions, write_predictions
 from melanoma_tf.evaluation.truth import read_truth
@@ -86,6 +86,40 @@ def test_official_truth_of_isic2018(real_data, tmp_path, run_command):
     right = scores.argmax(axis=1) == truth.labels
     recalls = [right[scored & (truth.labels == index)].mean() for index in range(7)]
     assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+
+
+def test_sensitivities_curves_and_strictness_by_option(tmp_path, run_command):
+    truth, submission = tmp_path / "truth.csv", tmp_path / "submission.csv"
+    truth.write_text("image,MEL,NV\n" + "".join(f"i{n},{n % 2},{1 - n % 2}\n" for n in range(8)))
+    rows = [(f"i{n}", 0.4 - 0.3 * (n % 2) ** n, 0.1 * n) for n in range(8)]
+    submission.write_text("image,MEL,NV\n" + "".join(f"{i},{m},{v}\n" for i, m, v in rows))
+    output = tmp_path / "scores.json"
+    arguments = ("score", "classifier", submission, "--truth", truth, "--rounds", 0)
+    done = run_command(
+        *arguments, "--strict", "--roc", "--sensitivity", 0.98, "--sensitivity", 0.5,
+        "--json", output,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text())
+    assert set(found["specificity_at_sensitivity"]["nevus"]) == {"0.98", "0.5"}
+    assert found["ppv"]["melanoma"] == 1.0  # never called: the official convention
+    assert "By the official conventions" in done.stdout
+    expected = roc_curve([n % 2 == 0 for n in range(8)], [v for _, _, v in rows])
+    curve = found["roc"]["nevus"]
+    assert curve["false_positive_rate"] == expected[0].tolist()
+    assert curve["true_positive_rate"] == expected[1].tolist()
+    assert curve["threshold"] == [None, *expected[2][1:].tolist()]
+
+    submission.write_text(submission.read_text().replace(",", ";"))
+    lenient = run_command(*arguments)
+    assert lenient.returncode == 0
+    assert "note:" in lenient.stderr
+    assert "cells are separated by semicolons" in lenient.stderr
+    assert "PPV at 0.5" in lenient.stdout
+    assert "no score of melanoma above 0.5" in lenient.stdout
+    strict = run_command(*arguments, "--strict")
+    assert strict.returncode == 1
+    assert "expected a column 'image'" in strict.stderr
 
 
 def test_compare_prints_differences_and_writes_json(logits, tmp_path, run_command):

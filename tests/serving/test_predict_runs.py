@@ -10,9 +10,10 @@ import pytest
 from melanoma_tf.classification.evaluate import evaluate_classifier
 from melanoma_tf.classification.evaluation_settings import EvaluationSettings
 from melanoma_tf.classification.predict_files import RunClassifier
+from melanoma_tf.classification.predict_views import ViewLogits, by_lesion
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.datasets.catalogue import list_source
-from melanoma_tf.evaluation.predictions import read_predictions
+from melanoma_tf.evaluation.predictions import Predictions, read_predictions
 from melanoma_tf.evaluation.submissions import FORMATS
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.serving.runs import ServedRuns, as_submission
@@ -99,6 +100,18 @@ def test_the_images_of_a_lesion_of_milk10k_make_one_row(
     expected = np.mean([result.probabilities for result in results], axis=0)
     np.testing.assert_allclose(found.scores[0], expected, atol=1e-12)
     assert FORMATS["milk10k"].key == "lesion_id"
+
+
+def test_evaluated_images_of_a_lesion_make_one_row_too():
+    none = ("",) * 3
+    seen = ViewLogits(
+        ("a", "b", "c"), ("milk10k",) * 3, none, ("IL_1", "IL_1", ""), np.zeros(3), np.zeros(3)
+    )
+    scores = np.array([[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])
+    for ids in (("a", "b", "c"), ("milk10k/a", "milk10k/b", "milk10k/c")):
+        found = by_lesion(Predictions(ids, scores, ("melanoma", "nevus")), [seen])
+        assert found.image_ids == ("IL_1", "c")
+        assert found.scores.tolist() == [[0.25, 0.75], [1.0, 0.0]]
 
 
 def test_the_command_writes_a_file_of_2017(
