@@ -22,14 +22,16 @@ import tensorflow as tf
 from PIL import Image
 
 from melanoma_tf.backbones.classifier import build_classifier
+from melanoma_tf.classification.data import central_view
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
 from melanoma_tf.phantoms import PHANTOM_CLASSES, PhantomSettings, draw_phantom
 from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.serving.classification_graph import ClassificationGraph, ClassifierParts
+from melanoma_tf.serving.reader import PhotographReader, graph_function
 
-WAYS = ("bare network", "classify", "classify, purified", "explain", "segment")
+WAYS = ("bare network", "reading alone", "classify", "classify, purified", "explain", "segment")
 
 
 def photographs(count: int) -> tuple[list[bytes], list[np.ndarray]]:
@@ -80,10 +82,26 @@ def timed(call, batch: int, seconds: float) -> tuple[float, float, float, float]
     return 1e3 * p50, 1e3 * p99, batch * len(latencies) / sum(latencies), cpu
 
 
+def reading_alone(inputs, size_px: int):
+    """From encoded photographs to the squares that a network sees."""
+    reader, spec = PhotographReader(50.0), tf.TensorSpec([size_px, size_px, 3], tf.uint8)
+
+    @graph_function([tf.TensorSpec([None], tf.string)])
+    def read(images):
+        see = lambda encoded, orientation: [central_view(encoded, inputs, orientation)]  # noqa: E731
+        return reader.read(images, see, [spec]).values[0]
+
+    return read
+
+
 def calls(folder: Path, network, inputs, size_px: int, ways) -> dict:
     """What is timed: from a batch of files and of ready tensors to an answer."""
     bare = tf.function(lambda images: tf.nn.softmax(network(images, training=False)))
-    found = {"bare network": lambda files, tensors: bare(tensors)}
+    reading = reading_alone(inputs, size_px)
+    found = {
+        "bare network": lambda files, tensors: bare(tensors),
+        "reading alone": lambda files, tensors: reading(files),
+    }
     purified = classifier_inputs(purified_by(inputs.settings, "classical"))
     segmenter = load_segmenter() if "segment" in ways else None
     for name, options in (
