@@ -224,8 +224,8 @@ def _refuse_too_little_space(spool: Spool, remaining: int) -> None:
     free = shutil.disk_usage(spool.path.parent).free
     if needed > free:
         raise MelanomaError(
-            f"{spool.path.parent}: expected about {needed / 1e9:.2f} GB of free space for the "
-            f"records and the spool, judging from {done} images; found {free / 1e9:.2f} GB"
+            f"{spool.path.parent}: expected about {needed / 1e6:,.0f} MB of free space for the "
+            f"records and the spool, judging from {done} images; found {free / 1e6:,.0f} MB"
         )
 
 

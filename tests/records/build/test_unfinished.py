@@ -226,9 +226,9 @@ def test_a_full_disk_gives_one_line_and_the_build_can_go_on(make_listing, tmp_pa
 
 def test_too_little_space_is_said_before_the_work(make_listing, tmp_path, monkeypatch):
     listing, seen = make_listing(40), []
-    usage = shutil._ntuple_diskusage(10**6, 10**6 - 9000, 9000)
+    usage = shutil._ntuple_diskusage(10**6, 10**6 - 900, 900)
     monkeypatch.setattr(spool_module.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(MelanomaError, match=r"expected about 0\.00 GB of free space"):
+    with pytest.raises(MelanomaError, match=r"expected about \d+ MB of free space"):
         build_records([listing], SETTINGS, tmp_path / "out", progress=counting(seen))
     assert len(seen) == 32
 
