@@ -16,7 +16,7 @@ _GIGA_PER_MEGAPIXEL: Mapping[str, float] = {
     "resnet50": 165.0,
     "efficientnet-lite0": 60.0,
     "unet": 800.0,
-    "gan": 400.0,
+    "gan": 100.0,
 }
 _OTHER_NETWORK = 100.0
 _TRAINING_PASSES = 3.0  # Forward, and backward twice that.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.ownership import refuse_inputs
@@ -78,9 +79,10 @@ def plan_experiment(
     counts, notes = _to_generate(wanted, found, settings)
     work = Tasks(work_dir, settings, found, tuple(counts), workers, log)
     known = found.notes if found else ("The images are phantoms: no score says anything of skin.",)
-    experiment = Experiment(work_dir, settings, found, (*known, *notes), ())
-    report = functools.partial(_write_report, experiment)
-    return replace(experiment, steps=tuple(_steps(work, counts, experiment.notes, report)))
+    remarks = (*known, *notes)
+    steps = _steps(work, counts)
+    steps.append(_report_step(work, remarks, [step.name for step in steps]))
+    return Experiment(work_dir, settings, found, remarks, tuple(steps))
 
 
 def run_experiment(
@@ -134,12 +136,7 @@ def _training_images(
     return int(0.7 * tasks.PHANTOM_FRACTIONS[class_name] * settings.phantoms)
 
 
-def _steps(
-    work: Tasks,
-    counts: dict[str, int],
-    notes: Sequence[str],
-    report: Callable[[Path, bool], None],
-) -> list[Step]:
+def _steps(work: Tasks, counts: dict[str, int]) -> list[Step]:
     generations = [f"generate-{name}" for name in counts]
     scale = {"rounds": work.settings.rounds, "seed": work.settings.seed}
     return [
@@ -153,10 +150,38 @@ def _steps(
         Step("export", tasks.MODEL, work.export, ("segmenter", "proposed"),
              contents=("*/saved_model.pb",), continues=True, adds_versions=True,
              estimate=Estimate(40.0, 100.0)),
-        Step("report", tasks.REPORT, report, ("expansion", "compare", "export"),
-             {"notes": list(notes), "settings": work.settings.to_json()},
-             contents=("report.html", "results.json")),
     ]  # fmt: skip
+
+
+def _report_step(work: Tasks, notes: Sequence[str], names: Sequence[str]) -> Step:
+    def write(output: Path, resume: bool) -> None:
+        # Imported here: it loads TensorFlow.
+        from melanoma_tf.workflows.report import write_experiment_report
+
+        write_experiment_report(work, notes, _made(work.work_dir, names), output)
+
+    return Step(
+        "report",
+        tasks.REPORT,
+        write,
+        ("expansion", "compare", "export"),
+        {"notes": list(notes), "settings": work.settings.to_json()},
+        contents=("report.html", "results.json"),
+    )
+
+
+def _made(work_dir: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Describe the steps that were made."""
+    entries = Ledger(work_dir, NAME).entries
+    return [
+        {
+            "name": name,
+            "output": entries[name].output,
+            "seconds": entries[name].seconds,
+            "attempts": entries[name].attempts,
+        }
+        for name in names
+    ]
 
 
 def _data_steps(work: Tasks) -> list[Step]:
@@ -221,21 +246,6 @@ def _classifier_steps(work: Tasks, counts: dict[str, int], scale: dict[str, int]
                contents=scores, estimate=test)
           for name in ("baseline", "proposed")),
     ]  # fmt: skip
-
-
-def _write_report(experiment: Experiment, output: Path, resume: bool) -> None:
-    # Imported here: it loads TensorFlow.
-    from melanoma_tf.workflows.report import write_experiment_report
-
-    entries = Ledger(experiment.work_dir, NAME).entries
-    made = [
-        {"name": name, "output": each.output, "seconds": each.seconds, "attempts": each.attempts}
-        for name, each in entries.items()
-        if each.finished
-    ]
-    write_experiment_report(
-        experiment.work_dir, experiment.settings, experiment.notes, made, output
-    )
 
 
 def _images(work: Tasks) -> int:

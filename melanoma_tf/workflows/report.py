@@ -15,29 +15,24 @@ from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.workflows import isic2017_tasks as tasks
 from melanoma_tf.workflows import report_figures as figures
 from melanoma_tf.workflows import report_tables as tables
-from melanoma_tf.workflows.settings import ExperimentSettings
 
 CLASSIFIERS = ("baseline", "proposed")
 
 
 def write_experiment_report(
-    work_dir: Path,
-    settings: ExperimentSettings,
-    notes: Sequence[str],
-    steps: Sequence[Mapping[str, Any]],
-    output: Path,
+    work: tasks.Tasks, notes: Sequence[str], steps: Sequence[Mapping[str, Any]], output: Path
 ) -> None:
     """Write `report.html` and `results.json` of a finished experiment.
 
     Args:
-        work_dir: folder of all outputs.
-        settings: of the experiment.
+        work: whose steps are done.
         notes: what differs from the paper.
         steps: per step its `name`, `output`, `seconds` and `attempts`.
         output: the folder to appear.
     """
-    results = collect(work_dir, settings, notes, steps)
-    generated = [_generated(work_dir, name) for name in results["generated"]]
+    work_dir = work.work_dir
+    results = collect(work, notes, steps)
+    generated = [_generated(work_dir, name) for name in work.classes]
     raw, purified = (read_manifest(work_dir / each) for each in (tasks.RAW, tasks.PURIFIED))
     html = (
         environment("melanoma_tf.workflows")
@@ -53,7 +48,7 @@ def write_experiment_report(
                 "purified": tables.purified(purified),
                 "growth": tables.growth(results["expansion"]),
                 "steps": tables.steps(steps),
-                "settings": tables.settings(settings),
+                "settings": tables.settings(work.settings),
             },
             charts={
                 "roc": figures.roc_charts(work_dir, results["scores"]),
@@ -72,22 +67,21 @@ def write_experiment_report(
 
 
 def collect(
-    work_dir: Path,
-    settings: ExperimentSettings,
-    notes: Sequence[str],
-    steps: Sequence[Mapping[str, Any]],
+    work: tasks.Tasks, notes: Sequence[str], steps: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Collect the content of `results.json`."""
+    work_dir = work.work_dir
     evaluation = work_dir / tasks.EVALUATION
     scores = {name: read_json(evaluation / name / "metrics.json") for name in CLASSIFIERS}
     generated: dict[str, Any] = {}
-    for folder in sorted((work_dir / "records").glob("generated-*")):
-        generated |= read_manifest(folder).findings["novelty_filter"]
+    for name in work.classes:
+        manifest = read_manifest(work_dir / tasks.generated_records(name))
+        generated |= manifest.findings["novelty_filter"]
     raw = read_manifest(work_dir / tasks.RAW)
     return {
         "experiment": "isic2017",
         "version": __version__,
-        "settings": settings.to_json(),
+        "settings": work.settings.to_json(),
         "notes": list(notes),
         "images": _counts(raw),
         "test_images": scores["proposed"]["n"],

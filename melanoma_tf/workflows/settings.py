@@ -98,13 +98,14 @@ class ExperimentSettings(Settings):
         choices=("imagenet", "none"),
         group="Networks",
     )
-    segmenter_epochs: int = setting(6, "Epochs of the segmenter.", minimum=1, group="Training")
-    gan_epochs: int = setting(60, "Epochs of each GAN.", minimum=1, group="Training")
+    segmenter_epochs: int = setting(4, "Epochs of the segmenter.", minimum=1, group="Training")
+    gan_epochs: int = setting(50, "Epochs of each GAN.", minimum=1, group="Training")
     baseline_epochs: int = setting(
         14, "Epochs of the baseline classifier.", minimum=1, group="Training"
     )
+    # About as many examples as the baseline sees in all of its epochs.
     proposed_epochs: int = setting(
-        2,
+        1,
         "Epochs of the proposed classifier; each shows every image in six views.",
         minimum=1,
         group="Training",

@@ -151,6 +151,15 @@ def test_unusable_data_is_one_line(isic2017_folder, tmp_path):
     assert "--phantoms 0" in both.output
 
 
+def test_records_that_appeared_just_before_a_kill_are_kept(tmp_path):
+    records = tmp_path / "records" / "raw"
+    records.mkdir(parents=True)
+    (records / "manifest.json").write_text("{}")
+    work = isic2017_tasks.Tasks(tmp_path, TINY, None, (), 1, log=lambda line: None)
+    work.build_records(records, True)
+    assert (records / "manifest.json").read_text() == "{}"
+
+
 def test_the_whole_experiment_on_phantoms(tiny_backbone, tmp_path, monkeypatch):
     network = SegmenterSettings(
         image_size_px=64, padding="same", base_filters=2, epochs=1, augment="mild"

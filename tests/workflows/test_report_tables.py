@@ -1,0 +1,61 @@
+"""Tables of the experiment's report: the published numbers, and scores that are undefined."""
+
+from melanoma_tf.classification.expansion_plan import PAPER_COUNTS, expansion_plan_named, grow
+from melanoma_tf.evaluation.report.tables import Estimate
+from melanoma_tf.workflows import published, report_tables
+
+
+def rows_of(table):
+    return {row[:1] if table.text_columns == 1 else row[:2]: row for row in table.rows}
+
+
+SCORES = {
+    "baseline": {
+        "auc": {"melanoma": 0.5, "seborrheic_keratosis": None},
+        "mean_auc_isic2017": None,
+        "specificity_at_sensitivity": {"melanoma": {"0.82": 0.25, "0.89": 0.125, "0.95": None}},
+        "interval": {"auc": {"melanoma": {"low": 0.4, "high": 0.6}}},
+    }
+}
+
+
+def test_published_and_own_areas_stand_side_by_side():
+    rows = rows_of(report_tables.table_3(SCORES))
+    assert rows["baseline",][1:3] == ("0.805", "0.873")
+    assert rows["baseline",][3:] == (Estimate("0.500", "0.400, 0.600"), Estimate("undefined"))
+    assert rows["proposed",][1:] == ("0.880", "0.915", "", "")
+    assert rows["winners of the challenge",][1:3] == ("0.874", "0.911")
+
+
+def test_specificities_of_table_4():
+    rows = rows_of(report_tables.table_4(SCORES))
+    assert rows["proposed, paper",][1:] == ("0.697", "0.648", "0.492")
+    own = rows["baseline, here",][1:]
+    assert [each.value for each in own] == ["0.250", "0.125", "undefined"]
+
+
+def test_growth_of_the_paper_is_what_it_says():
+    """Section 3.3: 16110 melanoma, 17928 nevus and 16632 seborrheic keratosis cases."""
+    grown = grow(PAPER_COUNTS["isic2017"], expansion_plan_named("isic2017"))
+    expansion = {"classes": [vars(row) for row in grown], "generated_fraction": 0.26}
+    rows = rows_of(report_tables.growth(expansion))
+    for name, examples in (
+        ("melanoma", "16,110"), ("nevus", "17,928"), ("seborrheic keratosis", "16,632"),
+    ):  # fmt: skip
+        assert rows[name, "paper"][-1] == examples
+        assert rows[name, "here"][2:] == rows[name, "paper"][2:]
+
+
+def test_undefined_differences_are_named():
+    undefined = dict.fromkeys(("first", "second", "difference", "low", "high", "p_value"))
+    metric = {"metric": "auc.seborrheic_keratosis", **undefined, "method": None}
+    table = report_tables.comparison({"n": 9, "metrics": [metric]})
+    assert table.rows == [
+        ("AUC of seborrheic keratosis", "undefined", "undefined", Estimate("undefined"), "")
+    ]
+
+
+def test_purified_counts_of_the_paper():
+    """Section 3.2.2: 470 nevus, 147 melanoma and 182 seborrheic keratosis."""
+    purified = {name: row["purified"] for name, row in PAPER_COUNTS["isic2017"].items()}
+    assert dict(published.PURIFIED) == purified
