@@ -28,6 +28,9 @@ def demo(work_dir: Path, overwrite: bool, settings: DemoSettings) -> None:
     \b
     Example:
       melanoma-tf demo --work-dir demo
+
+    `melanoma-tf run isic2017 --scale demo` adds a segmenter, purified and generated images, and a
+    comparison with a baseline.
     """
     from melanoma_tf.workflows.demo import run_demo
 

@@ -21,6 +21,7 @@ _GIGA_PER_MEGAPIXEL: Mapping[str, float] = {
 _OTHER_NETWORK = 100.0
 _TRAINING_PASSES = 3.0  # Forward, and backward twice that.
 _GIGA_PER_SECOND = {"cpu": 40.0, "gpu": 15_000.0}
+_RUN_MEGABYTES = {"cpu": 150.0, "gpu": 500.0}
 _SECONDS_TO_START = 20.0
 _SECONDS_PER_IMAGE = 0.05  # To read, decode, scale and encode a photograph; or to purify it.
 _JPEG_BYTES_PER_PIXEL, _PNG_BYTES_PER_PIXEL = 0.4, 1.8
@@ -43,7 +44,8 @@ def training(network: str, size_px: int, images: float, epochs: int, device: str
         device: a key of `ASSUMPTIONS`.
     """
     operations = _TRAINING_PASSES * images * epochs * _per_image(network, size_px)
-    return Estimate(_SECONDS_TO_START + operations / _GIGA_PER_SECOND[device], 300.0)
+    seconds = _SECONDS_TO_START + operations / _GIGA_PER_SECOND[device]
+    return Estimate(seconds, _RUN_MEGABYTES[device])
 
 
 def inference(network: str, size_px: int, images: float, device: str) -> Estimate:
