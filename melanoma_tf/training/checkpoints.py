@@ -53,13 +53,22 @@ class Checkpoints:
             log: told of damaged ones.
 
         Raises:
-            MelanomaError: all are damaged.
+            MelanomaError: all are damaged, or the last whole one lacks variables of the state.
         """
         numbers = self.numbers()
         for number in numbers:
             try:
+                status = self._state.read(str(self._named / f"ckpt-{number}"))
+                # Every variable that exists must be there: one that is not would silently keep its
+                # first value.
+                status.assert_existing_objects_matched()
                 # Partial: an optimiser that has nothing more to do never makes its variables.
-                self._state.read(str(self._named / f"ckpt-{number}")).expect_partial()
+                status.expect_partial()
+            except AssertionError as error:
+                raise MelanomaError(
+                    f"{self._folder}/ckpt-{number}: expected the state of this network; found that "
+                    f"of another one, or of another Keras: {str(error).splitlines()[0]}"
+                ) from None
             except (tf.errors.OpError, ValueError) as error:
                 reason = str(getattr(error, "message", error)).splitlines()[0]
                 log(f"warning: {self._folder}/ckpt-{number} is damaged and left out: {reason}")

@@ -8,6 +8,7 @@ the stack gave to fixed images.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ from melanoma_tf.classification.train import CLASSIFIER, train_classifier
 from melanoma_tf.core.keras import keras
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.phantoms import PhantomSettings, write_phantoms
+from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.inpainter.network import build_inpainter
 from melanoma_tf.purification.shipped import shipped_detector, shipped_inpainter
@@ -76,6 +78,15 @@ def answer_of_run(run_dir: Path) -> np.ndarray:
         return np.asarray(load_model(run_dir, CLASSIFIER)(fixed_images(SIZE_PX)))
 
 
+def digest_of_the_shipped() -> str:
+    """Changes with the weights or settings of a network that ships."""
+    digest = hashlib.sha256()
+    for name in ("segmenter", "occlusion_detector", "inpainter"):
+        for ending in ("npz", "json"):
+            digest.update((shipped_folder() / f"{name}.{ending}").read_bytes())
+    return digest.hexdigest()
+
+
 def answers_of_the_shipped() -> dict[str, np.ndarray]:
     images = fixed_images(64) / 255
     return {
@@ -104,6 +115,7 @@ def make(folder: Path) -> None:
         "run": answer_of_run(run_dir),
         "served": np.stack([one.probabilities for one in served]),
         **answers_of_the_shipped(),
+        "shipped": np.array(digest_of_the_shipped()),
     }
     for name, build in NETWORKS.items():
         keras.utils.set_random_seed(1)

@@ -24,6 +24,7 @@ from tests.exchange.make_samples import (
     answer_of_run,
     answers_of_the_shipped,
     decoded,
+    digest_of_the_shipped,
 )
 
 SAMPLES = sorted(Path(__file__).parent.glob("made_on_*"))
@@ -77,6 +78,8 @@ def test_an_exported_model_gives_its_answers(sample, answers):
 
 
 def test_the_shipped_networks_agree(answers, shipped_answers):
+    if str(answers["shipped"]) != digest_of_the_shipped():
+        pytest.skip("other networks ship since the samples were made: make the samples again")
     for name, found in shipped_answers.items():
         np.testing.assert_allclose(found, answers[name], atol=1e-4, err_msg=name)
 
