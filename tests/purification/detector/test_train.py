@@ -160,7 +160,7 @@ def test_records_say_which_detector_purified_them(run_dir, phantom_records, tmp_
                   "--min-occlusion", 0.0, "--output", out)  # fmt: skip
     assert done.exit_code == 0, done.output
     settings = read_manifest(out).settings["purify"]
-    assert settings["detector"] == str(run_dir)
+    assert settings["detector"] == run_dir.name
     assert settings["segmenter"] == "none"
 
 
