@@ -6,8 +6,9 @@
 
 Without a run, only the graphs are traced again: after a change to the code that they are made of.
 
-The run is one of `train segmenter`, `inpainter` or `occlusion-detector`. The model card next to the
-weights, `melanoma_tf/pretrained/NAME.md`, is written by hand.
+The run is one of `train segmenter`, `inpainter` or `occlusion-detector`, or a calibrated one of
+`train classifier`. The model card next to the weights, `melanoma_tf/pretrained/NAME.md`, is written
+by hand.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from melanoma_tf.classification.calibrate import FILE as CALIBRATION
+from melanoma_tf.classification.calibrate import read_calibration
+from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import write_atomically
 from melanoma_tf.pretrained import shipped_folder
 from melanoma_tf.purification import shipped as purification
 from melanoma_tf.purification import traced
@@ -29,7 +34,7 @@ from melanoma_tf.purification.networks import load_detector, load_inpainter
 from melanoma_tf.segmentation import shipped as segmentation
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER
-from melanoma_tf.training.run_record import RunRecord, read_run
+from melanoma_tf.training.run_record import CONFIG, WEIGHTS, RunRecord, read_run, run_kind
 
 # Settings that name files of one machine.
 _PATHS = ("weights", "features")
@@ -37,6 +42,8 @@ _PATHS = ("weights", "features")
 
 def ship(run_dir: Path, output: Path, threshold: float) -> str:
     """Write the network of a run into a folder; returns its name there."""
+    if run_kind(run_dir) == CLASSIFIER.name:
+        return ship_classifier(run_dir, output)
     record = read_run(run_dir, SEGMENTER, INPAINTER, DETECTOR)
     settings = described(record)
     if record.kind == SEGMENTER.name:
@@ -53,6 +60,18 @@ def ship(run_dir: Path, output: Path, threshold: float) -> str:
     settings["threshold"] = threshold
     purification.write_detector(detector.model, output, settings)
     return purification.DETECTOR_NAME
+
+
+def ship_classifier(run_dir: Path, output: Path) -> str:
+    """Copy a calibrated run: as a run folder, it works wherever one is expected."""
+    read_run(run_dir, CLASSIFIER)
+    if read_calibration(run_dir) is None:
+        raise MelanomaError(f"expected a calibrated run; {run_dir} has no {CALIBRATION}")
+    folder = output / CLASSIFIER.name
+    folder.mkdir(exist_ok=True)
+    for name in (CONFIG, WEIGHTS, CALIBRATION):
+        write_atomically(folder / name, (run_dir / name).read_bytes())
+    return CLASSIFIER.name
 
 
 def described(record: RunRecord[Any]) -> dict[str, Any]:

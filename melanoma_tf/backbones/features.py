@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from melanoma_tf.backbones import backbone_names
 from melanoma_tf.backbones.classifier import build_classifier, load_classifier
 from melanoma_tf.core.keras import keras
 
 IMAGENET = "imagenet"
+_SHIPS = "efficientnet-lite0"
 _IMAGENET_SIZE_PX = 224
 _AT_ONCE = 64
 
@@ -37,17 +39,17 @@ def load_extractor(source: str) -> Extractor:
     """Load a network whose features are the input of the last layer of a classifier.
 
     Args:
-        source: `imagenet` for ResNet-50 with ImageNet weights, else a finished classifier run.
+        source: `imagenet` for EfficientNet-Lite0 with its ImageNet weights, which ship; the name of
+            another backbone, as `resnet50`, for that one with ImageNet weights; else a finished
+            classifier run.
 
     Raises:
         MelanomaError: no such run, or the weights cannot be had.
     """
-    if source == IMAGENET:
-        size = _IMAGENET_SIZE_PX
-        model = build_classifier(
-            backbone="resnet50", num_classes=2, image_size_px=size, weights=IMAGENET
-        )
-        return Extractor("ResNet-50 with ImageNet weights", _embedding(model, size))
+    if source == IMAGENET or source in backbone_names():
+        name, size = (_SHIPS if source == IMAGENET else source), _IMAGENET_SIZE_PX
+        model = build_classifier(backbone=name, num_classes=2, image_size_px=size, weights=IMAGENET)
+        return Extractor(f"{name} with ImageNet weights", _embedding(model, size))
     model = load_classifier(Path(source))
     return Extractor(f"classifier run {source}", _embedding(model, model.input_shape[1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,6 +17,10 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.weights import is_of_run, read_backbone_weights, refuse_linked_hdf5
 
+# Of the files that Keras publishes, without their top.
+_OFFICIAL_MD5 = {
+    "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5": "4d473c1dd8becc155b73f8504c6f6626",
+}
 _SMALL_FILTERS = 32
 _SMALL_STAGES = 4
 _BLOCKS_PER_STAGE = 2
@@ -75,10 +80,24 @@ def _load_weights(network: keras.Model, path: Path) -> None:
         load_weights(network, path)
         return
     refuse_linked_hdf5(path)
+    _check_official(path)
     try:
         network.load_weights(path)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise MelanomaError(f"{path}: no weights of the backbone {network.name}: {error}") from None
+
+
+def _check_official(path: Path) -> None:
+    """Compare a file under the name of official weights with their checksum."""
+    expected = _OFFICIAL_MD5.get(path.name)
+    if expected is None:
+        return
+    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise MelanomaError(
+            f"{path}: expected the official weights of that name, MD5 {expected}; found {found}: "
+            "a damaged copy, or other weights, which need another name"
+        )
 
 
 @keras.saving.register_keras_serializable(package="melanoma_tf")

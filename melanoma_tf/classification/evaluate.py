@@ -56,6 +56,7 @@ from melanoma_tf.evaluation.submissions import (
     write_submission,
 )
 from melanoma_tf.evaluation.temperature import probabilities
+from melanoma_tf.pretrained import classifier_run, is_shipped
 from melanoma_tf.records.manifest import shard_paths
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.run_record import read_run
@@ -79,7 +80,7 @@ def evaluate_classifier(
     challenge, `submission.csv` into `output`, and TensorBoard's view of them below its `logs/`.
 
     Args:
-        run_dirs: a finished classifier run, or several of the same classes.
+        run_dirs: a finished classifier run or `shipped`, or several of the same classes.
         records: a record folder of their classes, or several that hold each image once.
         settings: see `EvaluationSettings`.
         output: folder for the files; of a single run, its own folder by default.
@@ -100,7 +101,7 @@ def evaluate_classifier(
         12
     """
     settings = settings or EvaluationSettings()
-    run_dirs = [run_dirs] if isinstance(run_dirs, (str, Path)) else list(run_dirs)
+    run_dirs = _folders(run_dirs)
     output = _output(run_dirs, output)
     _refuse_existing(output, settings, overwrite)
     members = _members(run_dirs, settings)
@@ -156,6 +157,10 @@ def calibrate_classifier(
         MelanomaError: as `evaluate_classifier`.
     """
     settings = settings or CalibrationSettings()
+    if is_shipped(classifier_run(run_dir)):
+        raise MelanomaError(
+            "expected a run of your own: the classifier that ships is calibrated already"
+        )
     record = read_run(run_dir, CLASSIFIER)
     member = Member(run_dir, record, inputs_of(record, settings), None)
     records = _records(records, [member], settings)
@@ -169,12 +174,19 @@ def calibrate_classifier(
     )
 
 
+def _folders(run_dirs: Path | Sequence[Path]) -> list[Path]:
+    given = [run_dirs] if isinstance(run_dirs, (str, Path)) else run_dirs
+    return [classifier_run(run_dir) for run_dir in given]
+
+
 def _output(run_dirs: Sequence[Path], output: Path | None) -> Path:
     refuse_repeated(run_dirs)
     if output is None and len(run_dirs) > 1:
         raise MelanomaError(
             f"expected --output with {len(run_dirs)} runs: their scores belong into no run's folder"
         )
+    if output is None and is_shipped(run_dirs[0]):
+        raise MelanomaError("expected --output with the classifier that ships; found none")
     return Path(run_dirs[0]) if output is None else output
 
 

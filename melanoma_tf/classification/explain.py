@@ -22,6 +22,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images import heat_map
 from melanoma_tf.images.masks import draw_outline
+from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.training.run_record import read_run
 
@@ -167,7 +168,7 @@ def load_run(
     """The classifier of a finished run.
 
     Args:
-        run_dir: the run folder.
+        run_dir: the run folder; `shipped` is the run that ships with the package.
         shown_px: side of the pictures.
         even: without the mesh that the published method lays over its maps, see
             `classification.saliency.enlarge`.
@@ -177,6 +178,7 @@ def load_run(
     Raises:
         MelanomaError: there is no run, it trains another kind of model, or it has not finished.
     """
+    run_dir = classifier_run(run_dir)
     record = read_run(run_dir, CLASSIFIER)
     inputs = classifier_inputs(record.settings, batch_size=AT_ONCE)
     model = load_classifier(run_dir)

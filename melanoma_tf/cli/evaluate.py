@@ -14,7 +14,7 @@ from melanoma_tf.cli.derived import GroupedCommand, settings_options
 
 
 @click.command(cls=GroupedCommand)
-@options.run_dir("Run folder, runs/NAME; repeat for an ensemble.", multiple=True)
+@options.run_dir("Run folder, runs/NAME or shipped; repeat for an ensemble.", multiple=True)
 @options.records()
 @options.output(
     "Folder of the output files.  [default: the run's; required with several runs]", required=False

@@ -15,6 +15,7 @@ from melanoma_tf.cli.console import progress, table, warn, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import public_names
+from melanoma_tf.core.settings import SHIPPED
 
 if TYPE_CHECKING:
     from melanoma_tf.classification.explain import Explainer
@@ -25,7 +26,10 @@ _PICTURES_OF_RECORDS = 50
 
 @click.command(cls=GroupedCommand)
 @click.argument("images", nargs=-1, type=options.ANY_PATH, metavar="[IMAGE|DIR]...")
-@options.run_dir(required=False)
+@options.run_dir(
+    "Run folder, runs/NAME.  [default for image files, without --model: the classifier that ships]",
+    required=False,
+)
 @options.exported_model(required=False)
 @options.output()
 @click.option(
@@ -69,6 +73,8 @@ def explain(
     """
     from melanoma_tf.core.outputs import refuse_existing
 
+    if images and run_dir is None and model is None:
+        run_dir = Path(SHIPPED)
     _check(images, run_dir, model, masks, records, settings)
     inputs = [*images, run_dir, model, masks, *records]
     refuse_existing(output, overwrite, [path for path in inputs if path])

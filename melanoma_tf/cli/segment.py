@@ -10,7 +10,8 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.segmentation.settings import SHIPPED, SegmentationSettings
+from melanoma_tf.core.settings import SHIPPED
+from melanoma_tf.segmentation.settings import SegmentationSettings
 
 
 @click.command(cls=GroupedCommand)

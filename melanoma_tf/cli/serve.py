@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.serving.settings import (
     AppSettings,
     ExportSettings,
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
     from melanoma_tf.serving.remote import RemoteClassifier
     from melanoma_tf.serving.runs import ServedRuns
 
+_SHIPPED_VIEWS = 8  # Its temperature and thresholds were fitted on as many.
+
 
 @click.command(cls=GroupedCommand)
-@options.run_dir()
+@options.run_dir("Run folder, runs/NAME; shipped: the classifier that ships.")
 @options.output("Model folder, saved_models/NAME; it gets a new version.")
 @settings_options(ExportSettings)
 def export(run_dir: Path, output: Path, settings: ExportSettings) -> None:
@@ -116,7 +121,9 @@ def serving_config(
     help="Model server instead: http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME.",
 )
 @options.run_dir(
-    "Run folder instead, runs/NAME; repeat for an ensemble.", required=False, multiple=True
+    "Run folder instead, runs/NAME or shipped; repeat for an ensemble.",
+    required=False,
+    multiple=True,
 )
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
 @options.overwrite("the CSV file")
@@ -134,8 +141,12 @@ def predict(
 ) -> None:
     """Classify images, or folders of images, with an exported model, a model server or runs.
 
+    Without any of these, the classifier that ships does it, from eight views of each image unless
+    --tta says otherwise: melanoma, nevus, seborrheic keratosis.
+
     \b
     Example:
+      melanoma-tf predict photo.jpg
       melanoma-tf predict --model saved_models/first photo.jpg folder/ --output predictions.csv
       melanoma-tf predict --server http://localhost:8501/v1/models/first folder/
       melanoma-tf predict --run-dir runs/a --run-dir runs/b --tta 8 ISIC-2017_Test_v2_Data/ \\
@@ -150,6 +161,11 @@ def predict(
 
     if settings.format and output is None:
         raise MelanomaError("expected --output with --format")
+    if not (model or server or run_dirs):
+        run_dirs = (Path(SHIPPED),)
+        chosen = click.get_current_context().get_parameter_source("tta")
+        if chosen is ParameterSource.DEFAULT:
+            settings = dataclasses.replace(settings, tta=_SHIPPED_VIEWS)
     if output:
         refuse_existing_file(output, overwrite, images)
     found = find_images(images)
@@ -186,8 +202,7 @@ def _classifier(
     given = {"--model": model, "--server": server, "--run-dir": run_dirs}
     names = [option for option, value in given.items() if value]
     if len(names) != 1:
-        found = " and ".join(names) or "none"
-        raise MelanomaError(f"expected one of {', '.join(given)}; found {found}")
+        raise MelanomaError(f"expected one of {', '.join(given)}; found {' and '.join(names)}")
     if run_dirs:
         from melanoma_tf.serving.runs import ServedRuns
 

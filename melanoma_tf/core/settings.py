@@ -22,6 +22,9 @@ _PATHS = frozenset({"FILE", "RUN", "DIR"})
 _DEFAULT = object()  # Of `Declaration.before`: the default of the setting.
 S = TypeVar("S", bound="Settings")
 
+# The name of a network that ships with the package, where the folder of a run is expected.
+SHIPPED = "shipped"
+
 
 @dataclass(frozen=True)
 class Declaration:

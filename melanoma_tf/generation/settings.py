@@ -230,8 +230,8 @@ class GenerationSettings(Settings):
     )
     features: Optional[str] = setting(
         None,
-        "Also compare in a network's feature space: that of a classifier run, or of ResNet-50 with "
-        "ImageNet weights.",
+        "Also compare in a network's feature space: that of a classifier run, or of "
+        "EfficientNet-Lite0 with ImageNet weights.",
         metavar="RUN|imagenet",
         group="Novelty filter",
     )
@@ -250,7 +250,7 @@ class GeneratorScoreSettings(Settings):
     features: Optional[str] = setting(
         None,
         "Also compute KID, FID, precision and recall, in the feature space of a classifier run or "
-        "of ResNet-50 with ImageNet weights.",
+        "of EfficientNet-Lite0 with ImageNet weights.",
         metavar="RUN|imagenet",
     )
     seed: int = setting(0, "Seed of the latent vectors and of the training images compared.")

@@ -2,7 +2,8 @@
 
 `NAME.npz` holds the weights as float16, `NAME.json` the settings, `NAME.md` the card. The tasks
 build the networks: `segmentation.shipped`, `purification.shipped`. `NAME_graph.npz` holds a traced
-graph, which needs no building, see `pretrained.graphs`.
+graph, which needs no building, see `pretrained.graphs`. The classifier is a run folder, with
+`config.json`, `weights.npz` and `calibration.json`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,33 @@ import numpy as np
 
 from melanoma_tf.core.arrays import read_arrays, write_arrays
 from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.settings import SHIPPED
 
 if TYPE_CHECKING:
     from melanoma_tf.core.keras import keras
 
 
+_CLASSIFIER = "classifier"
+
+
 def shipped_folder() -> Path:
     """The folder of the networks that ship with the package."""
     return Path(str(resources.files(__name__)))
+
+
+def classifier_run(run_dir: str | Path) -> Path:
+    """Return the folder of a classifier run; `shipped` is the one that ships with the package.
+
+    Example:
+        >>> (classifier_run("shipped") / "weights.npz").is_file()
+        True
+    """
+    return shipped_folder() / _CLASSIFIER if str(run_dir) == SHIPPED else Path(run_dir)
+
+
+def is_shipped(run_dir: Path) -> bool:
+    """Tell whether a run is part of the package: nothing may be written into its folder."""
+    return Path(run_dir) == shipped_folder() / _CLASSIFIER
 
 
 def read_settings(folder: Path, name: str) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Any, Optional
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import public_name
-from melanoma_tf.core.settings import Settings, fraction, setting
+from melanoma_tf.core.settings import SHIPPED, Settings, fraction, setting
 from melanoma_tf.purification.classical.settings import METHODS, NETWORK, WORKING_SIZE_PX
-from melanoma_tf.segmentation.settings import SHIPPED
 from melanoma_tf.training.settings import RateSettings
 
 __all__ = ["CLASSICAL", "NONE", "SHIPPED", "PatchSettings", "PurificationSettings"]

@@ -15,6 +15,7 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import public_name, read_json
 from melanoma_tf.core.outputs import published_folder, refuse_existing
+from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.datasets.image_files import (
     FoundImages,
     PassedOver,
@@ -30,7 +31,7 @@ from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import Description, skipped_before, write_records
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter, TracedSegmenter
-from melanoma_tf.segmentation.settings import SHIPPED, InferenceSettings, SegmentationSettings
+from melanoma_tf.segmentation.settings import InferenceSettings, SegmentationSettings
 from melanoma_tf.segmentation.shipped import shipped_segmenter, traced_segmenter
 
 _OUTLINE = (255, 255, 0)

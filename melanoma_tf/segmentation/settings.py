@@ -15,8 +15,6 @@ NORMALIZATIONS = ("none", "batch", "instance")
 OVERLAPS = ("none", "dice", "jaccard")
 IMAGENET = "imagenet"
 NO_ENCODER = "none"
-# The name of a network that ships with the package, where the folder of a run is expected.
-SHIPPED = "shipped"
 _TABLE_1_ONLY = ("base_filters", "padding", "colour_constancy", "skin_white_balance", "chroma")
 
 
@@ -176,7 +174,7 @@ class InferenceSettings(Settings):
         option="",
     )
     adaptive_threshold: bool = setting(
-        True,
+        False,
         "Choose the threshold of each image by the contrast of its outline.",
         group="Inference",
         option="--adaptive-threshold/--fixed-threshold",

@@ -13,9 +13,10 @@ from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.settings import SHIPPED
+from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
-from melanoma_tf.segmentation.settings import SHIPPED
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.serving.classification_graph import ClassifierParts
 from melanoma_tf.serving.classifier_export import thresholds_of, write_classifier
@@ -56,7 +57,7 @@ def export_run(run_dir: Path, output: Path, settings: ExportSettings | None = No
         '1'
     """
     settings = settings or ExportSettings()
-    run_dir, output = Path(run_dir), Path(output)
+    run_dir, output = classifier_run(run_dir), Path(output)
     kind = run_kind(run_dir)
     if kind not in _WRITERS:
         raise MelanomaError(f"{run_dir}: expected a {' or '.join(_WRITERS)} run; found {kind}")

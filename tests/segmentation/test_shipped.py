@@ -22,7 +22,7 @@ from melanoma_tf.segmentation.settings import InferenceSettings
 from melanoma_tf.segmentation.shipped import read_segmenter, write_segmenter
 
 FOLDER = shipped_folder()
-LARGEST_BYTES = 6 * 2**20
+LARGEST_BYTES = 12 * 2**20
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,9 @@ def test_the_traced_graph_is_that_of_the_network(segment_lesion):
     )
     assert segment_lesion.settings == network.settings
     image = draw_phantom("melanoma", 3, PhantomSettings((200, 260), hairs=0.0)).image
-    np.testing.assert_allclose(segment_lesion(image), network(image), atol=1e-3)
+    difference = np.abs(segment_lesion(image).numpy() - network(image).numpy())
+    # A pixel on the border of a hole may fall on the other side of the threshold.
+    assert (difference > 1e-3).mean() < 1e-4
 
 
 def test_with_other_settings_the_network_is_built(monkeypatch):

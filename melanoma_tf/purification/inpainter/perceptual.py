@@ -10,6 +10,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from melanoma_tf.backbones.efficientnet_lite import (
+    build_efficientnet_lite,
+    imagenet_weights,
+    load_weights,
+    stage_outputs,
+)
 from melanoma_tf.backbones.networks import CaffeNormalization
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
@@ -56,10 +62,29 @@ def vgg16(weights: str = IMAGENET) -> keras.Model:
 
 def _source(weights: str) -> str:
     if weights != IMAGENET and not Path(weights).is_file():
-        raise MelanomaError(f"expected --features imagenet, none, a FILE or a RUN; found {weights}")
+        raise MelanomaError(
+            "expected --features imagenet, efficientnet-lite0, none, a FILE or a RUN; "
+            f"found {weights}"
+        )
     if weights != IMAGENET:
         refuse_linked_hdf5(Path(weights))
     return weights
+
+
+def lite(name: str) -> keras.Model:
+    """EfficientNet-Lite up to its maps at strides 2, 4 and 8, with ImageNet weights.
+
+    Args:
+        name: `efficientnet-lite0`, whose weights ship.
+
+    Raises:
+        MelanomaError: the weights of this size do not ship.
+    """
+    variant = name.rsplit("-", 1)[-1]
+    network = build_efficientnet_lite(variant)
+    load_weights(network, imagenet_weights(variant))
+    maps = stage_outputs(network, variant)
+    return _fixed(network.input, [maps[stride] for stride in sorted(maps)[:_MAPS]])
 
 
 def backbone_layers(classifier: keras.Model) -> tuple[keras.Model, list[str]]:

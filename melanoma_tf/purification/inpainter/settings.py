@@ -83,7 +83,8 @@ class InpainterSettings(PatchSettings):
             `purification.inpainter.network.build_inpainter`.
         weights: `none`, or the `weights.npz` of another run of the same network to start from.
         features: what the perceptual and the style loss compare by: `imagenet` (VGG-16), the
-            `.h5` file of such a network, a finished classifier run, or `none` to leave them out.
+            `.h5` file of such a network, `efficientnet-lite0` (whose ImageNet weights ship), a
+            finished classifier run, or `none` to leave them out.
         classical_fraction: fraction of the pairs that are made by the classical method: its mask
             of an image's own occlusions, and its filling for truth (Bisla et al. 2019, Section
             6.1). The others get random occlusions drawn, and the image for truth.
@@ -132,9 +133,9 @@ class InpainterSettings(PatchSettings):
     )
     features: str = setting(
         IMAGENET,
-        "Features of the perceptual and the style loss: VGG-16, its weights' FILE, or a "
-        "classifier's RUN; none leaves both out.",
-        metavar="imagenet|none|FILE|RUN",
+        "Features of the perceptual and the style loss: imagenet is VGG-16, downloaded; FILE: its "
+        "weights; efficientnet-lite0 ships; RUN: a classifier; none leaves both out.",
+        metavar="imagenet|efficientnet-lite0|none|FILE|RUN",
         group="Loss",
     )
     loss: LossWeights = group(LossWeights)

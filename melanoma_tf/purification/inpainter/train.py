@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from melanoma_tf.backbones import EFFICIENTNET_LITE
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.core.files import public_name
 from melanoma_tf.core.keras import keras
@@ -116,6 +117,10 @@ def feature_source(settings: InpainterSettings) -> FeatureSource:
         return FeatureSource(
             f"not VGG-16 but the classifier run {public_name(features)}: {', '.join(names)}",
             lambda: perceptual.backbone_layers(load_classifier(Path(features)))[0],
+        )
+    if features in EFFICIENTNET_LITE:
+        return FeatureSource(
+            f"not VGG-16 but {features} with ImageNet weights", lambda: perceptual.lite(features)
         )
     kind = "ImageNet weights" if features == IMAGENET else f"weights of {public_name(features)}"
     return FeatureSource(f"VGG-16 with {kind}", lambda: perceptual.vgg16(features))
