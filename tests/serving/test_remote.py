@@ -166,7 +166,7 @@ def test_the_command_writes_what_it_writes_locally(files, tmp_path):
 def test_a_model_or_a_server_is_wanted(files, options):
     done = CliRunner().invoke(main, ["predict", str(files[0]), *options])
     assert done.exit_code == 1
-    assert "expected either --model or --server" in done.output
+    assert "expected one of --model, --server, --run-dir; found" in done.output
 
 
 @pytest.mark.parametrize(
