@@ -79,7 +79,7 @@ def plan_experiment(
     counts, notes = _to_generate(wanted, found, settings)
     work = Tasks(work_dir, settings, found, tuple(counts), workers, log)
     known = found.notes if found else ("The images are phantoms: no score says anything of skin.",)
-    remarks = (*known, *notes)
+    remarks = (*known, *_other_networks(settings), *notes)
     steps = _steps(work, counts)
     steps.append(_report_step(work, remarks, [step.name for step in steps]))
     return Experiment(work_dir, settings, found, remarks, tuple(steps))
@@ -106,6 +106,17 @@ def _find_data(data: Sequence[str], settings: ExperimentSettings) -> ExperimentD
             "give --phantoms 0"
         )
     return None
+
+
+def _other_networks(settings: ExperimentSettings) -> list[str]:
+    if settings.recipe != NO_RECIPE:
+        return []
+    return [
+        f"Networks and trainings are smaller than the paper's: {settings.backbone} at "
+        f"{settings.classifier_size_px} px for ResNet-50 at 224 px, a segmenter at "
+        f"{settings.segmenter_size_px} px for 380 px, generated images of "
+        f"{settings.gan_size_px} px for 256 px."
+    ]
 
 
 def _to_generate(

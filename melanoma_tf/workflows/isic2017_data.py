@@ -169,7 +169,7 @@ def _counts(listings: Sequence[Listing]) -> list[str]:
             f"{name.replace('_', ' ')} {found[name]:,} ({paper:,})"
             for name, paper in PAPER_SOURCES[listing.name].items()
         )
-        notes.append(f"{listing.name}: images here, and in the paper for training: {words}.")
+        notes.append(f"{listing.name}: images outside of the test set (in the paper): {words}.")
     return notes
 
 

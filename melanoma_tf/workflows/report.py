@@ -13,6 +13,7 @@ from melanoma_tf.evaluation.report.data import findings
 from melanoma_tf.evaluation.report.render import environment
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.workflows import isic2017_tasks as tasks
+from melanoma_tf.workflows import published
 from melanoma_tf.workflows import report_figures as figures
 from melanoma_tf.workflows import report_tables as tables
 
@@ -40,6 +41,7 @@ def write_experiment_report(
         .render(
             results=results,
             version=__version__,
+            accuracy=published.ACCURACY,
             manifest=raw,
             tables={
                 "table_3": tables.table_3(results["scores"]),

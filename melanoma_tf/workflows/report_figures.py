@@ -61,8 +61,8 @@ def roc_charts(work_dir: Path, scores: Mapping[str, Mapping[str, Any]]) -> list[
 def confusion_chart(name: str, scores: Mapping[str, Any]) -> Chart:
     """Draw the confusion matrix of a classifier."""
     undecided = list(scores["undecided"].values())
-    figure = figures.confusion_matrix(scores["confusion_matrix"], undecided, scores["classes"])
-    figure.axes[0].set_title(name, loc="left")
+    matrix, names = scores["confusion_matrix"], scores["classes"]
+    figure = figures.confusion_matrix(matrix, undecided, names, name)
     return Chart(f"confusion/{name}", figure, f"Confusion matrix of the {name} classifier.")
 
 

@@ -217,7 +217,10 @@ def roc_comparison(
 
 @_styled
 def confusion_matrix(
-    matrix: Sequence[Sequence[float]], undecided: Sequence[float], class_names: Sequence[str]
+    matrix: Sequence[Sequence[float]],
+    undecided: Sequence[float],
+    class_names: Sequence[str],
+    title: str = "",
 ) -> Figure:
     """Decisions by true class (Bisla et al. 2019, Figure 9): counts, shaded by row.
 
@@ -225,6 +228,7 @@ def confusion_matrix(
         matrix: rows true, columns decided.
         undecided: by true class, ties for the largest score; they get a column where there are any.
         class_names: of rows and columns.
+        title: above the matrix.
     """
     counts = np.asarray(matrix, dtype=float)
     ties = np.asarray(undecided, dtype=float)
@@ -245,6 +249,7 @@ def confusion_matrix(
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    axes.set_title(title, loc="left")
     axes.set_xlabel("decided")
     axes.set_ylabel("true")
     return figure
