@@ -14,8 +14,8 @@ from melanoma_tf.core.files import PARTIAL, hidden_sibling, partial_siblings, re
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.ownership import (
     check_replaceable,
-    foreign_files,
-    is_marked,
+    is_empty,
+    is_leftover,
     mark,
     refuse_inputs,
 )
@@ -116,7 +116,7 @@ def replace_folder(finished: Path, output: Path) -> None:
 
 
 def _check(path: Path, overwrite: bool) -> None:
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (path.is_dir() and is_empty(path)):
         return
     if not overwrite:
         raise MelanomaError(f"{path} exists; expected a new path, or --overwrite to replace it")
@@ -137,7 +137,7 @@ def _leftovers(target: Path) -> list[Path]:
         *partial_siblings(target, PARTIAL),
         *partial_siblings(target, _RETIRED),
     ]
-    return [path for path in found if path.is_dir() and is_marked(path) and not foreign_files(path)]
+    return [path for path in found if path.is_dir() and is_leftover(path)]
 
 
 def _recover(target: Path) -> None:

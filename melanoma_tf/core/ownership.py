@@ -51,6 +51,16 @@ def is_marked(folder: Path) -> bool:
     return (folder / MARKER).is_file() and _contents(folder) is not None
 
 
+def is_empty(folder: Path) -> bool:
+    """Tell whether a folder has nothing but what a killed process was about to write."""
+    return all(is_partial(path.name) for path in folder.iterdir())
+
+
+def is_leftover(folder: Path) -> bool:
+    """Tell whether a folder that was being written holds this tool's files alone, or none."""
+    return is_empty(folder) or (is_marked(folder) and not foreign_files(folder))
+
+
 def foreign_files(folder: Path) -> list[str]:
     """The files of a marked folder that this tool did not make, by relative path."""
     files, patterns = _contents(folder) or (frozenset(), ())
@@ -65,7 +75,7 @@ def check_replaceable(folder: Path) -> None:
     """Raise `MelanomaError` unless a folder is this tool's own, with nothing else in it."""
     if not folder.is_dir():
         raise MelanomaError(f"expected a folder at {folder}; found a file")
-    if not any(folder.iterdir()):
+    if is_empty(folder):
         return
     if not is_marked(folder):
         raise MelanomaError(

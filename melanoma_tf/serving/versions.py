@@ -18,7 +18,7 @@ from melanoma_tf.core.files import PARTIAL, is_partial
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.ownership import (
     check_replaceable,
-    foreign_files,
+    is_leftover,
     is_marked,
     mark,
     refuse_inputs,
@@ -109,7 +109,7 @@ def _remove_leftovers(target: Path) -> None:
     """Remove what killed exports left; a running one holds the lock of its folder."""
     for path in sorted(target.iterdir()):
         left = is_partial(path.name) and path.is_dir()
-        if not left or not is_marked(path) or foreign_files(path):
+        if not left or not is_leftover(path):
             continue
         with contextlib.suppress(MelanomaError), locked(path):
             shutil.rmtree(path)

@@ -187,3 +187,11 @@ def test_what_a_killed_process_left_of_a_file_goes_with_the_next_one(tmp_path):
     (tmp_path / ".other.csv.1234.partial").write_text("half")
     refuse_existing_file(tmp_path / "p.csv", False)
     assert hidden(tmp_path) == [".other.csv.1234.partial"]
+
+
+def test_a_folder_that_was_only_begun_is_no_obstacle(tmp_path):
+    """Killed while the first file, its marker, was written."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "..melanoma-tf.json.1234.partial").write_text("{")
+    publish(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "content").read_text() == "new"

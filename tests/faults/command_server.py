@@ -1,0 +1,72 @@
+"""Run commands in children of a process that has imported everything, and kill them at a moment.
+
+A line of JSON on stdin asks for one: `arguments`, `kill_after` (seconds, or null) and `said` (the
+file for what it prints). The answer is a line with its return code and its seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Imported here, once, so that a child begins with its work.
+import cv2  # noqa: F401
+import scipy.stats  # noqa: F401
+import sklearn.neighbors  # noqa: F401
+from tensorflow.python.eager import context
+
+from melanoma_tf.backbones.networks import BACKBONES
+from melanoma_tf.classification import evaluate, report, train  # noqa: F401
+from melanoma_tf.cli import main
+from melanoma_tf.generation import generate  # noqa: F401
+from melanoma_tf.generation import train as generation  # noqa: F401
+from melanoma_tf.purification import on_records  # noqa: F401
+from melanoma_tf.purification.detector import train as detector  # noqa: F401
+from melanoma_tf.purification.inpainter import train as inpainter  # noqa: F401
+from melanoma_tf.records.build import build  # noqa: F401
+from melanoma_tf.segmentation import train as segmentation  # noqa: F401
+from melanoma_tf.serving import export  # noqa: F401
+from tests.conftest import build_one_convolution
+
+
+def run(arguments: list[str], kill_after: float | None, said: str) -> dict[str, float]:
+    begun = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        try:
+            main.main(arguments, prog_name="melanoma-tf")
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(int(end.code or 0))
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(99)
+        os._exit(0)
+    if kill_after is not None:
+        deadline = begun + kill_after
+        while time.monotonic() < deadline:
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                return {"code": 0, "seconds": time.monotonic() - begun}
+            time.sleep(0.005)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return {"code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - begun}
+
+
+if __name__ == "__main__":
+    if context.context()._initialized:  # Of what was imported, something computes.
+        raise SystemExit("TensorFlow has begun its threads: no child can be forked")
+    BACKBONES["small"] = build_one_convolution
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(run(**json.loads(line))), flush=True)
