@@ -15,7 +15,7 @@ from melanoma_tf.classification.report_mistakes import find_mistakes
 from melanoma_tf.classification.report_stages import growth_stages
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_name, read_json, write_atomically
+from melanoma_tf.core.files import public_name, public_names, read_json, write_atomically
 from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
 from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
 from melanoma_tf.evaluation.metrics.scores import task_scores
@@ -167,7 +167,8 @@ def _gathered(
     return ReportContent(
         split=metrics["split"],
         predictions=predictions,
-        scores=metrics,
+        # An earlier version wrote whole paths.
+        scores={**metrics, "records": public_names(metrics["records"])},
         runs=tuple(_run(*each) for each in zip(folders, trained)),
         folders=data,
         stages=growth_stages(trained[0], of_first),
