@@ -17,4 +17,4 @@ PYTHON=$newest prepare_environment "[dev]"
     tests/training tests/serving tests/segmentation/test_train.py "$@"
 demo=$(mktemp -d)
 trap 'rm -rf "$demo"' EXIT
-"$VENV/bin/melanoma-tf" demo --work-dir "$demo/demo" --images 60 --image-size-px 64 --epochs 1
+"$VENV/bin/melanoma-tf" demo --work-dir "$demo/demo" --images 60 --image-size 64 --epochs 1
