@@ -155,7 +155,7 @@ def test_damaged_records_are_named_by_every_command(commands, phantom_records, t
         shard.write_bytes(content)
     for shard, command in (
         ("train-00000", train(records, tmp_path / "second")),
-        ("test-00000", ("evaluate", "--run-dir", run_dir, "--records", records)),
+        ("-00000-of", ("evaluate", "--run-dir", run_dir, "--records", records)),
         ("train-00000", ("segment", records, "--output", tmp_path / "masks")),
         ("train-00000", ("purify", records, "--segmenter", "none", "--output", tmp_path / "p")),
     ):
