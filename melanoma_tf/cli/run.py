@@ -39,7 +39,7 @@ def run() -> None:
 )
 @recipe_option(
     SCALES,
-    "small: a CPU within about an hour; paper: as published, for a GPU; demo: phantoms, minutes.",
+    "small: a CPU within an hour or two; paper: as published, for a GPU; demo: phantoms, minutes.",
     option="--scale",
     start="Settings of this scale",
     shown_default="small",

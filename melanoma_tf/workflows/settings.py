@@ -137,7 +137,7 @@ class ExperimentSettings(Settings):
     seed: int = setting(0, "Seed of everything.", minimum=0, group="Training")
 
 
-# By what they are made for: a CPU within about an hour, the published experiment, a first look.
+# By what they are made for: a CPU within an hour or two, the published experiment, a first look.
 SCALES: dict[str, ExperimentSettings] = {
     "small": ExperimentSettings(),
     "paper": ExperimentSettings(

@@ -136,7 +136,8 @@ def test_single_records_come_in_the_order_asked_for_with_calibrated_probabilitie
 ):
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
     digest = hashlib.sha256((run_dir / "weights.npz").read_bytes()).hexdigest()
-    calibration = {"temperature": 2.5, "model_sha256": digest}
+    calibration = json.loads((run_dir / "calibration.json").read_text())
+    calibration.update(temperature=2.5, model_sha256=digest)
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
     keys = [looks[3].image_id, f"isic2017/{looks[0].image_id}"]
     found = explain_records(run_dir, phantom_records, keys)
@@ -293,7 +294,7 @@ def test_a_turned_photograph_is_explained_upright(explainer, photos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{photo}"], "expected either --run-dir or --model; found neither"),
+        ([], "expected either --run-dir or --model; found neither"),
         (["{photo}", "--run-dir", "{run}", "--model", "{run}"], "found both"),
         (["--model", "{photos}", "--baseline"], "expected --baseline with --run-dir"),
         (["{photo}", "--run-dir", "{run}", "--errors", "3"], "either image files, or --records"),

@@ -20,7 +20,7 @@ from melanoma_tf.serving import app
 from melanoma_tf.serving.analysis import Analyser, Analysis
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-PHANTOM = draw_phantom("melanoma", 5, PhantomSettings((90, 120), hairs=1))
+PHANTOM = draw_phantom("melanoma", 2, PhantomSettings((90, 120), hairs=1))
 
 
 class FixedAnalyser:

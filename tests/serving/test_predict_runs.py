@@ -136,7 +136,6 @@ def test_the_command_writes_a_file_of_2017(
 
 def test_what_does_not_fit_together_is_refused(trained_run, photographs, in_process):
     for arguments, message in (
-        ((), "expected one of --model, --server, --run-dir; found none"),
         (("--run-dir", trained_run, "--model", "m"), "found --model and --run-dir"),
         (("--run-dir", trained_run, "--format", "isic2017"), "--output with --format"),
         (("--model", "m", "--tta", 2), "expected --tta with --run-dir"),

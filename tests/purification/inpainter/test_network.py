@@ -282,7 +282,7 @@ def test_vgg16_comes_from_a_file_and_is_fixed(tmp_path):
     by_donor = keras.Model(donor.input, donor.get_layer("block1_pool").output)
     expected = by_donor(keras.applications.vgg16.preprocess_input(pixel.copy())) / (0.225 * 255)
     np.testing.assert_allclose(network(pixel)[0], expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(MelanomaError, match="imagenet, none, a FILE or a RUN; found nowhere"):
+    with pytest.raises(MelanomaError, match="none, a FILE or a RUN; found nowhere"):
         perceptual.vgg16("nowhere")
     (tmp_path / "other.h5").write_bytes(b"no weights")
     with pytest.raises(MelanomaError, match="no weights of VGG-16"):
