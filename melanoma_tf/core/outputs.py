@@ -126,9 +126,13 @@ def _check(path: Path, overwrite: bool) -> None:
 def _resolved(path: Path) -> Path:
     """A path without links; a loop of them is an error."""
     try:
-        return path.resolve()
+        found = path.resolve()
     except (OSError, RuntimeError):
-        raise MelanomaError(f"expected a path to write at {path}; found a loop of links") from None
+        found = path
+    # What is still a link leads nowhere; Python 3.13 returns it, older versions raise.
+    if found.is_symlink():
+        raise MelanomaError(f"expected a path to write at {path}; found a loop of links")
+    return found
 
 
 def _leftovers(target: Path) -> list[Path]:
