@@ -17,11 +17,12 @@ _WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno
 
 
 @contextlib.contextmanager
-def locked(output: Path) -> Iterator[None]:
+def locked(output: Path, other: str = "command that writes") -> Iterator[None]:
     """Hold the lock of an output file or folder, in `.NAME.lock` next to it.
 
     Args:
         output: what is written; its folder exists.
+        other: what the holder is, before the name of the output, in words.
 
     Raises:
         MelanomaError: another process holds it.
@@ -33,9 +34,7 @@ def locked(output: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise MelanomaError(
-                f"expected no other command that writes {output}; one is running"
-            ) from None
+            raise MelanomaError(f"expected no other {other} {output}; one is running") from None
         except OSError as error:
             if error.errno not in _WITHOUT_LOCKS:
                 os.close(handle)

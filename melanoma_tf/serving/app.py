@@ -7,8 +7,6 @@ analytics.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import tempfile
 import threading
@@ -21,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from melanoma_tf.core.csv_text import csv_text
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.serving.analysis import SENSITIVITIES, Analyser, Analysis
@@ -115,16 +114,12 @@ def probability_rows(analysis: Analysis) -> list[list[str]]:
 
 def results_csv(found: list[Analysis]) -> str:
     """The results as CSV: a row for each photograph, a column for each class."""
-    stream = io.StringIO()
     classes = list(found[0].probabilities)
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["photograph", "lesion_fraction", "occluded_fraction", *classes])
+    rows: list[list[Any]] = [["photograph", "lesion_fraction", "occluded_fraction", *classes]]
     for each in found:
-        # A name that begins with such a sign would be a formula in a spreadsheet.
-        name = f"'{each.name}" if each.name[:1] in "=+-@\t\r" else each.name
         values = [each.probabilities[label] for label in classes]
-        writer.writerow([name, each.lesion_fraction, each.occluded, *values])
-    return stream.getvalue()
+        rows.append([each.name, each.lesion_fraction, each.occluded, *values])
+    return csv_text(rows)
 
 
 def write_examples(folder: Path) -> list[str]:

@@ -9,9 +9,7 @@ Wherever it is killed, the next build of the same output knows how far it came.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.locks import locked
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
 from melanoma_tf.core.ownership import check_replaceable, mark
 
@@ -106,7 +105,7 @@ def unfinished_build(
         raise MelanomaError(
             f"{output.parent}: expected a folder that can be created; {error.strerror}"
         ) from None
-    with _locked(output):
+    with locked(output, "build of"):
         folder = unfinished_folder(output)
         if (folder / _PUBLISHED).is_file() and not (folder / _RECORDS).exists():
             # A kill after the records had been moved to the output.
@@ -121,28 +120,6 @@ def unfinished_build(
                 shutil.rmtree(folder)
             raise
         build.publish(output)
-
-
-@contextlib.contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    """Hold the lock of a build; the kernel releases it when the process ends."""
-    path = output.parent / f".{output.name}.lock"
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise MelanomaError(f"expected no other build of {output}; one is running") from None
-        # The holder removes the file before it releases the lock: then this lock is void.
-        if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
-            break
-        os.close(handle)
-    try:
-        yield
-    finally:
-        path.unlink()
-        os.close(handle)
 
 
 def _restored(folder: Path) -> bool:
