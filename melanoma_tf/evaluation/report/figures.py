@@ -174,13 +174,7 @@ def roc(
             color=_VERMILION, markeredgecolor="white", markersize=8, clip_on=False, zorder=3,
             linestyle="none", label=f"sensitivity {wanted}: specificity {point['specificity']:.2f}",
         )  # fmt: skip
-    axes.set_aspect("equal")
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("1 - specificity")
-    axes.set_ylabel("sensitivity")
-    axes.set_title(f"{spoken(name)} ({counts})\nAUC {area}", loc="left", pad=10)
-    axes.legend(loc="lower right", fontsize=8.5)
+    _finish_roc(axes, f"{spoken(name)} ({counts})\nAUC {area}")
     return figure
 
 
@@ -205,14 +199,18 @@ def roc_comparison(
     for (classifier, curve), (colour, style) in zip(curves.items(), styles):
         label = f"{classifier}: AUC {areas[classifier]}"
         axes.plot(*curve, color=colour, linestyle=style, linewidth=2, label=label)
+    _finish_roc(axes, f"{spoken(name)} ({counts})")
+    return figure
+
+
+def _finish_roc(axes: Axes, title: str) -> None:
     axes.set_aspect("equal")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("1 - specificity")
     axes.set_ylabel("sensitivity")
-    axes.set_title(f"{spoken(name)} ({counts})", loc="left", pad=10)
+    axes.set_title(title, loc="left", pad=10)
     axes.legend(loc="lower right", fontsize=8.5)
-    return figure
 
 
 @_styled
