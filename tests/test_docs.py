@@ -96,7 +96,9 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def option_names(source: Path) -> set[str]:
-    """The options of a script, which its source names in quotation marks."""
+    """The options of a script: a Python source names them in quotation marks."""
+    if source.suffix == ".sh":
+        return set(OPTION.findall(source.read_text()))
     return set(re.findall(r"[\"'](--[a-z][a-z0-9-]*)[\"']", source.read_text()))
 
 
@@ -146,8 +148,8 @@ def test_scripts_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_and_options_in_prose_exist(page):
     known = {option for path in COMMANDS for option in options_of(command_of(list(path))[0])}
-    for script in (REPOSITORY / "scripts").rglob("*.py"):
-        known |= option_names(script)
+    for script in (REPOSITORY / "scripts").rglob("*.*"):
+        known |= option_names(script) if script.suffix in {".py", ".sh"} else set()
     for span in CODE_SPAN.findall(prose(page)):
         unknown = set(OPTION.findall(span)) - known - FOREIGN_OPTIONS
         assert not unknown, f"`{span}`: no command has {', '.join(sorted(unknown))}"
