@@ -3,4 +3,4 @@
 from melanoma_tf.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="melanoma-tf")

@@ -117,7 +117,7 @@ def test_keras_comes_from_the_one_module_that_chooses_it(path):
 def test_command_line_imports_nothing_heavy_at_the_top():
     for path in (PACKAGE / "cli").rglob("*.py"):
         heavy = set(top_level_imports(path)) - {
-            "__future__", "collections", "click", "dataclasses", "functools", "json", "logging",
-            "melanoma_tf", "os", "pathlib", "sys", "typing",
+            "__future__", "collections", "click", "contextlib", "dataclasses", "functools", "json",
+            "logging", "melanoma_tf", "os", "pathlib", "sys", "typing",
         }  # fmt: skip
         assert not heavy, f"{path} imports {heavy} at the top"

@@ -14,6 +14,7 @@ import click
 from melanoma_tf import __version__
 from melanoma_tf.cli import (
     compare,
+    completion,
     console,
     demo,
     evaluate,
@@ -34,6 +35,7 @@ from melanoma_tf.cli import (
 )
 from melanoma_tf.core.errors import in_one_line
 from melanoma_tf.core.native_output import separate_python_stderr
+from melanoma_tf.core.versions import library_versions
 
 # 3 silences TensorFlow's start-up chatter (2 still prints cuDNN lines); an outer setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -57,7 +59,13 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="melanoma-tf")
+@click.version_option(
+    __version__,
+    prog_name="melanoma-tf",
+    message="\n".join(
+        ["%(prog)s %(version)s", *(f"{name} {found}" for name, found in library_versions().items())]
+    ),
+)
 def main() -> None:
     """Purify, generate, balance, train, score and serve dermoscopic images.
 
@@ -93,6 +101,7 @@ _MODULES = (
     taxonomies,
     run,
     demo,
+    completion,
 )
 for group in _MODULES:
     for command in group.COMMANDS:

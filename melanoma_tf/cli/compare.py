@@ -8,6 +8,7 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.cli.score import FILE, read_inputs, rounds_bar
 from melanoma_tf.evaluation.settings import CompareSettings
 
@@ -21,14 +22,13 @@ SHOWN = ("auc", "mean_auc", "mean_auc_isic2017", "average_precision", "partial_a
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
 @options.truth
-@options.json_output("all differences")
+@json_output("all differences")
 @settings_options(CompareSettings)
 def compare(
     first: Path,
     second: Path,
     truth: Path | None,
-    json_path: Path | None,
-    overwrite: bool,
+    save_json: SaveJson,
     settings: CompareSettings,
 ) -> None:
     """Compare the predictions FIRST (the baseline) and SECOND of the same images.
@@ -41,12 +41,8 @@ def compare(
       melanoma-tf compare runs/raw/predictions.csv runs/purified/predictions.csv
     """
     from melanoma_tf.cli.console import table
-    from melanoma_tf.core.files import write_json
-    from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.evaluation.compare import compare_predictions
 
-    if json_path is not None:
-        refuse_existing_file(json_path, overwrite, [first, second, *([truth] if truth else [])])
     (baseline, candidate), known = read_inputs([first, second], truth, settings)
     result = compare_predictions(
         baseline,
@@ -57,6 +53,7 @@ def compare(
         min_tpr=settings.min_tpr,
         progress=rounds_bar(settings.rounds),
     )
+    save_json(result)
     rows = [
         (row["metric"], *(_number(row[key]) for key in ("first", "second", "difference")),
          f"[{_number(row['low'])}, {_number(row['high'])}]", _number(row["p_value"]),
@@ -70,8 +67,6 @@ def compare(
         f"Bootstrap: {drawn['rounds']:,} paired rounds over {drawn['units']:,} {drawn['unit']}s. "
         "P-values are two-sided and not corrected for the number of metrics."
     )
-    if json_path is not None:
-        write_json(json_path, result)
 
 
 def _number(value: float | None) -> str:

@@ -57,13 +57,6 @@ def exported_model(required: bool = True) -> Callable[[Command], Command]:
     )
 
 
-def json_output(content: str) -> Callable[[Command], Command]:
-    """`--json`, a file for what the command computes, with `--overwrite`."""
-    to_file = click.option("--json", "json_path", type=FILE, help=f"Write {content} to this file.")
-    replace = overwrite("the JSON file")
-    return lambda command: to_file(replace(command))
-
-
 def truth(command: Command) -> Command:
     """`--truth`, a label file."""
     return click.option(

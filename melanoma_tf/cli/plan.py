@@ -12,6 +12,7 @@ from melanoma_tf.classification.evaluation_settings import PlanSettings
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.core.errors import MelanomaError
 
 
@@ -22,8 +23,11 @@ from melanoma_tf.core.errors import MelanomaError
     required=False,
 )
 @click.option("--counts", type=options.FILE, help="JSON: class -> origin -> images.")
+@json_output("the numbers of images")
 @settings_options(PlanSettings)
-def plan(records: tuple[Path, ...], counts: Path | None, settings: PlanSettings) -> None:
+def plan(
+    records: tuple[Path, ...], counts: Path | None, save_json: SaveJson, settings: PlanSettings
+) -> None:
     """Print how a training set grows by purification, generation, mirroring and crops.
 
     \b
@@ -48,6 +52,14 @@ def plan(records: tuple[Path, ...], counts: Path | None, settings: PlanSettings)
     names = ("class_name", "real", "purified", "generated", "mirrored", "examples")
     cells = [tuple(getattr(row, name) for name in names) for row in rows]
     total = ("all", *(sum(row[column] for row in cells) for column in range(1, len(names))))
+    save_json(
+        {
+            "expansion": name,
+            "views": len(chosen.views),
+            "classes": [dict(zip(names, row)) for row in cells],
+            "generated_fraction": generated_fraction(rows),
+        }
+    )
     table(f"training examples, expansion {name}", columns, [*cells, total])
     click.echo(f"generated: {generated_fraction(rows):.0%} of the examples")
     click.echo(f"`train classifier --expansion {name}` makes epochs of exactly these examples")

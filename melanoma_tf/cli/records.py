@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
@@ -97,8 +99,9 @@ def build_records(
 @click.command()
 @click.argument("folder", type=_FOLDER)
 @click.option("--contact-sheet", type=_FOLDER, help="Also write a PNG with images of every class.")
-@options.overwrite("an existing contact sheet")
-def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
+@options.overwrite("an existing contact sheet and JSON file")
+@json_output("the manifest", has_overwrite=True)
+def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool, save_json: SaveJson) -> None:
     """Print the contents of a record folder: counts, sizes, findings, licences and citations.
 
     \b
@@ -110,6 +113,7 @@ def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
     if contact_sheet is not None:
         refuse_existing_file(contact_sheet, overwrite)
     manifest = read_manifest(folder)
+    save_json(dataclasses.asdict(manifest))
     _print_counts(folder, manifest)
     table(
         "cells",
@@ -132,7 +136,8 @@ def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool) -> None:
 
 @click.command("verify-records")
 @click.argument("folder", type=_FOLDER)
-def verify_records(folder: Path) -> None:
+@json_output("the problems")
+def verify_records(folder: Path, save_json: SaveJson) -> None:
     """Verify a record folder: checksums, counts, images, masks, labels and leakage.
 
     The command lists all problems, and ends with exit code 1 if it finds any.
@@ -145,6 +150,7 @@ def verify_records(folder: Path) -> None:
     from melanoma_tf.records.verify import verify_records
 
     problems = verify_records(folder, progress=functools.partial(_bar, "verifying"))
+    save_json({"folder": str(folder), "problems": problems})
     if problems:
         for problem in problems:
             click.echo(problem)

@@ -10,6 +10,7 @@ import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.evaluation.score_text import class_rows, nested, overall_rows, remarks, shown
 from melanoma_tf.evaluation.settings import ClassifierScoreSettings, ScoreSettings
 
@@ -33,13 +34,12 @@ def score() -> None:
 @score.command("classifier", cls=GroupedCommand)
 @click.argument("predictions", type=FILE)
 @options.truth
-@options.json_output("all scores")
+@json_output("all scores")
 @settings_options(ClassifierScoreSettings)
 def classifier(
     predictions: Path,
     truth: Path | None,
-    json_path: Path | None,
-    overwrite: bool,
+    save_json: SaveJson,
     settings: ClassifierScoreSettings,
 ) -> None:
     """Score PREDICTIONS, a CSV with `image_id` and a column of scores per class.
@@ -54,12 +54,8 @@ def classifier(
       melanoma-tf score classifier submission.csv --strict \\
           --truth ISIC2018_Task3_Test_GroundTruth.csv
     """
-    from melanoma_tf.core.files import write_json
-    from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.evaluation.score import align_with_truth, roc_curves, score_predictions
 
-    if json_path is not None:
-        refuse_existing_file(json_path, overwrite, [predictions, *([truth] if truth else [])])
     if settings.strict:
         _check(predictions, truth)
     (read,), known = read_inputs([predictions], truth, settings)
@@ -76,8 +72,7 @@ def classifier(
     result["softmax"] = settings.use_softmax
     if settings.roc:
         result["roc"] = roc_curves(labelled)
-    if json_path is not None:  # first: the reader of a pipe may be gone before the last table
-        write_json(json_path, result)
+    save_json(result)
     print_scores(result)
 
 

@@ -9,6 +9,7 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.cli.score import score
 from melanoma_tf.generation.settings import GeneratorScoreSettings
 
@@ -17,12 +18,11 @@ from melanoma_tf.generation.settings import GeneratorScoreSettings
 @options.run_dir()
 @options.records()
 @settings_options(GeneratorScoreSettings)
-@options.json_output("the scores")
+@json_output("the scores")
 def generator(
     run_dir: Path,
     records: tuple[Path, ...],
-    json_path: Path | None,
-    overwrite: bool,
+    save_json: SaveJson,
     settings: GeneratorScoreSettings,
 ) -> None:
     """Score a trained generator against held-out real images.
@@ -34,13 +34,10 @@ def generator(
     The column "real against real" has the floor of each metric: its value for real training images
     in place of the generated ones.
     """
-    from melanoma_tf.core.files import write_json
-    from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.generation.scores import score_generator
 
-    if json_path is not None:
-        refuse_existing_file(json_path, overwrite)
     scores = score_generator(run_dir, records, settings)
+    save_json(scores)
     rows = [
         (name, metric, f"{value['value']:.4g}", f"{value['floor']:.4g}")
         for name, metrics in scores["classes"].items()
@@ -49,8 +46,6 @@ def generator(
     ]
     title = f"features: {scores['extractor']}"
     table(title, ("class", "metric", "generated", "real against real"), rows)
-    if json_path is not None:
-        write_json(json_path, scores)
 
 
 COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `score`.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.cli.score import score
 from melanoma_tf.evaluation.score_text import shown
 from melanoma_tf.evaluation.settings import SegmenterScoreSettings
@@ -35,13 +35,12 @@ TITLES = {
 @score.command("segmenter", cls=GroupedCommand)
 @click.argument("predicted", metavar="PREDICTED_DIR", type=FOLDER)
 @click.argument("truth", metavar="TRUTH_DIR", type=FOLDER)
-@options.json_output("the scores, also those of each image,")
+@json_output("the scores, also those of each image,")
 @settings_options(SegmenterScoreSettings)
 def segmenter(
     predicted: Path,
     truth: Path,
-    json_path: Path | None,
-    overwrite: bool,
+    save_json: SaveJson,
     settings: SegmenterScoreSettings,
 ) -> None:
     """Score the masks of PREDICTED_DIR against those of the same images in TRUTH_DIR.
@@ -56,8 +55,6 @@ def segmenter(
       melanoma-tf segment photos/ --output masks
       melanoma-tf score segmenter masks ISIC-2017_Test_v2_Part1_GroundTruth --json scores.json
     """
-    from melanoma_tf.core.files import write_json
-    from melanoma_tf.core.outputs import refuse_existing_file
     from melanoma_tf.evaluation.attributes import has_attributes
     from melanoma_tf.evaluation.masks import (
         pair_masks,
@@ -67,12 +64,10 @@ def segmenter(
         summarize,
     )
 
-    if json_path is not None:
-        refuse_existing_file(json_path, overwrite)
     notes: dict[str, list[str]] = {}
     read = read_mask_strictly if settings.strict else functools.partial(read_mask, notes=notes)
     if has_attributes(truth):
-        _score_attributes(predicted, truth, read, json_path)
+        _score_attributes(predicted, truth, read, save_json)
         return
     pairs = pair_masks(predicted, truth)
     warn_of_files(pairs.passed_over)
@@ -80,32 +75,27 @@ def segmenter(
     for note, paths in notes.items():
         warn(f"{len(paths):,} of the masks, the first {paths[0]}: {note}")
     summary = summarize(scores, rounds=settings.rounds, seed=settings.seed)
+    each = [dataclasses.asdict(one) for one in scores]
+    save_json({**summary, **settings.to_json(), "images": each})
     rows = [
         (title, shown(summary[name]["mean"], summary[name]["interval"]))
         for name, title in TITLES.items()
     ]
     table(f"Masks of {summary['n']:,} images", ("mean over images", "value"), rows)
-    if json_path is not None:
-        each = [dataclasses.asdict(one) for one in scores]
-        write_json(json_path, {**summary, **settings.to_json(), "images": each})
 
 
-def _score_attributes(
-    predicted: Path, truth: Path, read: MaskReader, json_path: Path | None
-) -> None:
-    from melanoma_tf.core.files import write_json
+def _score_attributes(predicted: Path, truth: Path, read: MaskReader, save_json: SaveJson) -> None:
     from melanoma_tf.evaluation.attributes import pair_attributes, score_attributes
 
     pairs = pair_attributes(predicted, truth)
     found = score_attributes(progress(pairs, label="score", total=len(pairs)), read)
+    save_json(found)
     scores = {**found["attributes"], "all attributes": found["micro_average"]}
     rows = [
         (name, f"{each['jaccard']:.3f}", f"{each['dice']:.3f}") for name, each in scores.items()
     ]
     title = f"Attributes of {found['n']:,} images, areas added up over images (ISIC 2018, task 2)"
     table(title, ("attribute", *_COLUMNS.values()), rows)
-    if json_path is not None:
-        write_json(json_path, found)
 
 
 COMMANDS: tuple[click.Command, ...] = ()  # It has joined the group `score`.

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.serving.settings import (
     AppSettings,
@@ -63,8 +64,9 @@ def export(run_dir: Path, output: Path, settings: ExportSettings) -> None:
 
 @click.command("verify-model", cls=GroupedCommand)
 @click.argument("model", type=options.FOLDER)
+@json_output("the differences")
 @settings_options(VerificationSettings)
-def verify_model(model: Path, settings: VerificationSettings) -> None:
+def verify_model(model: Path, save_json: SaveJson, settings: VerificationSettings) -> None:
     """Check that an exported model answers on this machine as it did where it was exported.
 
     Replays the golden inputs and the warm-up requests that travel with the model.
@@ -77,6 +79,7 @@ def verify_model(model: Path, settings: VerificationSettings) -> None:
     from melanoma_tf.serving.verify import verify_model as verify
 
     result = verify(model, settings)
+    save_json(result.to_json())
     rows = [(each.signature, each.output, f"{each.difference:.1e}") for each in result.comparisons]
     table(f"{result.version}", ("signature", "output", "largest difference"), rows)
     for failure in result.failures:
@@ -126,7 +129,8 @@ def serving_config(
     multiple=True,
 )
 @click.option("--output", type=options.FILE, help="Write a CSV file instead of a table.")
-@options.overwrite("the CSV file")
+@options.overwrite("the CSV and the JSON file")
+@json_output("the predictions", has_overwrite=True)
 @settings_options(PredictionSettings)
 @settings_options(ServerSettings, parameter="server_settings")
 def predict(
@@ -136,6 +140,7 @@ def predict(
     run_dirs: tuple[Path, ...],
     output: Path | None,
     overwrite: bool,
+    save_json: SaveJson,
     settings: PredictionSettings,
     server_settings: ServerSettings,
 ) -> None:
@@ -162,10 +167,7 @@ def predict(
     if settings.format and output is None:
         raise MelanomaError("expected --output with --format")
     if not (model or server or run_dirs):
-        run_dirs = (Path(SHIPPED),)
-        chosen = click.get_current_context().get_parameter_source("tta")
-        if chosen is ParameterSource.DEFAULT:
-            settings = dataclasses.replace(settings, tta=_SHIPPED_VIEWS)
+        run_dirs, settings = (Path(SHIPPED),), _views_of_shipped(settings)
     if output:
         refuse_existing_file(output, overwrite, images)
     found = find_images(images)
@@ -174,6 +176,7 @@ def predict(
     classifier = _classifier(model, server, run_dirs, settings, server_settings)
     predictions = classifier.predict(paths, batch_size=settings.batch_size)
     results = list(progress(predictions, label="predict", total=len(paths)))
+    save_json([result.to_json() for result in results])
     good = [result for result in results if not result.error]
     if output and settings.format:
         _write_submission(output, results, settings.format)
@@ -188,6 +191,12 @@ def predict(
         click.echo(f"{result.path}: {result.error}", err=True)
     if bad:
         raise MelanomaError(f"{len(bad)} of {len(paths)} files were not classified")
+
+
+def _views_of_shipped(settings: PredictionSettings) -> PredictionSettings:
+    if click.get_current_context().get_parameter_source("tta") is not ParameterSource.DEFAULT:
+        return settings
+    return dataclasses.replace(settings, tta=_SHIPPED_VIEWS)
 
 
 def _classifier(

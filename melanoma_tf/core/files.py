@@ -82,9 +82,14 @@ def is_partial(name: str) -> bool:
     return name.startswith(".") and name.endswith(PARTIAL)
 
 
+def json_text(payload: Any) -> str:
+    """`payload` as indented JSON; NaN is refused, since JSON has none."""
+    return json.dumps(payload, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, payload: Any) -> None:
-    """Write `payload` as indented JSON, atomically; NaN is refused, since JSON has none."""
-    write_atomically(path, json.dumps(payload, indent=2, allow_nan=False) + "\n")
+    """Write `payload` as JSON, atomically, see `json_text`."""
+    write_atomically(path, json_text(payload))
 
 
 def read_json(path: Path) -> Any:

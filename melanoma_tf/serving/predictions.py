@@ -36,6 +36,13 @@ class Prediction:
             return ""
         return self.class_names[int(np.argmax(self.probabilities))]
 
+    def to_json(self) -> dict[str, Any]:
+        """The prediction for JSON: the file, its probabilities by class, or the error."""
+        if self.probabilities is None:
+            return {"image": str(self.path), "error": self.error}
+        probabilities = dict(zip(self.class_names, map(float, self.probabilities)))
+        return {"image": str(self.path), "highest": self.best, "probabilities": probabilities}
+
     def shown(self) -> list[str]:
         """The probabilities with three decimals."""
         values = () if self.probabilities is None else self.probabilities

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ class Verification:
     comparisons: tuple[Comparison, ...]
     warmup_requests: int
     failures: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result for JSON; an infinite difference is None there."""
+        comparisons = [
+            {**asdict(each), "difference": each.difference if isfinite(each.difference) else None}
+            for each in self.comparisons
+        ]
+        return {
+            "version": str(self.version),
+            "comparisons": comparisons,
+            "warmup_requests": self.warmup_requests,
+            "failures": list(self.failures),
+        }
 
 
 def verify_model(folder: Path, settings: VerificationSettings | None = None) -> Verification:

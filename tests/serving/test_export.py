@@ -208,8 +208,10 @@ def test_a_model_answers_as_it_did_when_exported_and_another_is_told(exported, t
     stored["answers"]["serving_default"]["probabilities"][1][0] += 0.01
     stored["answers"]["serving_default"]["status"][0] = [5]
     path.write_text(json.dumps(stored))
-    done = CliRunner().invoke(main, ["verify-model", str(model)])
+    found = tmp_path / "found.json"
+    done = CliRunner().invoke(main, ["verify-model", str(model), "--json", str(found)])
     assert done.exit_code == 1
+    assert len(json.loads(found.read_text())["failures"]) == 2
     assert "serving_default: probabilities differs by 0.01" in done.output
     assert "serving_default: status differs by 5" in done.output
     assert "2 do not agree" in done.output

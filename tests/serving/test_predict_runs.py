@@ -1,6 +1,7 @@
 """`predict --run-dir`: runs on folders of unlabelled images, and files for the challenges."""
 
 import csv
+import json
 import shutil
 
 import cv2
@@ -132,6 +133,21 @@ def test_the_command_writes_a_file_of_2017(
     assert other.exit_code == 1
     assert "expected the classes of isic2018" in other.output
     assert not (tmp_path / "other.csv").exists()
+
+
+def test_json_has_the_probabilities_and_the_errors(trained_run, photographs, tmp_path, in_process):
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    images = sorted(photographs.iterdir())[:1]
+    done = in_process(
+        "predict", "--run-dir", trained_run, *images, tmp_path / "broken.jpg", "--json", "-"
+    )
+    assert done.exit_code == 1
+    good, broken = json.loads(done.stdout)
+    assert good["image"] == str(images[0])
+    assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert good["probabilities"][good["highest"]] == max(good["probabilities"].values())
+    assert f"{max(good['probabilities'].values()):.3f}" in done.stderr
+    assert set(broken) == {"image", "error"}
 
 
 def test_what_does_not_fit_together_is_refused(trained_run, photographs, in_process):
