@@ -13,6 +13,7 @@ import click
 
 from melanoma_tf import __version__
 from melanoma_tf.cli import (
+    ablate,
     compare,
     completion,
     console,
@@ -100,6 +101,7 @@ _MODULES = (
     serve,
     taxonomies,
     run,
+    ablate,
     demo,
     completion,
 )

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, recipe_option, settings_options
-from melanoma_tf.workflows.settings import SCALES, ExperimentSettings
+from melanoma_tf.workflows.settings import (
+    ISIC2017_SCALES,
+    ISIC2018_SCALES,
+    ExperimentSettings,
+    Isic2017Settings,
+    Isic2018Settings,
+)
 
 if TYPE_CHECKING:
-    from melanoma_tf.workflows.isic2017 import Experiment
+    from melanoma_tf.workflows.experiment import Experiment
+
+Command = Callable[..., Any]
 
 
 @click.group()
@@ -26,35 +35,58 @@ def run() -> None:
     """
 
 
+def _experiment_options(
+    scales: Mapping[str, ExperimentSettings], sources: str
+) -> Callable[[Command], Command]:
+    """The options of an experiment: data, work folder, scale, and the settings of its scales."""
+    decorators: list[Callable[[Command], Command]] = [
+        click.option(
+            "--data",
+            multiple=True,
+            metavar="NAME=DIR|DIR",
+            help=f"Data set out of {sources} and its folder, or a folder with folders of these "
+            "names; may be repeated. Not with --scale demo, which draws phantoms.",
+        ),
+        click.option(
+            "--work", "work_dir", type=options.FOLDER, required=True, help="Folder of all outputs."
+        ),
+        recipe_option(
+            scales,
+            "small: a CPU within an hour or two; paper: as published, for a GPU; demo: phantoms, "
+            "minutes.",
+            option="--scale",
+            start="Settings of this scale",
+            shown_default="small",
+        ),
+        click.option(
+            "--from", "from_step", metavar="STEP", help="Make this step again, and all after it."
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="Print the steps with estimates, and write nothing."
+        ),
+        click.option(
+            "--workers", type=int, help="Threads that prepare images; one per core by default."
+        ),
+        settings_options(type(scales["small"])),
+    ]
+
+    def decorate(command: Command) -> Command:
+        for add in reversed(decorators):
+            command = add(command)
+        return command
+
+    return decorate
+
+
 @run.command("isic2017", cls=GroupedCommand)
-@click.option(
-    "--data",
-    multiple=True,
-    metavar="NAME=DIR|DIR",
-    help="Data set out of isic2017, ph2 and dermofit and its folder, or a folder with folders of "
-    "these names; may be repeated. Not with --scale demo, which draws phantoms.",
-)
-@click.option(
-    "--work", "work_dir", type=options.FOLDER, required=True, help="Folder of all outputs."
-)
-@recipe_option(
-    SCALES,
-    "small: a CPU within an hour or two; paper: as published, for a GPU; demo: phantoms, minutes.",
-    option="--scale",
-    start="Settings of this scale",
-    shown_default="small",
-)
-@click.option("--from", "from_step", metavar="STEP", help="Make this step again, and all after it.")
-@click.option("--dry-run", is_flag=True, help="Print the steps with estimates, and write nothing.")
-@click.option("--workers", type=int, help="Threads that prepare images; one per core by default.")
-@settings_options(ExperimentSettings)
+@_experiment_options(ISIC2017_SCALES, "isic2017, ph2 and dermofit")
 def isic2017(
     data: tuple[str, ...],
     work_dir: Path,
     from_step: str | None,
     dry_run: bool,
     workers: int | None,
-    settings: ExperimentSettings,
+    settings: Isic2017Settings,
 ) -> None:
     """Run the ISIC 2017 experiment of Bisla et al. 2019: Tables 3 and 4.
 
@@ -67,30 +99,67 @@ def isic2017(
       melanoma-tf run isic2017 --data isic2017=data/isic2017 --data ph2=data/ph2 --work work
       melanoma-tf run isic2017 --scale demo --work demo-experiment
     """
-    from melanoma_tf.records.build.threads import available_cores
-    from melanoma_tf.workflows.isic2017 import plan_experiment, run_experiment
+    from melanoma_tf.workflows.isic2017 import plan_experiment
 
     experiment = plan_experiment(
-        data,
-        work_dir,
-        settings,
-        workers=available_cores() if workers is None else workers,
-        log=click.echo,
+        data, work_dir, settings, workers=_threads(workers), log=click.echo
     )
+    _run(experiment, from_step, dry_run)
+
+
+@run.command("isic2018", cls=GroupedCommand)
+@_experiment_options(ISIC2018_SCALES, "ham10000 and isic2018")
+def isic2018(
+    data: tuple[str, ...],
+    work_dir: Path,
+    from_step: str | None,
+    dry_run: bool,
+    workers: int | None,
+    settings: Isic2018Settings,
+) -> None:
+    """Run the ISIC 2018 experiment of Bisla et al. 2019: seven classes, Table 6.
+
+    Records, copies purified by the network, coupled GANs with the novelty filter, baseline and
+    proposed classifier in balanced batches, scores with and without purification of the test
+    images, comparisons, export and report. Steps whose settings and inputs are unchanged are
+    skipped, so that the same command goes on with an interrupted run.
+
+    \b
+    Example:
+      melanoma-tf run isic2018 --data ham10000=data/ham10000 --work work
+      melanoma-tf run isic2018 --scale demo --work demo-experiment
+    """
+    from melanoma_tf.workflows.isic2018 import plan_experiment
+
+    experiment = plan_experiment(
+        data, work_dir, settings, workers=_threads(workers), log=click.echo
+    )
+    _run(experiment, from_step, dry_run)
+
+
+COMMANDS = (run,)
+
+
+def _threads(workers: int | None) -> int:
+    from melanoma_tf.records.build.threads import available_cores
+
+    return available_cores() if workers is None else workers
+
+
+def _run(experiment: Experiment, from_step: str | None, dry_run: bool) -> None:
+    from melanoma_tf.workflows.experiment import run_experiment
+
     for note in experiment.notes:
         click.echo(note)
     if dry_run:
         _print_plan(experiment, from_step)
         return
     run_experiment(experiment, from_step=from_step, log=click.echo)
-    click.echo(f"open {work_dir / 'report' / 'report.html'}")
-
-
-COMMANDS = (run,)
+    click.echo(f"open {experiment.work_dir / 'report' / 'report.html'}")
 
 
 def _print_plan(experiment: Experiment, from_step: str | None) -> None:
-    from melanoma_tf.workflows.isic2017 import preview_experiment
+    from melanoma_tf.workflows.experiment import preview_experiment
 
     planned = preview_experiment(experiment, from_step)
     rows = [

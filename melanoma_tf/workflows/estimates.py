@@ -14,7 +14,8 @@ from melanoma_tf.workflows.steps import Estimate
 # rate, which counts as more operations here.
 _GIGA_PER_MEGAPIXEL: Mapping[str, float] = {
     "resnet50": 165.0,
-    "efficientnet-lite0": 60.0,
+    "efficientnet-lite0": 12.0,
+    "small U-Net": 25.0,
     "unet": 800.0,
     "gan": 100.0,
 }
@@ -23,7 +24,9 @@ _TRAINING_PASSES = 3.0  # Forward, and backward twice that.
 _GIGA_PER_SECOND = {"cpu": 40.0, "gpu": 15_000.0}
 _RUN_MEGABYTES = {"cpu": 150.0, "gpu": 500.0}
 _SECONDS_TO_START = 20.0
-_SECONDS_PER_IMAGE = 0.05  # To read, decode, scale and encode a photograph; or to purify it.
+_SECONDS_PER_IMAGE = 0.005  # To read, decode, scale and encode a photograph.
+_SECONDS_PER_PHANTOM = 0.05
+_SECONDS_PER_PURIFICATION = {"classical": 0.03, "bisla2019": 0.05, "network": 0.1}
 _JPEG_BYTES_PER_PIXEL, _PNG_BYTES_PER_PIXEL = 0.4, 1.8
 _ASPECT = 4 / 3
 
@@ -58,6 +61,16 @@ def records(images: float, short_side_px: int) -> Estimate:
     """Estimate the writing of photographs into records."""
     pixels = images * short_side_px**2 * _ASPECT
     return Estimate(images * _SECONDS_PER_IMAGE, pixels * _JPEG_BYTES_PER_PIXEL / 1e6)
+
+
+def phantoms(images: float, size_px: int) -> Estimate:
+    """Estimate the drawing of phantoms."""
+    return Estimate(images * _SECONDS_PER_PHANTOM, records(images, size_px).megabytes)
+
+
+def purification(method: str, images: float) -> float:
+    """Estimate the seconds that a method takes to purify images."""
+    return _SECONDS_TO_START + images * _SECONDS_PER_PURIFICATION[method]
 
 
 def generated(images: float, size_px: int, device: str) -> Estimate:

@@ -3,57 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.ownership import refuse_inputs
-from melanoma_tf.workflows import estimates
-from melanoma_tf.workflows import isic2017_tasks as tasks
-from melanoma_tf.workflows.isic2017_data import ExperimentData, find_folders, read_data
-from melanoma_tf.workflows.isic2017_tasks import Tasks
-from melanoma_tf.workflows.ledger import Entry, Ledger
-from melanoma_tf.workflows.run_steps import preview, run_steps
-from melanoma_tf.workflows.settings import NO_RECIPE, ExperimentSettings
-from melanoma_tf.workflows.steps import Estimate, PlannedStep, Step
+from melanoma_tf.classification.settings import BatchSettings
+from melanoma_tf.purification.settings import PurificationSettings
+from melanoma_tf.workflows import estimates, networks, tasks
+from melanoma_tf.workflows import experiment_steps as shared
+from melanoma_tf.workflows.experiment import (
+    Experiment,
+    data_notes,
+    device,
+    find_data,
+    images,
+    report_step,
+    too_few,
+    training_images,
+)
+from melanoma_tf.workflows.experiment_data import ExperimentData
+from melanoma_tf.workflows.isic2017_data import MAIN, SOURCES, TAXONOMY, read_data
+from melanoma_tf.workflows.settings import NO_RECIPE, Isic2017Settings
+from melanoma_tf.workflows.steps import Step
+from melanoma_tf.workflows.tasks import Tasks
 
 NAME = "isic2017"
 MELANOMA, KERATOSIS = "melanoma", "seborrheic_keratosis"
-_MANIFEST, _WEIGHTS = ("manifest.json",), ("config.json", "weights.npz")
+# Phantoms are drawn in these fractions, near to those of ISIC 2017.
+PHANTOM_FRACTIONS = {"melanoma": 0.25, "nevus": 0.5, "seborrheic_keratosis": 0.25}
 _SIX_VIEWS_AND_MIRRORED = 9.0  # Examples of an image in an epoch of the plan, on average.
-_OCCLUDED = 0.25  # Fraction of the images that get a purified copy.
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment on given data, divided into steps.
-
-    Attributes:
-        work_dir: folder of all outputs.
-        settings: see `ExperimentSettings`.
-        data: the data sets; None draws phantoms.
-        notes: what differs from the paper.
-        steps: see `steps.Step`.
-    """
-
-    work_dir: Path
-    settings: ExperimentSettings
-    data: ExperimentData | None
-    notes: tuple[str, ...]
-    steps: tuple[Step, ...]
-
-    @property
-    def assumption(self) -> str:
-        """Name the machine that the estimates are for."""
-        return estimates.ASSUMPTIONS[_device(self.settings)]
 
 
 def plan_experiment(
     data: Sequence[str],
     work_dir: Path,
-    settings: ExperimentSettings,
+    settings: Isic2017Settings,
     *,
     workers: int = 1,
     log: Callable[[str], None] = print,
@@ -64,51 +48,33 @@ def plan_experiment(
         data: `NAME=DIR` for isic2017, ph2 and dermofit, or a folder with folders of these names;
             empty where the settings draw phantoms.
         work_dir: folder of all outputs.
-        settings: see `ExperimentSettings`.
+        settings: see `Isic2017Settings`.
         workers: threads that prepare images; no result depends on it.
         log: takes a line for each epoch, and warnings.
 
     Raises:
-        MelanomaError: no data, data with phantoms, a folder of another layout, or a work folder
-            that holds or lies in the data.
+        MelanomaError: see `experiment.find_data`.
     """
-    found = _find_data(data, settings)
-    if found is not None:
-        refuse_inputs(work_dir, found.folders.values())
-    wanted = {MELANOMA: settings.melanoma_count, KERATOSIS: settings.keratosis_count}
-    counts, notes = _to_generate(wanted, found, settings)
-    work = Tasks(work_dir, settings, found, tuple(counts), workers, log)
-    known = found.notes if found else ("The images are phantoms: no score says anything of skin.",)
-    remarks = (*known, *_other_networks(settings), *notes)
-    steps = _steps(work, counts)
-    steps.append(_report_step(work, remarks, [step.name for step in steps]))
-    return Experiment(work_dir, settings, found, remarks, tuple(steps))
+    found = find_data(data, settings, work_dir, read_data, sources=SOURCES, one_of=(MAIN,))
+    counts, notes = _to_generate(found, settings)
+    work = Tasks(work_dir, TAXONOMY, settings, found, workers, log)
+    remarks = (*data_notes(found), *_other_networks(settings), *notes)
+    steps = _steps(work, settings, counts)
+    steps.append(_report(work, remarks, steps, tuple(counts)))
+    return Experiment(NAME, work_dir, settings, found, remarks, tuple(steps))
 
 
-def run_experiment(
-    experiment: Experiment, *, from_step: str | None = None, log: Callable[[str], None] = print
-) -> dict[str, Entry]:
-    """Make the steps that are not done; see `run_steps.run_steps`."""
-    return run_steps(NAME, experiment.steps, experiment.work_dir, from_step=from_step, log=log)
+def gan_run(class_name: str) -> str:
+    """The folder of the GAN of a class, relative to the work folder."""
+    return f"runs/gan-{class_name}"
 
 
-def preview_experiment(experiment: Experiment, from_step: str | None = None) -> list[PlannedStep]:
-    """Return what `run_experiment` would do; nothing is written."""
-    return preview(NAME, experiment.steps, experiment.work_dir, from_step)
+def generated_records(class_name: str) -> str:
+    """The records of generated images of a class, relative to the work folder."""
+    return f"records/generated-{class_name}"
 
 
-def _find_data(data: Sequence[str], settings: ExperimentSettings) -> ExperimentData | None:
-    if not settings.phantoms:
-        return read_data(find_folders(data))
-    if data:
-        raise MelanomaError(
-            f"expected --data or phantoms; found both, {settings.phantoms} phantoms and {data[0]}: "
-            "give --phantoms 0"
-        )
-    return None
-
-
-def _other_networks(settings: ExperimentSettings) -> list[str]:
+def _other_networks(settings: Isic2017Settings) -> list[str]:
     if settings.recipe != NO_RECIPE:
         return []
     return [
@@ -120,148 +86,77 @@ def _other_networks(settings: ExperimentSettings) -> list[str]:
 
 
 def _to_generate(
-    wanted: dict[str, int], data: ExperimentData | None, settings: ExperimentSettings
+    data: ExperimentData | None, settings: Isic2017Settings
 ) -> tuple[dict[str, int], list[str]]:
     """Leave out classes that no GAN can be trained on; say so."""
+    wanted = {MELANOMA: settings.melanoma_count, KERATOSIS: settings.keratosis_count}
     counts, notes = {}, []
     for name, count in wanted.items():
-        spoken = name.replace("_", " ")
-        images = _training_images(name, data, settings)
+        found = training_images(name, data, settings, PHANTOM_FRACTIONS)
         if not count:
+            spoken = name.replace("_", " ")
             notes.append(f"No image of {spoken} is generated: the settings ask for none.")
-        elif images < settings.gan_batch_size:
-            notes.append(
-                f"No image of {spoken} is generated: there are about {images} training images, "
-                f"fewer than the {settings.gan_batch_size} of a batch."
-            )
+        elif found < settings.gan_batch_size:
+            notes.append(too_few(name, found, settings))
         else:
             counts[name] = count
     return counts, notes
 
 
-def _training_images(
-    class_name: str, data: ExperimentData | None, settings: ExperimentSettings
-) -> int:
-    if data is not None:
-        return data.training_images(class_name)
-    return int(0.7 * tasks.PHANTOM_FRACTIONS[class_name] * settings.phantoms)
-
-
-def _steps(work: Tasks, counts: dict[str, int]) -> list[Step]:
-    generations = [f"generate-{name}" for name in counts]
-    scale = {"rounds": work.settings.rounds, "seed": work.settings.seed}
+def _steps(work: Tasks, settings: Isic2017Settings, counts: Mapping[str, int]) -> list[Step]:
+    baseline = networks.classifier_settings(settings, settings.baseline_epochs)
+    plan = BatchSettings(expansion=TAXONOMY)
+    proposed = networks.classifier_settings(settings, settings.proposed_epochs, plan)
+    grown = images(work) * (1 + shared.OCCLUDED) + sum(counts.values())
+    records = (tasks.PURIFIED, *map(generated_records, counts))
+    needs = ("purify", *(f"generate-{name}" for name in counts))
+    segmenter = str(work.work_dir / tasks.SEGMENTER)
+    purification = PurificationSettings(method=settings.purify_method, segmenter=segmenter)
     return [
-        *_data_steps(work),
-        *(step for name, count in counts.items() for step in _class_steps(work, name, count)),
-        Step("expansion", tasks.EXPANSION, work.expand, ("purify", *generations),
+        *shared.data_steps(work, PHANTOM_FRACTIONS),
+        _segmenter_step(work, settings),
+        shared.purify_step(work, purification, ("records", "segmenter")),
+        *(step for name, count in counts.items()
+          for step in _class_steps(work, settings, name, count)),
+        Step("expansion", tasks.EXPANSION, functools.partial(work.expand, records), needs,
              contents=("expansion.json",)),
-        *_classifier_steps(work, counts, scale),
-        Step("compare", tasks.COMPARISON, work.compare, ("evaluate-baseline", "evaluate-proposed"),
-             scale, contents=("comparison.json",)),
-        Step("export", tasks.MODEL, work.export, ("segmenter", "proposed"),
-             contents=("*/saved_model.pb",), continues=True, adds_versions=True,
-             estimate=Estimate(40.0, 100.0)),
+        shared.classifier_step(
+            work, "baseline", (tasks.RAW,), ("records",), baseline, images(work)),
+        shared.classifier_step(
+            work, "proposed", records, needs, proposed, _SIX_VIEWS_AND_MIRRORED * grown),
+        *(shared.evaluation_step(work, name, name) for name in ("baseline", "proposed")),
+        shared.comparison_step(work, "baseline", "proposed"),
+        shared.export_step(work, segmenter, ("segmenter", "proposed")),
     ]  # fmt: skip
 
 
-def _report_step(work: Tasks, notes: Sequence[str], names: Sequence[str]) -> Step:
-    def write(output: Path, resume: bool) -> None:
-        # Imported here: it loads TensorFlow.
-        from melanoma_tf.workflows.report import write_experiment_report
+def _segmenter_step(work: Tasks, settings: Isic2017Settings) -> Step:
+    chosen = networks.segmenter_settings(settings)
+    network = "unet" if settings.recipe != NO_RECIPE else "small U-Net"
+    trained = estimates.training(
+        network, chosen.image_size_px, images(work), chosen.epochs, device(settings)
+    )
+    return Step("segmenter", tasks.SEGMENTER, functools.partial(work.train_segmenter, chosen),
+                ("records",), chosen.to_json(), contents=shared.WEIGHTS, continues=True,
+                estimate=trained)  # fmt: skip
 
-        write_experiment_report(work, notes, _made(work.work_dir, names), output)
 
-    return Step(
-        "report",
-        tasks.REPORT,
-        write,
-        ("expansion", "compare", "export"),
-        {"notes": list(notes), "settings": work.settings.to_json()},
-        contents=("report.html", "results.json"),
+def _class_steps(work: Tasks, settings: Isic2017Settings, name: str, count: int) -> list[Step]:
+    gan = networks.gan_settings(settings, name)
+    known = training_images(name, work.data, settings, PHANTOM_FRACTIONS)
+    rounds = gan.epochs * known / gan.batch_size
+    return shared.gan_steps(
+        work, f"-{name}", gan_run(name), generated_records(name), gan, rounds, count
     )
 
 
-def _made(work_dir: Path, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Describe the steps that were made."""
-    entries = Ledger(work_dir, NAME).entries
-    return [
-        {
-            "name": name,
-            "output": entries[name].output,
-            "seconds": entries[name].seconds,
-            "attempts": entries[name].attempts,
-        }
-        for name in names
-    ]
+def _report(
+    work: Tasks, notes: Sequence[str], steps: Sequence[Step], classes: Sequence[str]
+) -> Step:
+    def write(made: Sequence[Mapping[str, Any]], output: Path) -> None:
+        # Imported here: it loads TensorFlow.
+        from melanoma_tf.workflows.report_isic2017 import write_isic2017_report
 
+        write_isic2017_report(work, notes, made, classes, output)
 
-def _data_steps(work: Tasks) -> list[Step]:
-    settings, data, device = work.settings, work.data, _device(work.settings)
-    images = _images(work)
-    size, built = settings.image_size_px, tasks.build_settings(settings, data).to_json()
-    drawn = {"phantoms": settings.phantoms, "size_px": size, "seed": settings.seed}
-    phantoms = [Step("phantoms", tasks.PHANTOMS, work.draw_phantoms, (), drawn,
-                     estimate=estimates.records(images, size))]  # fmt: skip
-    inputs = () if data is None else tuple(data.folders.values())
-    sources = [] if data is None else list(data.folders)
-    segmenter = tasks.segmenter_settings(settings)
-    network = "unet" if settings.recipe != NO_RECIPE else segmenter.encoder
-    method = {"method": settings.purify_method}
-    return [
-        *(phantoms if data is None else []),
-        Step("records", tasks.RAW, work.build_records, ("phantoms",) if data is None else (),
-             {**built, "sources": sources}, inputs, _MANIFEST, continues=True,
-             estimate=estimates.records(images, size)),
-        Step("segmenter", tasks.SEGMENTER, work.train_segmenter, ("records",), segmenter.to_json(),
-             contents=_WEIGHTS, continues=True,
-             estimate=estimates.training(
-                 network, settings.segmenter_size_px, images, segmenter.epochs, device)),
-        Step("purify", tasks.PURIFIED, work.purify, ("records", "segmenter"), method,
-             contents=_MANIFEST, estimate=estimates.records(images * (1 + _OCCLUDED), size)),
-    ]  # fmt: skip
-
-
-def _class_steps(work: Tasks, name: str, count: int) -> list[Step]:
-    settings, device = work.settings, _device(work.settings)
-    gan = tasks.gan_settings(settings, name)
-    images = _training_images(name, work.data, settings)
-    trained = estimates.training("gan", gan.image_size_px, images, gan.epochs, device)
-    return [
-        Step(f"gan-{name}", tasks.gan_run(name), functools.partial(work.train_gan, name),
-             ("records",), gan.to_json(), contents=_WEIGHTS, continues=True, estimate=trained),
-        Step(f"generate-{name}", tasks.generated_records(name),
-             functools.partial(work.generate, name, count), ("records", f"gan-{name}"),
-             tasks.generation_settings(settings, count).to_json(), contents=_MANIFEST,
-             estimate=estimates.generated(count, gan.image_size_px, device)),
-    ]  # fmt: skip
-
-
-def _classifier_steps(work: Tasks, counts: dict[str, int], scale: dict[str, int]) -> list[Step]:
-    settings, device, images = work.settings, _device(work.settings), _images(work)
-    size, backbone = settings.classifier_size_px, settings.backbone
-    baseline = tasks.classifier_settings(settings, proposed=False)
-    proposed = tasks.classifier_settings(settings, proposed=True)
-    examples = _SIX_VIEWS_AND_MIRRORED * (images * (1 + _OCCLUDED) + sum(counts.values()))
-    test = estimates.inference(backbone, size, images / 5, device)
-    generations = tuple(f"generate-{name}" for name in counts)
-    scores = ("metrics.json", "predictions.csv", "report.html")
-    return [
-        Step("baseline", tasks.BASELINE, work.train_baseline, ("records",), baseline.to_json(),
-             contents=_WEIGHTS, continues=True,
-             estimate=estimates.training(backbone, size, images, baseline.epochs, device)),
-        Step("proposed", tasks.PROPOSED, work.train_proposed, ("purify", *generations),
-             proposed.to_json(), contents=_WEIGHTS, continues=True,
-             estimate=estimates.training(backbone, size, examples, proposed.epochs, device)),
-        *(Step(f"evaluate-{name}", f"{tasks.EVALUATION}/{name}",
-               functools.partial(work.evaluate, f"runs/{name}"), ("records", name), scale,
-               contents=scores, estimate=test)
-          for name in ("baseline", "proposed")),
-    ]  # fmt: skip
-
-
-def _images(work: Tasks) -> int:
-    return work.settings.phantoms if work.data is None else work.data.images()
-
-
-def _device(settings: ExperimentSettings) -> str:
-    return "cpu" if settings.recipe == NO_RECIPE else "gpu"
+    return report_step(NAME, work, notes, steps, ("expansion", "compare", "export"), write)

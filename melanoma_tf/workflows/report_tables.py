@@ -1,4 +1,4 @@
-"""Tables of the report of the ISIC 2017 experiment."""
+"""Tables of the reports of experiments."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from melanoma_tf.evaluation.score_text import nested
 from melanoma_tf.records.manifest import Manifest
 from melanoma_tf.workflows import published
 from melanoma_tf.workflows.isic2017_data import TAXONOMY
+from melanoma_tf.workflows.isic2018 import TEST_PURIFICATIONS
 from melanoma_tf.workflows.settings import ExperimentSettings
 
 Scores = Mapping[str, Mapping[str, Any]]
 MELANOMA = "melanoma"
-_COMPARED = {
+# Metrics of a comparison, with their titles.
+COMPARED_2017 = {
     "auc.melanoma": "AUC of melanoma",
     "auc.seborrheic_keratosis": "AUC of seborrheic keratosis",
     "mean_auc_isic2017": "mean of these",
@@ -27,6 +29,13 @@ _COMPARED = {
         f"specificity_at_sensitivity.{MELANOMA}.{point}": f"specificity at sensitivity {point}"
         for point in published.SENSITIVITIES
     },
+}
+COMPARED_2018 = {
+    "mean_auc": "mean AUC",
+    "auc.melanoma": "AUC of melanoma",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "macro_average.specificity": "mean specificity",
 }
 
 
@@ -53,11 +62,48 @@ def table_4(scores: Scores) -> Table:
     return Table("Specificity of melanoma at a sensitivity", header, rows)
 
 
-def comparison(compared: Mapping[str, Any]) -> Table:
-    """Differences of the two classifiers."""
+def table_6(scores: Scores) -> Table:
+    """Accuracy, sensitivity and specificity by purification of the test images."""
+    rows: list[tuple[Cell, ...]] = [
+        (f"{name}, paper", *map(value, numbers)) for name, numbers in published.TABLE_6.items()
+    ]
+    paths = (("accuracy",), ("balanced_accuracy",), ("macro_average", "specificity"))
+    for name in TEST_PURIFICATIONS:
+        method = TEST_PURIFICATIONS[name] or "none"
+        rows.append((f"{method}, here", *(_scored(scores[name], path) for path in paths)))
+    header = ("purification", "accuracy", "sensitivity", "specificity")
+    return Table("Purification at testing", header, rows)
+
+
+def class_areas(scores: Scores) -> Table:
+    """Areas under the ROC curve of every class."""
+    names = next(iter(scores.values()))["classes"]
+    rows: list[tuple[Cell, ...]] = [
+        (spoken(name), *(_scored(each, ("auc", name)) for each in scores.values()))
+        for name in names
+    ]
+    return Table("ROC AUC of each class against the rest", ("class", *scores), rows)
+
+
+def class_sizes(images: Mapping[str, Mapping[str, int]], paper: Mapping[str, int]) -> Table:
+    """Images of each class by split, beside those of the paper's training set."""
+    splits = list(next(iter(images.values())))
+    rows = [
+        (spoken(name), f"{paper[name]:,}", *(f"{count:,}" for count in counts.values()))
+        for name, counts in images.items()
+    ]
+    return Table("Images by class", ("class", "paper, training", *splits), rows)
+
+
+def comparison(
+    compared: Mapping[str, Any],
+    metrics: Mapping[str, str],
+    names: Sequence[str] = ("baseline", "proposed"),
+) -> Table:
+    """Differences of two evaluations, in metrics with their titles."""
     found = {row["metric"]: row for row in compared["metrics"]}
     rows: list[tuple[Cell, ...]] = []
-    for metric, title in _COMPARED.items():
+    for metric, title in metrics.items():
         row = found.get(metric)
         if row is None:
             continue
@@ -65,21 +111,23 @@ def comparison(compared: Mapping[str, Any]) -> Table:
         p_value = "" if row["p_value"] is None else f"{row['p_value']:.3f}"
         difference = estimate(row["difference"], interval)
         rows.append((title, value(row["first"]), value(row["second"]), difference, p_value))
-    header = ("metric", "baseline", "proposed", "difference", "p-value")
-    return Table(f"Paired differences on {compared['n']:,} images", header, rows)
+    header = ("metric", *names, "difference", "p-value")
+    return Table(f"{' and '.join(names)}, {compared['n']:,} images", header, rows)
 
 
-def purified(manifest: Manifest) -> Table:
-    """Purified training images by class."""
+def purified(manifest: Manifest, paper: Mapping[str, int] | None = None) -> Table:
+    """Purified training images by class, beside those of the paper where it counts them."""
     rows = [
         (
             spoken(name),
-            f"{published.PURIFIED[name]:,}",
+            *([] if paper is None else [f"{paper[name]:,}"]),
             f"{manifest.count(split='train', class_name=name, origin='purified'):,}",
+            f"{manifest.count(split='train', class_name=name, origin='real'):,}",
         )
         for name in manifest.class_names
     ]
-    return Table("Purified training images", ("class", "paper", "here"), rows)
+    header = ("class", *([] if paper is None else ["paper"]), "purified", "of")
+    return Table("Purified training images", header, rows)
 
 
 def growth(expansion: Mapping[str, Any]) -> Table:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.locks import locked
 from melanoma_tf.core.ownership import check_replaceable
 from melanoma_tf.workflows.input_files import InputFiles
 from melanoma_tf.workflows.ledger import Entry, Ledger
 from melanoma_tf.workflows.steps import INTERRUPTED, Fingerprints, PlannedStep, Step, plan_steps
 
-_LOCK, _INPUTS = ".lock", "inputs.json"
+_INPUTS = "inputs.json"
 
 
 def preview(
@@ -60,7 +59,7 @@ def run_steps(
             of another experiment; another run works in the folder.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(work_dir):
+    with locked(work_dir.resolve(), "run that works in"):
         ledger = Ledger(work_dir, experiment)
         files = InputFiles(work_dir / _INPUTS)
         fingerprints = Fingerprints(steps, files)
@@ -105,15 +104,3 @@ def _remove(output: Path) -> None:
         return
     check_replaceable(output)
     shutil.rmtree(output)
-
-
-@contextlib.contextmanager
-def _locked(work_dir: Path) -> Iterator[None]:
-    with (work_dir / _LOCK).open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise MelanomaError(
-                f"expected {work_dir} for one run at a time; another one works in it"
-            ) from None
-        yield

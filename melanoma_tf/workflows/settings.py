@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Optional
 
 from melanoma_tf.backbones import backbone_names
-from melanoma_tf.core.settings import Settings, setting
+from melanoma_tf.classification.evaluation_settings import PURIFICATIONS
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.settings import Settings, redeclared, setting
 from melanoma_tf.generation.settings import IMAGE_SIZES_PX
 from melanoma_tf.purification.classical.settings import METHODS
 
 NO_RECIPE, PUBLISHED = "none", "bisla2019"
+FACTORS = ("purify", "generate", "balance", "augment")
+DESIGNS = ("full", "single")
 
 
 @dataclass(frozen=True)
@@ -36,24 +40,21 @@ class DemoSettings(Settings):
 
 @dataclass(frozen=True)
 class ExperimentSettings(Settings):
-    """Settings of the ISIC 2017 experiment of Bisla et al. 2019; the defaults suit a CPU.
+    """Settings that both experiments of Bisla et al. 2019 have; the defaults suit a CPU.
 
     Attributes:
         phantoms: draw this many phantoms in place of data sets; 0 draws none.
         image_size_px: short side of the images in the records.
-        purify_method: of the copies that are added to the training set.
         recipe: `bisla2019` takes the published networks and their optimization; `none` takes
             networks and optimization for short trainings.
-        segmenter_size_px, gan_size_px, classifier_size_px: side of each network's input.
-        segmenter_epochs, gan_epochs: of these trainings.
-        baseline_epochs: of the classifier that is trained on the raw images.
-        proposed_epochs: of the classifier that is trained on raw, purified and generated images; an
-            epoch shows each in six views, mirrored or not.
-        gan_batch_size, batch_size: images in a step of the GANs and of the classifiers.
-        melanoma_count, keratosis_count: images to generate; 0 trains no GAN of the class.
-        min_mse: see `generation.settings.GenerationSettings`.
+        gan_size_px, classifier_size_px: side of each network's images.
         backbone: of the classifiers.
-        weights: that the classifiers, and without a recipe the segmenter, start from.
+        weights: that the classifiers start from.
+        gan_epochs: of these trainings.
+        baseline_epochs: of the classifier that is trained on the raw images.
+        proposed_epochs: of the classifier that is trained on raw, purified and generated images.
+        gan_batch_size, batch_size: images in a step of the GANs and of the classifiers.
+        min_mse: see `generation.settings.GenerationSettings`.
         rounds: of the bootstraps.
         seed: of everything.
     """
@@ -74,12 +75,6 @@ class ExperimentSettings(Settings):
         choices=(NO_RECIPE, PUBLISHED),
         group="Networks",
     )
-    purify_method: str = setting(
-        "classical", "Purification method.", choices=METHODS, group="Networks"
-    )
-    segmenter_size_px: int = setting(
-        128, "Side of the segmenter's input in pixels.", minimum=32, group="Networks"
-    )
     gan_size_px: int = setting(
         64, "Side of the generated images in pixels.", choices=IMAGE_SIZES_PX, group="Networks"
     )
@@ -98,30 +93,18 @@ class ExperimentSettings(Settings):
         choices=("imagenet", "none"),
         group="Networks",
     )
-    segmenter_epochs: int = setting(4, "Epochs of the segmenter.", minimum=1, group="Training")
     gan_epochs: int = setting(50, "Epochs of each GAN.", minimum=1, group="Training")
     baseline_epochs: int = setting(
         14, "Epochs of the baseline classifier.", minimum=1, group="Training"
     )
-    # About as many examples as the baseline sees in all of its epochs.
     proposed_epochs: int = setting(
-        1,
-        "Epochs of the proposed classifier; each shows every image in six views.",
-        minimum=1,
-        group="Training",
+        1, "Epochs of the proposed classifier.", minimum=1, group="Training"
     )
-    gan_batch_size: int = setting(16, "Images in a step of the GANs.", minimum=2, group="Training")
+    gan_batch_size: int = setting(
+        16, "Images of a class in a step of the GANs.", minimum=2, group="Training"
+    )
     batch_size: int = setting(
         32, "Images in a step of the classifiers.", minimum=1, group="Training"
-    )
-    melanoma_count: int = setting(
-        350, "Melanomas to generate; 0 trains no GAN of them.", minimum=0, group="Generation"
-    )
-    keratosis_count: int = setting(
-        750,
-        "Seborrheic keratoses to generate; 0 trains no GAN of them.",
-        minimum=0,
-        group="Generation",
     )
     min_mse: Optional[float] = setting(
         None,
@@ -137,10 +120,141 @@ class ExperimentSettings(Settings):
     seed: int = setting(0, "Seed of everything.", minimum=0, group="Training")
 
 
+@dataclass(frozen=True)
+class Isic2017Settings(ExperimentSettings):
+    """Settings of the ISIC 2017 experiment, Sections 3 and 4; the defaults suit a CPU.
+
+    Attributes:
+        purify_method: of the copies that are added to the training set.
+        segmenter_size_px: side of the segmenter's input.
+        segmenter_epochs: of this training.
+        proposed_epochs: each shows every image in six views, mirrored or not.
+        weights: the segmenter starts from them too, without a recipe.
+        melanoma_count, keratosis_count: images to generate; 0 trains no GAN of the class.
+    """
+
+    purify_method: str = setting(
+        "classical", "Purification method.", choices=METHODS, group="Networks"
+    )
+    segmenter_size_px: int = setting(
+        128, "Side of the segmenter's input in pixels.", minimum=32, group="Networks"
+    )
+    segmenter_epochs: int = setting(4, "Epochs of the segmenter.", minimum=1, group="Training")
+    # About as many examples as the baseline sees in all of its epochs.
+    proposed_epochs: int = redeclared(
+        ExperimentSettings,
+        "proposed_epochs",
+        1,
+        help="Epochs of the proposed classifier; each shows every image in six views.",
+    )
+    melanoma_count: int = setting(
+        350, "Melanomas to generate; 0 trains no GAN of them.", minimum=0, group="Generation"
+    )
+    keratosis_count: int = setting(
+        750,
+        "Seborrheic keratoses to generate; 0 trains no GAN of them.",
+        minimum=0,
+        group="Generation",
+    )
+
+
+@dataclass(frozen=True)
+class Isic2018Settings(ExperimentSettings):
+    """Settings of the ISIC 2018 experiment, Section 6; the defaults suit a CPU.
+
+    Attributes:
+        gan_steps: rounds in an epoch of the coupled GAN; 0 passes over the largest class.
+        frozen_epochs: epochs in which only the classifiers' new last layer is trained.
+        generated_count: images to generate of each class; 0 trains no GAN.
+        generated_fraction: largest fraction of generated images among those of a class in a batch.
+        test_purify: purification inside the exported model.
+    """
+
+    gan_steps: int = setting(
+        60,
+        "Rounds in an epoch of the coupled GAN; 0 passes over the largest class.",
+        minimum=0,
+        group="Training",
+    )
+    gan_epochs: int = redeclared(
+        ExperimentSettings, "gan_epochs", 6, help="Epochs of the coupled GAN."
+    )
+    gan_batch_size: int = redeclared(ExperimentSettings, "gan_batch_size", 8)
+    frozen_epochs: int = setting(
+        1,
+        "Epochs in which only the classifiers' new last layer is trained.",
+        minimum=0,
+        group="Training",
+    )
+    # The proposed classifier sees about as many examples as the baseline.
+    baseline_epochs: int = redeclared(ExperimentSettings, "baseline_epochs", 6)
+    proposed_epochs: int = redeclared(ExperimentSettings, "proposed_epochs", 5)
+    generated_count: int = setting(
+        100, "Images to generate of each class; 0 trains no GAN.", minimum=0, group="Generation"
+    )
+    generated_fraction: float = setting(
+        0.26,
+        "Largest fraction of generated images among those of a class in a batch.",
+        minimum=0,
+        maximum=1,
+        below_maximum=True,
+        group="Generation",
+    )
+    test_purify: str = setting(
+        "none",
+        "Purification inside the exported model.",
+        choices=PURIFICATIONS,
+        group="Networks",
+    )
+
+
+@dataclass(frozen=True)
+class AblationSettings(Settings):
+    """Which parts of the method are switched on and off, and how often each is trained.
+
+    Attributes:
+        factors: out of `FACTORS`, separated by commas.
+        design: `full` trains every combination of the factors; `single` trains none of them, each
+            one alone, and all of them.
+        seeds: trainings of each combination, with the seeds from `--seed` on.
+        rounds: of the bootstrap.
+    """
+
+    factors: str = setting(
+        ",".join(FACTORS),
+        f"Factors out of {', '.join(FACTORS)}, separated by commas.",
+        metavar="FACTOR,...",
+        group="Ablation",
+    )
+    design: str = setting(
+        "full",
+        "full: every combination of the factors; single: none, each one alone, and all.",
+        choices=DESIGNS,
+        group="Ablation",
+    )
+    seeds: int = setting(3, "Trainings of each combination.", minimum=1, group="Ablation")
+    rounds: int = setting(
+        1000, "Bootstrap rounds for the 95 % intervals.", minimum=2, group="Ablation"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.names
+        if not names or len(set(names)) < len(names) or set(names) - set(FACTORS):
+            raise MelanomaError(
+                f"expected different factors out of {', '.join(FACTORS)}; found {self.factors!r}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors."""
+        return tuple(self.factors.split(","))
+
+
 # By what they are made for: a CPU within an hour or two, the published experiment, a first look.
-SCALES: dict[str, ExperimentSettings] = {
-    "small": ExperimentSettings(),
-    "paper": ExperimentSettings(
+ISIC2017_SCALES: dict[str, Isic2017Settings] = {
+    "small": Isic2017Settings(),
+    "paper": Isic2017Settings(
         image_size_px=512,
         recipe=PUBLISHED,
         purify_method=PUBLISHED,
@@ -155,7 +269,7 @@ SCALES: dict[str, ExperimentSettings] = {
         gan_batch_size=32,
         batch_size=50,
     ),
-    "demo": ExperimentSettings(
+    "demo": Isic2017Settings(
         phantoms=240,
         image_size_px=96,
         segmenter_size_px=64,
@@ -168,6 +282,40 @@ SCALES: dict[str, ExperimentSettings] = {
         batch_size=16,
         melanoma_count=16,
         keratosis_count=16,
+        min_mse=0.0005,
+        rounds=200,
+    ),
+}
+# The paper does not publish how many images of seven classes were generated.
+ISIC2018_SCALES: dict[str, Isic2018Settings] = {
+    "small": Isic2018Settings(),
+    "paper": Isic2018Settings(
+        image_size_px=512,
+        recipe=PUBLISHED,
+        gan_size_px=256,
+        classifier_size_px=224,
+        backbone="resnet50",
+        gan_epochs=300,
+        gan_steps=0,
+        frozen_epochs=0,
+        baseline_epochs=90,
+        proposed_epochs=90,
+        gan_batch_size=32,
+        batch_size=50,
+        generated_count=500,
+        test_purify="network",
+    ),
+    "demo": Isic2018Settings(
+        phantoms=280,
+        image_size_px=96,
+        classifier_size_px=64,
+        gan_epochs=3,
+        gan_steps=10,
+        baseline_epochs=5,
+        proposed_epochs=5,
+        gan_batch_size=8,
+        batch_size=16,
+        generated_count=8,
         min_mse=0.0005,
         rounds=200,
     ),

@@ -12,13 +12,16 @@ from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms import PhantomSettings, write_phantoms
 from melanoma_tf.segmentation.settings import SegmenterSettings
-from melanoma_tf.workflows import isic2017, isic2017_tasks
-from melanoma_tf.workflows.isic2017_data import find_folders, read_data
-from melanoma_tf.workflows.settings import SCALES, ExperimentSettings
+from melanoma_tf.workflows import isic2017, networks
+from melanoma_tf.workflows.experiment import run_experiment
+from melanoma_tf.workflows.experiment_data import find_folders
+from melanoma_tf.workflows.isic2017_data import MAIN, SOURCES, read_data
+from melanoma_tf.workflows.settings import ISIC2017_SCALES, Isic2017Settings
+from melanoma_tf.workflows.tasks import Tasks
 from tests.conftest import ONE_CONVOLUTION
 
 TINY = dataclasses.replace(
-    SCALES["demo"],
+    ISIC2017_SCALES["demo"],
     phantoms=60,
     image_size_px=48,
     classifier_size_px=32,
@@ -39,10 +42,11 @@ def run_command(*arguments):
     return CliRunner().invoke(main, ["run", "isic2017", *map(str, arguments)])
 
 
-@pytest.fixture
-def isic2017_folder(tmp_path):
+@pytest.fixture(scope="module")
+def isic2017_folder(tmp_path_factory):
     """36 phantoms as ISIC 2017's training set, and 9 as its validation set."""
-    folder = write_phantoms(tmp_path / "isic2017", 45, settings=PhantomSettings(32), seed=2)
+    folder = tmp_path_factory.mktemp("data") / "isic2017"
+    write_phantoms(folder, 45, settings=PhantomSettings(32), seed=2)
     labels = folder / "ISIC-2017_Training_Part3_GroundTruth.csv"
     header, *rows = labels.read_text().splitlines(keepends=True)
     labels.write_text("".join([header, *rows[:36]]))
@@ -59,33 +63,32 @@ def isic2017_folder(tmp_path):
 
 
 def plan(data, tmp_path, **changes):
-    settings = dataclasses.replace(ExperimentSettings(gan_batch_size=8), **changes)
+    settings = dataclasses.replace(Isic2017Settings(gan_batch_size=8), **changes)
     return isic2017.plan_experiment(data, tmp_path / "work", settings, log=lambda line: None)
 
 
 def test_the_scales_are_of_the_paper_and_of_a_cpu():
-    paper = SCALES["paper"]
+    paper = ISIC2017_SCALES["paper"]
     assert (paper.melanoma_count, paper.keratosis_count) == (350, 750)
-    classifier = isic2017_tasks.classifier_settings(paper, proposed=True)
+    classifier = networks.classifier_settings(paper, paper.proposed_epochs)
     assert (classifier.epochs, classifier.batch_size) == (90, 50)
     assert classifier.network.backbone == "resnet50"
     assert classifier.network.resize_px == 400
-    assert classifier.batches.expansion == "isic2017"
-    assert isic2017_tasks.segmenter_settings(paper) == SegmenterSettings()
-    gan = isic2017_tasks.gan_settings(paper, "melanoma")
+    assert networks.segmenter_settings(paper) == SegmenterSettings()
+    gan = networks.gan_settings(paper, "melanoma")
     assert (gan.image_size_px, gan.latent_size, gan.average_momentum) == (256, 10, 0.0)
-    assert SCALES["small"].backbone == "efficientnet-lite0"
-    assert 96 <= SCALES["small"].classifier_size_px <= 128
+    assert ISIC2017_SCALES["small"].backbone == "efficientnet-lite0"
+    assert 96 <= ISIC2017_SCALES["small"].classifier_size_px <= 128
 
 
 def test_folders_are_named_or_found(tmp_path):
     for name in ("isic2017", "dermofit"):
         (tmp_path / name).mkdir()
-    assert find_folders([str(tmp_path)]) == {
+    assert find_folders([str(tmp_path)], SOURCES, [MAIN]) == {
         "isic2017": tmp_path / "isic2017",
         "dermofit": tmp_path / "dermofit",
     }
-    assert list(find_folders(["ph2=p", "isic2017=x"])) == ["isic2017", "ph2"]
+    assert list(find_folders(["ph2=p", "isic2017=x"], SOURCES, [MAIN])) == ["isic2017", "ph2"]
     for given, message in (
         (["ph2=p"], "expected --data isic2017=DIR; found ph2"),
         ([], "found no data"),
@@ -94,7 +97,7 @@ def test_folders_are_named_or_found(tmp_path):
         ([str(tmp_path / "dermofit")], "folders named isic2017, ph2, dermofit"),
     ):
         with pytest.raises(MelanomaError, match=re.escape(message)):
-            find_folders(given)
+            find_folders(given, SOURCES, [MAIN])
 
 
 def test_without_test_labels_the_validation_images_are_the_test_set(isic2017_folder):
@@ -122,7 +125,7 @@ def test_a_class_with_few_images_gets_no_gan_and_is_named(isic2017_folder, tmp_p
 
 def test_the_number_of_workers_and_the_place_change_no_fingerprint(isic2017_folder, tmp_path):
     def described(workers, name):
-        settings = ExperimentSettings(gan_batch_size=8)
+        settings = Isic2017Settings(gan_batch_size=8)
         found = isic2017.plan_experiment(
             [f"isic2017={isic2017_folder}"], tmp_path / name, settings, workers=workers
         )
@@ -155,21 +158,22 @@ def test_records_that_appeared_just_before_a_kill_are_kept(tmp_path):
     records = tmp_path / "records" / "raw"
     records.mkdir(parents=True)
     (records / "manifest.json").write_text("{}")
-    work = isic2017_tasks.Tasks(tmp_path, TINY, None, (), 1, log=lambda line: None)
+    work = Tasks(tmp_path, "isic2017", TINY, None, 1, log=lambda line: None)
     work.build_records(records, True)
     assert (records / "manifest.json").read_text() == "{}"
 
 
+@pytest.mark.experiments
 def test_the_whole_experiment_on_phantoms(tiny_backbone, tmp_path, monkeypatch):
     network = SegmenterSettings(
         image_size_px=64, padding="same", base_filters=2, epochs=1, augment="mild"
     )
-    monkeypatch.setattr(isic2017_tasks, "segmenter_settings", lambda settings: network)
+    monkeypatch.setattr(networks, "segmenter_settings", lambda settings: network)
     lines = []
 
     def experiment(settings=TINY):
         planned = isic2017.plan_experiment((), tmp_path, settings, log=lines.append)
-        return isic2017.run_experiment(planned, log=lines.append)
+        return run_experiment(planned, log=lines.append)
 
     entries = experiment()
     assert all(entry.finished for entry in entries.values())

@@ -49,7 +49,7 @@ def test_growth_of_the_paper_is_what_it_says():
 def test_undefined_differences_are_named():
     undefined = dict.fromkeys(("first", "second", "difference", "low", "high", "p_value"))
     metric = {"metric": "auc.seborrheic_keratosis", **undefined, "method": None}
-    table = report_tables.comparison({"n": 9, "metrics": [metric]})
+    table = report_tables.comparison({"n": 9, "metrics": [metric]}, report_tables.COMPARED_2017)
     assert table.rows == [
         ("AUC of seborrheic keratosis", "undefined", "undefined", Estimate("undefined"), "")
     ]

@@ -214,6 +214,30 @@ def _finish_roc(axes: Axes, title: str) -> None:
 
 
 @_styled
+def differences(rows: Mapping[str, tuple[float, float, float]], title: str) -> Figure:
+    """Differences with their intervals, a row each, and a line at none.
+
+    Args:
+        rows: by name, the difference and the limits of its interval.
+        title: of what the differences are.
+    """
+    figure, axes = _panel(height=1.4 + 0.42 * len(rows))
+    places = np.arange(len(rows))
+    values, low, high = np.array(list(rows.values())).reshape(-1, 3).T
+    axes.axvline(0, color="#888888", linewidth=1, linestyle=":")
+    axes.errorbar(
+        values, places, xerr=np.abs([low - values, high - values]), color=_BLUE, marker="o",
+        linestyle="none", elinewidth=2, capsize=3,
+    )  # fmt: skip
+    axes.set_yticks(places, [spoken(name) for name in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("difference, 95 % interval")
+    axes.set_title(title, loc="left")
+    return figure
+
+
+@_styled
 def confusion_matrix(
     matrix: Sequence[Sequence[float]],
     undecided: Sequence[float],

@@ -1,0 +1,145 @@
+"""The report of the ISIC 2017 experiment: published numbers beside those of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from melanoma_tf.core.files import read_json
+from melanoma_tf.evaluation.report.data import findings
+from melanoma_tf.evaluation.report.figures import spoken
+from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.workflows import published, report, tasks
+from melanoma_tf.workflows import report_figures as figures
+from melanoma_tf.workflows import report_tables as tables
+from melanoma_tf.workflows.isic2017 import NAME, generated_records
+from melanoma_tf.workflows.report import Block, Section, section, table, text
+
+CLASSIFIERS = ("baseline", "proposed")
+_ROC_CLASSES = ("melanoma", "seborrheic_keratosis")
+
+
+def write_isic2017_report(
+    work: tasks.Tasks,
+    notes: Sequence[str],
+    steps: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    output: Path,
+) -> None:
+    """Write `report.html` and `results.json` of a finished experiment.
+
+    Args:
+        work: whose steps are done.
+        notes: what differs from the paper.
+        steps: per step its `name`, `output`, `seconds` and `attempts`.
+        classes: of which images were generated.
+        output: the folder to appear.
+    """
+    results = collect(work, notes, steps, classes)
+    raw = read_manifest(work.work_dir / tasks.RAW)
+    sections = [
+        report.differences(notes),
+        *_score_sections(work.work_dir, results),
+        *_data_sections(work.work_dir, results, classes),
+        *report.appendix(work, raw, steps),
+    ]
+    subtitle = (
+        "Data purification and augmentation, after Bisla et al. 2019. "
+        f"{results['test_images']:,} test images."
+    )
+    report.write_page(output, "ISIC 2017 experiment", subtitle, sections, results)
+
+
+def collect(
+    work: tasks.Tasks,
+    notes: Sequence[str],
+    steps: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    """Collect the content of `results.json`."""
+    scores = report.read_scores(work.work_dir, CLASSIFIERS)
+    generated: dict[str, Any] = {}
+    for name in classes:
+        manifest = read_manifest(work.work_dir / generated_records(name))
+        generated |= manifest.findings["novelty_filter"]
+    return {
+        **report.common_results(NAME, work, notes, steps),
+        "test_images": scores["proposed"]["n"],
+        "scores": scores,
+        "comparison": report.read_comparison(work.work_dir),
+        "expansion": read_json(work.work_dir / tasks.EXPANSION / "expansion.json"),
+        "generated": generated,
+    }
+
+
+def _score_sections(work_dir: Path, results: Mapping[str, Any]) -> list[Section]:
+    scores = results["scores"]
+    return [
+        section(
+            "table-3",
+            "Table 3: areas under the ROC curve",
+            table(tables.table_3(scores)),
+            text("Brackets hold 95 % intervals: DeLong's for one class, of the bootstrap for the "
+                 "mean.", "soft"),
+        ),
+        section(
+            "table-4",
+            "Table 4: specificity at sensitivity",
+            table(tables.table_4(scores)),
+            text("Of melanoma against the rest. Brackets hold 95 % intervals of the bootstrap.",
+                 "soft"),
+        ),
+        section(
+            "comparison",
+            "Baseline and proposed classifier",
+            table(tables.comparison(results["comparison"], tables.COMPARED_2017)),
+            text("Proposed less baseline, on the same images. P-values are two-sided, and not "
+                 "corrected for the number of metrics. The paper has an accuracy of "
+                 f"{published.ACCURACY} (Section 4.2).", "soft"),
+        ),
+        section(
+            "figure-9",
+            "Figure 9: ROC curves and confusion matrix",
+            text("One class against the rest."),
+            report.charts(figures.roc_charts(work_dir, scores, _ROC_CLASSES)),
+            report.charts([figures.confusion_chart(*each) for each in scores.items()]),
+        ),
+    ]  # fmt: skip
+
+
+def _data_sections(
+    work_dir: Path, results: Mapping[str, Any], classes: Sequence[str]
+) -> list[Section]:
+    expansion = results["expansion"]
+    purified = read_manifest(work_dir / tasks.PURIFIED)
+    generated = 100 * expansion["generated_fraction"]
+    return [
+        section(
+            "figure-3",
+            "Figure 3: purified images",
+            figures.purified_block(work_dir / tasks.PURIFIED),
+            table(tables.purified(purified, published.PURIFIED)),
+        ),
+        section(
+            "figures-5-6",
+            "Figures 5B and 6: generated images",
+            (block for name in classes for block in _generated(work_dir, name)),
+            None if classes else text("No image was generated."),
+        ),
+        section(
+            "figure-7",
+            "Figure 7: growth of the training set",
+            report.charts(figures.growth_charts(expansion)),
+            table(tables.growth(expansion)),
+            text(f"Generated examples: {generated:.0f} % here, 26 % in the paper.", "soft"),
+        ),
+    ]
+
+
+def _generated(work_dir: Path, class_name: str) -> Iterator[Block]:
+    folder = work_dir / generated_records(class_name)
+    yield Block("heading", spoken(class_name))
+    yield from figures.novelty_blocks(folder, class_name)
+    for words in findings(read_manifest(folder)):
+        yield text(words, "soft")
