@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from melanoma_tf.evaluation.score_text import nested
 from melanoma_tf.workflows import report
 from melanoma_tf.workflows.ablation import NAME, Ablation
 from melanoma_tf.workflows.ablation_effects import Effect, Run, effects
-from melanoma_tf.workflows.report import section, table, text
+from melanoma_tf.workflows.report import Section, section, table, text
 
 # Metrics with their titles; those that the classes do not define are left out.
 METRICS = {
@@ -63,7 +63,30 @@ def write_ablation_report(ablation: Ablation, training: ClassifierSettings, outp
         predictions, settings.names, list(metrics), rounds=settings.rounds, seed=training.seed
     )
     first = next(iter(scores.values()))
-    sections = [
+    subtitle = (
+        f"{len(ablation.variants)} variants, {len(ablation.seeds)} seeds, "
+        f"{first['n']:,} test images."
+    )
+    results = {
+        "experiment": NAME,
+        "version": __version__,
+        "settings": {"ablation": settings.to_json(), "training": training.to_public_json()},
+        "test_images": first["n"],
+        "effects": {name: [_plain(each) for each in row] for name, row in found.items()},
+        "variants": _by_run(ablation, scores, list(metrics)),
+    }
+    sections = _sections(ablation, training, scores, found, metrics)
+    report.write_page(output, "Ablation", subtitle, sections, results)
+
+
+def _sections(
+    ablation: Ablation,
+    training: ClassifierSettings,
+    scores: Mapping[Run, Any],
+    found: _Effects,
+    metrics: Mapping[tuple[str, ...], str],
+) -> list[Section]:
+    return [
         section(
             "effects",
             "Effects",
@@ -81,25 +104,16 @@ def write_ablation_report(ablation: Ablation, training: ClassifierSettings, outp
         ),
         section("settings", "Settings", table(_settings(ablation, training))),
     ]
-    subtitle = (
-        f"{len(ablation.variants)} variants, {len(ablation.seeds)} seeds, "
-        f"{first['n']:,} test images."
-    )
-    results = {
-        "experiment": NAME,
-        "version": __version__,
-        "settings": {"ablation": settings.to_json(), "training": training.to_public_json()},
-        "test_images": first["n"],
-        "effects": {name: [_plain(each) for each in row] for name, row in found.items()},
-        "variants": {
-            f"{name}-{seed}": {
-                ".".join(path): nested(scores[variant, seed], path) for path in metrics
-            }
-            for name, variant in ablation.variants.items()
-            for seed in ablation.seeds
-        },
+
+
+def _by_run(
+    ablation: Ablation, scores: Mapping[Run, Any], metrics: Sequence[tuple[str, ...]]
+) -> dict[str, dict[str, float]]:
+    return {
+        f"{name}-{seed}": {".".join(path): nested(scores[variant, seed], path) for path in metrics}
+        for name, variant in ablation.variants.items()
+        for seed in ablation.seeds
     }
-    report.write_page(output, "Ablation", subtitle, sections, results)
 
 
 def effects_table(found: _Effects, metrics: Mapping[tuple[str, ...], str]) -> Table:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.files import read_json
+from melanoma_tf.evaluation.predictions import read_predictions
 from melanoma_tf.evaluation.report.data import findings
 from melanoma_tf.evaluation.report.figures import spoken
+from melanoma_tf.evaluation.score_text import shown
 from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.workflows import published, report, tasks
 from melanoma_tf.workflows import report_figures as figures
+from melanoma_tf.workflows import report_pictures as pictures
 from melanoma_tf.workflows import report_tables as tables
 from melanoma_tf.workflows.isic2017 import NAME, generated_records
 from melanoma_tf.workflows.report import Block, Section, section, table, text
@@ -38,9 +41,18 @@ def write_isic2017_report(
     """
     results = collect(work, notes, steps, classes)
     raw = read_manifest(work.work_dir / tasks.RAW)
+    outlined = pictures.outlines(
+        work.work_dir / tasks.SEGMENTER,
+        work.work_dir / tasks.RAW,
+        rounds=work.settings.rounds,
+        seed=work.settings.seed,
+    )
+    results["segmentation"] = None if outlined is None else outlined.scores
     sections = [
         report.differences(notes),
         *_score_sections(work.work_dir, results),
+        *_saliency_sections(work.work_dir),
+        _outlines_section(outlined),
         *_data_sections(work.work_dir, results, classes),
         *report.appendix(work, raw, steps),
     ]
@@ -106,6 +118,60 @@ def _score_sections(work_dir: Path, results: Mapping[str, Any]) -> list[Section]
             report.charts([figures.confusion_chart(*each) for each in scores.items()]),
         ),
     ]  # fmt: skip
+
+
+def _saliency_sections(work_dir: Path) -> list[Section]:
+    raw = work_dir / tasks.RAW
+    occluded = pictures.occluded_saliency(work_dir / tasks.BASELINE, raw, work_dir / tasks.PURIFIED)
+    predictions = read_predictions(work_dir / tasks.EVALUATION / "proposed" / "predictions.csv")
+    decided = pictures.decisions_saliency(work_dir / tasks.PROPOSED, raw, predictions)
+    return [
+        section(
+            "figure-2",
+            "Figure 2: what the baseline looks at",
+            text("No test image is occluded.")
+            if occluded is None
+            else report.sheet(
+                occluded,
+                "Occluded test images above their saliency maps",
+                "Top: the most occluded test images. Bottom: VisualBackProp of the baseline, with "
+                "the outline of the lesion.",
+            ),
+        ),
+        section(
+            "figure-8",
+            "Figure 8: what the proposed classifier looks at",
+            report.sheet(
+                decided,
+                "Test images beside their saliency maps, by class and by kind of decision",
+                "The most confident decision of each kind, beside VisualBackProp of the proposed "
+                "classifier, with the outline of the lesion.",
+            ),
+        ),
+    ]
+
+
+def _outlines_section(outlined: pictures.Outlines | None) -> Section:
+    title = "Figure 4B: outlines of lesions"
+    if outlined is None:
+        return section("figure-4", title, text("No test image has a mask."))
+    scores = outlined.scores
+    exact, rowwise = (
+        shown(scores[name]["mean"], scores[name]["interval"])
+        for name in ("jaccard", "jaccard_rowwise_2018")
+    )
+    return section(
+        "figure-4",
+        title,
+        report.sheet(
+            outlined.png,
+            "Test images, outlines of their masks, and outlines that the segmenter found",
+            "Top: test images. Middle: outlines of their masks. Bottom: those that the segmenter "
+            "found.",
+        ),
+        text(f"Mean Jaccard index of {scores['n']:,} test images: {exact}; row by row, as the code "
+             f"of the paper computes it: {rowwise}. The paper has {published.JACCARD}.", "soft"),
+    )  # fmt: skip
 
 
 def _data_sections(
