@@ -35,8 +35,8 @@ def export_run(run_dir: Path, output: Path, settings: ExportSettings | None = No
     """Write a finished run as a new version of a SavedModel for TensorFlow Serving.
 
     The version appears whole or not at all, under the next free number. The model's default
-    signature takes encoded images and gives for each an answer or a status: [serving](
-    docs/serving.md) describes all signatures.
+    signature takes encoded images and gives for each an answer or a status; docs/serving.md
+    describes all signatures.
 
     Args:
         run_dir: a finished run of a classifier or a segmenter.

@@ -1,0 +1,45 @@
+"""The site has every page of the documentation, and links that are right in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import melanoma_tf
+from scripts.docs_hooks import PAGES, reference, relinked
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize(
+    ("place", "link", "expected"),
+    [
+        ("index.md", "[a](docs/tour.md)", "[a](tour.md)"),
+        ("index.md", "[a](docs/data.md#masks)", "[a](data.md#masks)"),
+        ("index.md", "![a](docs/figures/app.png)", "![a](figures/app.png)"),
+        ("tour.md", "[a](data.md)", "[a](data.md)"),
+        ("tour.md", "[a](#masks)", "[a](#masks)"),
+        ("tour.md", "[a](../melanoma_tf/pretrained/segmenter.md#x)", "[a](models/segmenter.md#x)"),
+        ("models/segmenter.md", "[a](../../docs/results.md)", "[a](../results.md)"),
+        ("models/segmenter.md", "[a](classifier.md)", "[a](classifier.md)"),
+        ("contributing.md", "[a](README.md)", "[a](index.md)"),
+        ("tour.md", "[a](https://example.org/docs/a.md)", "[a](https://example.org/docs/a.md)"),
+        ("tour.md", "[a](../setup.cfg)", "[a](../setup.cfg)"),
+    ],
+)
+def test_links_lead_to_the_places_of_pages_in_the_site(place, link, expected):
+    assert relinked(link, place) == expected
+
+
+def test_the_navigation_has_every_page():
+    navigation = (REPOSITORY / ".mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = re.findall(r": (\S+\.md)$", navigation, flags=re.MULTILINE)
+    written = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
+    assert sorted(listed) == sorted({*written, *PAGES.values(), "reference.md"})
+
+
+def test_the_reference_has_every_public_name():
+    page = reference()
+    for name in set(melanoma_tf.__all__) - {"__version__"}:
+        assert f"heading: melanoma_tf.{name}," in page
+    assert "::: melanoma_tf.serving.export.export_run\n" in page
