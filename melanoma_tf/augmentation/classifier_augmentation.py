@@ -1,7 +1,7 @@
 """Augmentation of a classifier's training images, one by one: its random parameters, its effect.
 
 Parameters are drawn as a pure function of a seed (`draw`); everything else is a pure function of
-an image and those parameters. Graph ops. Whole batches are mixed by `augmentation.mixing`.
+an image and those parameters. Operations of input pipelines. `augmentation.mixing` mixes batches.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from melanoma_tf.augmentation import geometric, photometric
-from melanoma_tf.augmentation.mixing import outside_square
+from melanoma_tf.augmentation.mixing import beyond_square
 from melanoma_tf.augmentation.settings import ClassifierAugmentation
 from melanoma_tf.core.random_streams import Stream
 from melanoma_tf.images import loading
@@ -130,7 +130,7 @@ def place(image: tf.Tensor, draws: Draws, size_px: int, elastic: float = 0.0) ->
         elastic: standard deviation of the displacement, as a fraction of the side.
 
     Returns:
-        float32 `(size_px, size_px, channels)`.
+        `(size_px, size_px, channels)` of the image's dtype.
     """
     sides = tf.cast(tf.shape(image)[:2], tf.float32)
     shown = size_px / draws.scale
@@ -142,10 +142,8 @@ def place(image: tf.Tensor, draws: Draws, size_px: int, elastic: float = 0.0) ->
         centre=(sides - 1.0) / 2.0 + (draws.place - 0.5) * room,
         size_px=size_px,
     )
-    if elastic:
-        flow = geometric.coarse_flow(size_px, elastic, draws.flow_seed)
-        return geometric.resample_warped(image, transform, flow, size_px)
-    return geometric.resample(tf.cast(image, tf.float32), transform, size_px)
+    flow = geometric.coarse_flow(size_px, elastic, draws.flow_seed) if elastic else None
+    return geometric.resample_warped(image, transform, flow, size_px)
 
 
 def cut_out(image: tf.Tensor, centre: tf.Tensor, side: float) -> tf.Tensor:
@@ -156,8 +154,14 @@ def cut_out(image: tf.Tensor, centre: tf.Tensor, side: float) -> tf.Tensor:
         centre: rows and columns in [0, 1], `(2,)`; the square may reach beyond the image.
         side: of the square, as a fraction of the image's side.
     """
-    kept = outside_square(image.shape[0], centre, tf.constant(side))
-    return tf.where(kept, image, tf.reduce_mean(image, [0, 1]))
+    height, width, channels = image.shape
+    beyond = beyond_square(width, centre, tf.constant(side))
+    rows, columns = tf.unstack(1.0 - tf.cast(beyond, tf.float32))
+    # Lines of numbers instead of colours: to broadcast within colours is slow.
+    lines = tf.reshape(image, [height, width * channels])
+    colour = tf.reduce_mean(tf.reshape(tf.reduce_mean(lines, 0), [width, channels]), 0)
+    hidden = rows[:, tf.newaxis] * tf.repeat(columns, channels)
+    return tf.reshape(lines + hidden * (tf.tile(colour, [width]) - lines), image.shape)
 
 
 def change(image: tf.Tensor, draws: Draws, settings: ClassifierAugmentation) -> tf.Tensor:

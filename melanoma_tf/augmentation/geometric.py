@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -151,42 +152,49 @@ def elastic_flow(size_px: int, deviation: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def resample_warped(
-    image: tf.Tensor, transform: tf.Tensor, flow: tf.Tensor, size_px: int
+    image: tf.Tensor, transform: tf.Tensor, flow: tf.Tensor | None, size_px: int
 ) -> tf.Tensor:
     """Cut a square out of an image by a transform and a displacement, in one interpolation.
 
     The same as `resample` of an affine transform and then `warp`, but pixels are interpolated once,
-    and none is drawn out from the square's border. Beyond the image its mirror image goes on.
+    and none is drawn out from the square's border. Beyond the image its mirror image goes on. A
+    call of OpenCV, which takes a fourth of the time of TensorFlow's operations and rounds places to
+    1/32 of a pixel; for input pipelines, not for graphs that are exported.
 
     Args:
         image: uint8 or float32 `(height, width, channels)`.
         transform: affine, see `projective_transform`.
-        flow: displacements on a coarse grid, see `coarse_flow`.
+        flow: displacements on a coarse grid, see `coarse_flow`; None for none.
         size_px: side of the square.
 
     Returns:
-        float32 `(size_px, size_px, channels)`.
+        `(size_px, size_px, channels)` of the image's dtype.
     """
-    sides = tf.cast(tf.shape(image)[:2], tf.float32)[:, tf.newaxis]
-    # Rows, then columns, in units of the image's sides; 0 and 1 are the outer edges of its pixels.
-    coefficients = tf.stack([transform[3:6], transform[0:3]]) / sides
-    across, down, start = (each[:, tf.newaxis] for each in tf.unstack(coefficients, axis=1))
-    start += 0.5 / sides
-    enlarge, places = _enlargement(size_px), np.arange(size_px, dtype=np.float32)
-    # The displacement is turned and scaled on the coarse grid, where that costs nothing.
-    moved = across[..., tf.newaxis] * flow[..., 1] + down[..., tf.newaxis] * flow[..., 0]
-    ones = np.ones([2, size_px, 1], np.float32)
-    rows = [-tf.matmul(enlarge, moved), (down * places + start)[..., tf.newaxis], ones]
-    columns = [np.stack([enlarge, enlarge]), ones, (across * places)[..., tf.newaxis]]
-    place = tf.matmul(tf.concat(rows, -1), tf.concat(columns, -1), transpose_b=True)
-    mirrored = 1.0 - tf.abs(1.0 - tf.abs(place))
-    sides = sides[..., tf.newaxis]
-    point = tf.clip_by_value((mirrored * sides - 0.5) / (sides - 1.0), 0.0, 1.0)
-    # A box of one pixel is sampled at its middle: here, at the one point that it consists of.
-    boxes = tf.transpose(tf.reshape(tf.concat([point, point], 0), [4, -1]))
-    first = tf.zeros([size_px * size_px], tf.int32)
-    pixels = tf.image.crop_and_resize(image[tf.newaxis], boxes, first, [1, 1])
-    return tf.reshape(pixels, [size_px, size_px, image.shape[-1]])
+    image = tf.convert_to_tensor(image)
+    flow = tf.zeros([_ELASTIC_GRID, _ELASTIC_GRID, 2]) if flow is None else flow
+    remap = functools.partial(_remap, enlarge=_enlargement(size_px))
+    moved = tf.numpy_function(remap, [image, transform, flow], image.dtype, stateful=False)
+    return tf.ensure_shape(moved, [size_px, size_px, image.shape[-1]])
+
+
+def _remap(
+    image: np.ndarray, transform: np.ndarray, flow: np.ndarray, *, enlarge: np.ndarray
+) -> np.ndarray:
+    """Evaluate `resample_warped`; `enlarge` is the matrix by which the flow is enlarged."""
+    size_px = len(enlarge)
+    places = np.arange(size_px, dtype=np.float32)
+    # Displacement, first coordinate of a line, and steps along it: one product of matrices.
+    of_columns = np.vstack([enlarge.T, np.ones_like(places), places])
+
+    def source(across: np.float32, down: np.float32, start: np.float32) -> np.ndarray:
+        # The displacement is turned and scaled on the coarse grid, where that costs nothing.
+        displaced = enlarge @ -(across * flow[..., 1] + down * flow[..., 0])
+        lines = [displaced.T, down * places + start, np.full_like(places, across)]
+        return np.vstack(lines).T @ of_columns
+
+    columns, rows = source(*transform[:3]), source(*transform[3:6])
+    moved = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return moved.reshape(size_px, size_px, -1)
 
 
 @functools.cache

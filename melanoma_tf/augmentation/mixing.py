@@ -101,7 +101,16 @@ def outside_square(size_px: int, centre: tf.Tensor, side: tf.Tensor) -> tf.Tenso
     Returns:
         bool `(..., size_px, size_px, 1)`.
     """
+    beyond = beyond_square(size_px, centre, side)
+    return (beyond[..., 0, :, tf.newaxis] | beyond[..., 1, tf.newaxis, :])[..., tf.newaxis]
+
+
+def beyond_square(size_px: int, centre: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Return which rows, and which columns, a square does not reach; see `outside_square`.
+
+    Returns:
+        bool `(..., 2, size_px)`: rows, columns.
+    """
     middles = (tf.range(size_px, dtype=tf.float32) + 0.5) / size_px
     distance = tf.abs(middles - centre[..., tf.newaxis])
-    beyond = distance >= side[..., tf.newaxis, tf.newaxis] / 2.0
-    return (beyond[..., 0, :, tf.newaxis] | beyond[..., 1, tf.newaxis, :])[..., tf.newaxis]
+    return distance >= side[..., tf.newaxis, tf.newaxis] / 2.0

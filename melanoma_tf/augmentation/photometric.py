@@ -100,10 +100,12 @@ def recolour(
         The same shape, clipped to [0, `white`].
     """
     image = tf.image.adjust_hue(image, hue)
-    grey = tf.reduce_mean(image, -1, keepdims=True)
-    # Saturation leaves the greys alone, so that one sum does for it and the contrast.
-    rest = contrast * (1.0 - saturation) * grey + (1.0 - contrast) * tf.reduce_mean(grey)
-    changed = (contrast * saturation * brightness) * image + rest * brightness
+    # Saturation leaves the greys alone, so that one sum does for it and the contrast, and one
+    # matrix for both and the light.
+    grey = tf.fill([3, 3], 1.0 / 3.0)
+    mixing = contrast * (saturation * tf.eye(3) + (1.0 - saturation) * grey) * brightness
+    rest = (1.0 - contrast) * tf.reduce_mean(image) * brightness
+    changed = tf.reshape(tf.reshape(image, [-1, 3]) @ mixing, tf.shape(image)) + rest
     return tf.clip_by_value(changed, 0.0, white)
 
 
