@@ -107,7 +107,7 @@ def read_bgr_at_least(
     Raises:
         UnreadableImageError: as for `read_image`.
     """
-    encoded = _read(Path(path))
+    encoded = _read(path)
     header = None
     if encoded.startswith(b"\xff\xd8"):
         header = read_header(encoded)
@@ -164,7 +164,7 @@ def read_mask_noted(path: Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) 
         UnreadableImageError: the file is absent, broken, truncated, too large or of another kind,
             or holds something and would come out empty.
     """
-    encoded = _read(Path(path))
+    encoded = _read(path)
     decoded = _decode(encoded, cv2.IMREAD_UNCHANGED, max_megapixels)
     if decoded.dtype not in (np.uint8, np.uint16):
         raise UnreadableImageError(f"expected 8 or 16 bits per channel; found {decoded.dtype}")

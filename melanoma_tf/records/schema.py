@@ -94,6 +94,12 @@ FEATURES: dict[str, Feature] = {
     "origin/parent": Feature("parent", str),
 }
 
+# The same table as `serialize` reads it, for every example.
+_COLUMNS = tuple(
+    (name, feature.field, feature.list_name, feature.type is str)
+    for name, feature in FEATURES.items()
+)
+
 # TensorFlow is imported where records are written or read: commands that only need the names of
 # the origins start without it.
 
@@ -103,10 +109,11 @@ def serialize(example: Example) -> bytes:
     import tensorflow as tf
 
     message = tf.train.Example()
-    for name, feature in FEATURES.items():
-        value = getattr(example, feature.field)
-        encoded = value.encode("utf-8") if feature.type is str else value
-        getattr(message.features.feature[name], feature.list_name).value.append(encoded)
+    features = message.features.feature
+    for name, field, list_name, is_text in _COLUMNS:
+        value = getattr(example, field)
+        encoded = value.encode("utf-8") if is_text else value
+        getattr(features[name], list_name).value.append(encoded)
     serialized: bytes = message.SerializeToString(deterministic=True)
     return serialized
 

@@ -44,6 +44,8 @@ class ThumbnailFile:
             self._file = path.open("r+b")
         weakref.finalize(self, self._file.close)
         self._count = self._file.seek(0, os.SEEK_END) // _BYTES
+        # The thumbnail at whose start the file stands, where that is known.
+        self._next: int | None = None
 
     def append(self, thumbnail: Thumbnail) -> None:
         """Add a thumbnail at the end."""
@@ -51,12 +53,15 @@ class ThumbnailFile:
 
     def put(self, index: int, content: bytes) -> None:
         """Write the bytes of a thumbnail at a place."""
-        self._file.seek(index * _BYTES)
+        if index != self._next:  # A seek writes out what is buffered.
+            self._file.seek(index * _BYTES)
         self._file.write(content)
+        self._next = index + 1
         self._count = max(self._count, index + 1)
 
     def get(self, index: int) -> bytes:
         """Read the bytes at a place; fewer, or none, beyond the end of the file."""
+        self._next = None
         self._file.seek(index * _BYTES)
         return self._file.read(_BYTES)
 
@@ -75,6 +80,7 @@ class ThumbnailFile:
         part = which if isinstance(which, slice) else slice(which, which + 1)
         start, stop, _ = part.indices(self._count)
         size = THUMBNAIL_SIZE_PX
+        self._next = None
         self._file.seek(start * _BYTES)
         content = self._file.read(max(stop - start, 0) * _BYTES)
         found = np.frombuffer(content, np.uint8).reshape(-1, size, size)
