@@ -117,6 +117,30 @@ def one_convolution_for_small() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def few_occlusions() -> Iterator[None]:
+    """Draw hairs and strokes only: the graph of all occlusions takes a second in every epoch."""
+    import tensorflow as tf
+
+    from melanoma_tf.augmentation import synthetic_occlusions
+    from melanoma_tf.purification.detector import data as detector_data
+
+    # Traced for itself, so that the graph of all occlusions is neither used nor replaced.
+    paint = tf.function(synthetic_occlusions.paint_occlusions.python_function)
+    with pytest.MonkeyPatch.context() as patch:
+        shapes = synthetic_occlusions.SHAPES
+        few = {"hairs": shapes["hairs"], "strokes": shapes["strokes"]._replace(fraction=0.7)}
+        patch.setattr(synthetic_occlusions, "SHAPES", few)
+        patch.setattr(
+            synthetic_occlusions,
+            "paint_bubbles",
+            lambda image, seed: (image, tf.zeros_like(image[..., :1])),
+        )
+        for module in (synthetic_occlusions, detector_data):
+            patch.setattr(module, "paint_occlusions", paint)
+        yield
+
+
 @pytest.fixture
 def tiny_backbone() -> Iterator[None]:
     """See `one_convolution_for_small`; tests of the networks themselves do without it."""

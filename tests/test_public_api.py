@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import melanoma_tf
-from tests.conftest import one_convolution_for_small
+from tests.conftest import few_occlusions, one_convolution_for_small
 
 NAMES = [name for name in melanoma_tf.__all__ if not name.startswith("__")]
 
@@ -25,13 +25,13 @@ def folder(tmp_path_factory, phantom_folder, phantom_records, trained_run):
 
 @pytest.fixture(scope="module")
 def small_networks():
-    """Small networks, and no classical detection in training: the examples do not depend on it."""
+    """Small networks and short graphs of the training data: the examples do not depend on them."""
     import tensorflow as tf
 
     from melanoma_tf.purification.detector import data as detector_data
     from melanoma_tf.purification.inpainter import data as inpainter_data
 
-    with one_convolution_for_small(), pytest.MonkeyPatch.context() as patch:
+    with one_convolution_for_small(), few_occlusions(), pytest.MonkeyPatch.context() as patch:
         for module in ("dcgan", "coupled_dcgan"):
             for table in ("GENERATOR_CHANNELS", "DISCRIMINATOR_CHANNELS"):
                 path = f"melanoma_tf.generation.{module}.{table}"

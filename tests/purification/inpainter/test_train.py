@@ -30,6 +30,7 @@ from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.serving.export import export_run
 from melanoma_tf.training.run_record import read_run
+from tests.conftest import few_occlusions
 
 SMALL = InpainterSettings(
     image_size_px=32,
@@ -54,7 +55,8 @@ def quiet(_):
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, phantom_records):
     folder = tmp_path_factory.mktemp("runs") / "inpainter"
-    train_inpainter(phantom_records, folder, SMALL, log=quiet)
+    with few_occlusions():
+        train_inpainter(phantom_records, folder, SMALL, log=quiet)
     return folder
 
 
