@@ -53,13 +53,13 @@ def export(run_dir: Path, output: Path, settings: ExportSettings) -> None:
 
     version = export_run(run_dir, output, settings)
     click.echo(f"wrote {version}")
-    for each in read_json(version / METADATA).get("lite", ()):
+    for each in read_json(version / METADATA).get("formats", ()):
         differences = f"largest difference {each['golden_difference']:.2g} on the golden inputs"
         if each["difference"] is not None:
             differences += f", {each['difference']:.2g} on the records"
         if each["auc"] is not None:
             differences += f"; mean AUC {each['auc']:.4f}, the network's {each['network_auc']:.4f}"
-        click.echo(f"lite/{each['kind']}.tflite, {each['size_bytes'] / 1e6:.1f} MB: {differences}")
+        click.echo(f"{each['file']}, {each['size_bytes'] / 1e6:.1f} MB: {differences}")
 
 
 @click.command("verify-model", cls=GroupedCommand)

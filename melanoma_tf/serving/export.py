@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification.calibrate import read_calibration
@@ -26,6 +27,9 @@ from melanoma_tf.serving.settings import NONE, ExportSettings
 from melanoma_tf.serving.signatures import METADATA
 from melanoma_tf.serving.versions import latest_version, new_version, remove_old_versions
 from melanoma_tf.training.run_record import read_run, run_kind
+
+if TYPE_CHECKING:
+    from melanoma_tf.serving.conversion import Format
 
 # Writes a model of a run into a version folder, under a name.
 _Write = Callable[[Path, str], None]
@@ -108,28 +112,39 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
         settings.max_megapixels,
     )
     metrics = read_json(evaluated) if evaluated.is_file() else None
+    formats = _formats(settings)
 
     def write(folder: Path, name: str) -> None:
         write_classifier(
             folder, name, parts, record=record, metrics=metrics, calibration=calibration
         )
-        if settings.lite:
-            _write_lite(folder, parts, settings)
+        if formats:
+            _write_formats(folder, parts, formats, settings)
 
     return write
 
 
-def _write_lite(folder: Path, parts: ClassifierParts, settings: ExportSettings) -> None:
-    """Write lite models, and what was measured of them into `metadata.json`."""
-    # Imported here: only these exports need the converter.
-    from melanoma_tf.serving.lite import LiteExport
+def _formats(settings: ExportSettings) -> list[Format]:
+    """The formats besides the SavedModel; `MelanomaError` where one lacks its libraries."""
+    # Imported here: only these exports need the converters.
+    from melanoma_tf.serving.lite import lite_formats
+    from melanoma_tf.serving.onnx_format import onnx_format
 
-    lite = LiteExport(parts.model, parts.inputs, parts.temperature, parts.class_names)
+    return lite_formats(settings.lite) + ([onnx_format()] if settings.onnx else [])
+
+
+def _write_formats(
+    folder: Path, parts: ClassifierParts, formats: list[Format], settings: ExportSettings
+) -> None:
+    """Write models of other formats, and what was measured of them into `metadata.json`."""
+    from melanoma_tf.serving.conversion import Conversion
+
+    conversion = Conversion(parts.model, parts.inputs, parts.temperature, parts.class_names)
     good = [content for name, content in golden_images().items() if name != DAMAGED]
     records = None if settings.lite_records is None else Path(settings.lite_records)
-    checks = lite.write(folder, settings.lite, good, records)
+    checks = conversion.write(folder, formats, good, records)
     described = read_json(folder / METADATA)
-    described["lite"] = [dataclasses.asdict(check) for check in checks]
+    described["formats"] = [dataclasses.asdict(check) for check in checks]
     write_json(folder / METADATA, described)
 
 

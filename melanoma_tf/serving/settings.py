@@ -26,7 +26,9 @@ class ExportSettings(Settings):
         saliency: answer `explain` with saliency maps.
         max_megapixels: an image whose header claims more is refused before it is decoded.
         lite: kinds of lite models to write beside the SavedModel, see `serving.lite`.
-        lite_records: record folder whose validation split calibrates and scores them.
+        onnx: write an ONNX model beside it, see `serving.onnx_format`.
+        lite_records: record folder whose validation split calibrates int8, and on which the models
+            of both formats are scored.
         keep: newest versions to keep in the model folder; 0 keeps all.
     """
 
@@ -51,13 +53,16 @@ class ExportSettings(Settings):
         (),
         "Also write a TensorFlow Lite model, verified; repeat for both.",
         choices=LITE_KINDS,
-        group="Lite",
+        group="Formats",
+    )
+    onnx: bool = setting(
+        False, "Also write an ONNX model, verified (extra `onnx`).", group="Formats"
     )
     lite_records: Optional[str] = setting(
         None,
-        "Record folder to calibrate int8 on and to score lite models on (its validation split).",
+        "Record folder to calibrate int8 on and to score these models on (its validation split).",
         metavar="DIR",
-        group="Lite",
+        group="Formats",
     )
     keep: int = setting(
         0, "Newest versions to keep; 0 keeps all.", minimum=0, metavar="N", group="Versions"
@@ -67,8 +72,8 @@ class ExportSettings(Settings):
         super().__post_init__()
         if INT8 in self.lite and self.lite_records is None:
             raise MelanomaError("expected --lite-records, to calibrate int8 on; found none")
-        if self.lite_records is not None and not self.lite:
-            raise MelanomaError("expected --lite-records with --lite only")
+        if self.lite_records is not None and not (self.lite or self.onnx):
+            raise MelanomaError("expected --lite-records with --lite or --onnx only")
 
 
 @dataclass(frozen=True)
