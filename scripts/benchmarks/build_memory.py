@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from comparison import Comparison, add_json_option, write_json
 
 
 def make_images(folder: Path, count: int) -> None:
@@ -59,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[5000, 50000])
     parser.add_argument("--build", nargs=3, help=argparse.SUPPRESS)
+    add_json_option(parser)
     options = parser.parse_args()
     if options.build:
         images, rows, output = options.build
@@ -79,6 +81,9 @@ def main() -> None:
             peaks.append(int(done.stdout) / 1024)
             print(f"{rows:8,} rows: peak {peaks[-1]:7.1f} MiB")
     print(f"ratio {peaks[-1] / peaks[0]:.3f}")
+    few, many = min(options.rows), max(options.rows)
+    work, limit = f"peak memory of a build of {many:,} rows", f"with {few:,} rows"
+    write_json(options.json, [Comparison(work, peaks[-1], peaks[0], "MiB", limit)])
 
 
 if __name__ == "__main__":

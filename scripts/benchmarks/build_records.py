@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
@@ -56,7 +58,7 @@ def plain_loop(listing: Listing, image_size: int, output: Path) -> None:
             writer.write(tf.train.Example(features=features).SerializeToString())
 
 
-def compare(listing: Listing, settings: BuildSettings, repeats: int) -> None:
+def compare(listing: Listing, settings: BuildSettings, repeats: int) -> list[Comparison]:
     """Print the rates of the plain loop and of the build, with their ratios."""
     with tempfile.TemporaryDirectory() as folder:
 
@@ -69,11 +71,14 @@ def compare(listing: Listing, settings: BuildSettings, repeats: int) -> None:
             "build, 1 worker": lambda: whole(1),
             "build, 2 workers": lambda: whole(2),
         }
-        measure(candidates, len(listing.lesions), repeats)
+        plain, one, _ = measure(candidates, len(listing.lesions), repeats)
     print_difference(listing.lesions, settings.image_size)
+    work = f"{len(listing.lesions):,} images to {settings.image_size} px, one worker"
+    return [Comparison(work, one, plain, "s", "OpenCV loop without search for duplicates")]
 
 
-def measure(candidates: dict[str, Callable[[], None]], images: int, repeats: int) -> None:
+def measure(candidates: dict[str, Callable[[], None]], images: int, repeats: int) -> list[float]:
+    """Print the rates, and return the processor seconds."""
     seconds = dict.fromkeys(candidates, float("inf"))
     cpu_seconds = dict.fromkeys(candidates, float("inf"))
     for _ in range(repeats):
@@ -90,6 +95,7 @@ def measure(candidates: dict[str, Callable[[], None]], images: int, repeats: int
             f"{cpu:6.2f} CPU seconds, plain/build {first_cpu / cpu:5.2f}",
             flush=True,
         )
+    return list(cpu_seconds.values())
 
 
 def print_difference(lesions: Sequence[Lesion], image_size: int) -> None:
@@ -115,10 +121,12 @@ def main() -> None:
     parser.add_argument("--phantom-folder", type=Path, help="keep them here, and use them again")
     parser.add_argument("--image-size", type=int, nargs="+", default=[128])
     parser.add_argument("--repeats", type=int, default=3)
+    add_json_option(parser)
     options = parser.parse_args()
     # One core per worker on both sides; the plain loop would else use all cores in the resize.
     cv2.setNumThreads(1)
     groups: dict[str, list[str]] = {}
+    found: list[Comparison] = []
     if options.sources:
         groups[" and ".join(options.sources)] = options.sources
     with tempfile.TemporaryDirectory() as folder:
@@ -138,7 +146,8 @@ def main() -> None:
                 )
                 print(f"{name}: {len(lesions):,} images to a short side of {image_size} pixels")
                 settings = BuildSettings("isic2018", image_size=image_size, split="official")
-                compare(Listing("all", lesions, (), "", ""), settings, options.repeats)
+                found += compare(Listing("all", lesions, (), "", ""), settings, options.repeats)
+    write_json(options.json, found)
 
 
 if __name__ == "__main__":

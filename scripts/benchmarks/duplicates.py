@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from comparison import Comparison, add_json_option, write_json
 
 from melanoma_tf.records.build.candidates import find_candidates
 from melanoma_tf.records.build.duplicates import SAME_PICTURE, find_pairs
@@ -91,9 +92,10 @@ def print_false_alarms(paths: list[Path], thumbnails: Image) -> None:
         print(f"  {value:.3f} {paths[candidate.whole].name} {paths[candidate.part].name}")
 
 
-def print_recall(paths: list[Path], thumbnails: Image, planted: int) -> None:
+def print_recall(paths: list[Path], thumbnails: Image, planted: int) -> list[Comparison]:
     drawn = np.random.default_rng(0).permutation(len(paths))[:planted]
     images = [cv2.imread(str(paths[index]), cv2.IMREAD_GRAYSCALE) for index in drawn]
+    rows = []
     for name, kind in KINDS.items():
         copies = [make_thumbnail(np.ascontiguousarray(kind(image))) for image in images]
         pairs = find_pairs(np.concatenate((thumbnails, np.array(copies))))
@@ -106,6 +108,8 @@ def print_recall(paths: list[Path], thumbnails: Image, planted: int) -> None:
             f"pairs, least similarity {least:.3f}",
             flush=True,
         )
+        rows.append(Comparison(f"copies: {name}", len(hits), len(expected), "found", "planted"))
+    return rows
 
 
 def print_scale(thumbnails: Image, count: int) -> None:
@@ -140,11 +144,12 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--planted", type=int, default=250)
     parser.add_argument("--scale", type=int, nargs="*", default=[5_000, 40_000])
+    add_json_option(parser)
     arguments = parser.parse_args()
     paths = sorted(path for folder in arguments.folders for path in folder.glob("*.jpg"))
     thumbnails = np.array([make_thumbnail(cv2.imread(str(path), 0)) for path in paths])
     print_false_alarms(paths, thumbnails)
-    print_recall(paths, thumbnails, arguments.planted)
+    write_json(arguments.json, print_recall(paths, thumbnails, arguments.planted))
     for count in arguments.scale:
         process = multiprocessing.get_context("spawn").Process(
             target=print_scale, args=(thumbnails, count)

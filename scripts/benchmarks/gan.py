@@ -15,6 +15,8 @@ import os
 import time
 from collections.abc import Callable
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -95,12 +97,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=15)
+    add_json_option(parser)
     given = parser.parse_args()
     model = model_of(1, given.size, coupled=False)
     data, bare, step = batch_of(model, given.batch), bare_loop(model), tf.function(model.train_step)
     found = medians({"ours": lambda: step(data), "bare": lambda: bare(data)}, given.rounds)
     print(f"a round: {found['ours']:.3f} s, bare loop {found['bare']:.3f} s; "
           f"{found['bare'] / found['ours']:.2f} of its speed")  # fmt: skip
+    rows = [Comparison(f"GAN training step, {given.size} px, {given.batch} images",
+                       found["ours"], found["bare"], "s", "bare loop")]  # fmt: skip
 
     latents = data[1][:, 0]
     ours = tf.function(lambda one: model(one, training=False))
@@ -111,11 +116,19 @@ def main() -> None:
     speeds = {name: given.batch / value for name, value in found.items()}
     print(f"generation: {speeds['ours']:.0f} images/s, the bare network {speeds['bare']:.0f}; "
           f"ratio {speeds['ours'] / speeds['bare']:.2f}")  # fmt: skip
+    rows.append(
+        Comparison("generation", speeds["ours"], speeds["bare"], "images/s", "bare network")
+    )
 
     sides = {str(classes): coupled_round(classes, given) for classes in (1, 3, 7)}
     found = medians(sides, given.rounds)
     for name, value in found.items():
         print(f"{name} coupled classes: {value:.3f} s a round, {value / found['1']:.2f} times one")
+        if int(name) > 1:
+            peer = f"{name} steps of one class"
+            rows.append(Comparison(f"step of {name} coupled classes", value,
+                                   int(name) * found["1"], "s", peer))  # fmt: skip
+    write_json(given.json, rows)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
@@ -118,6 +120,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--images", type=int, default=3000, help="per round")
     parser.add_argument("--rounds", type=int, default=5)
+    add_json_option(parser)
     options = parser.parse_args()
     ways = contenders(RecordSet.read(options.records), options.image_size, options.batch_size)
     best = dict.fromkeys(ways, float("inf"))
@@ -125,8 +128,12 @@ def main() -> None:
         for name, make in ways.items():
             seconds = seconds_per_image(make(), options.batch_size, options.images)
             best[name] = min(best[name], seconds)
-    for name, seconds in best.items():
-        print(f"{name:30s} {1000 * seconds:6.2f} ms of processor time for each image")
+    milliseconds = {name.strip(): 1000 * seconds for name, seconds in best.items()}
+    for name, value in milliseconds.items():
+        print(f"{name:30s} {value:6.2f} ms of processor time for each image")
+    (alone, peer), *others = milliseconds.items()
+    rows = [Comparison(name, value, peer, "ms", alone) for name, value in others]
+    write_json(options.json, rows)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from comparison import Comparison, add_json_option, write_json
 from sklearn.neighbors import NearestNeighbors
 
 from melanoma_tf.generation.nearest_neighbours import nearest
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-mirror", dest="mirror", action="store_false")
+    add_json_option(parser)
     given = parser.parse_args()
     candidates = pictures(given.candidates, given.size, 0)
     real = pictures(given.real, given.size, 1)
@@ -80,9 +82,12 @@ def main() -> None:
     print(f"product: {len(rows)} x {rows.shape[1]} x {len(references)}")
     for name, (processor, clock) in best.items():
         print(f"{name}: {processor:.2f} s ({clock:.2f} s)")
+    rows_of, shape = [], f"{given.candidates:,} candidates, {given.real:,} real images"
     for name in ("scikit-learn", "matrix product"):
+        rows_of.append(Comparison(shape, best["ours"][0], best[name][0], "s", name))
         ratios = [best["ours"][which] / best[name][which] for which in (0, 1)]
         print(f"ours takes {ratios[0]:.2f} ({ratios[1]:.2f}) times the time of the {name}")
+    write_json(given.json, rows_of)
     if given.mirror:
         difference = np.abs(results["ours"] / results["scikit-learn"] - 1.0).max()
         print(f"largest relative difference of distances: {difference:.1e}")

@@ -15,6 +15,8 @@ import os
 import time
 from collections.abc import Callable
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
@@ -57,7 +59,9 @@ def main() -> None:
     )
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
+    add_json_option(parser)
     given = parser.parse_args()
+    rows = []
     print(f"{'layer':>24} {'':>9} {'plain, ms':>10} {'partial, ms':>12} {'ratio':>6}")
     for side, channels, filters, size, stride in LAYERS:
         images = tf.random.normal([given.batch_size, side, side, channels])
@@ -74,6 +78,8 @@ def main() -> None:
             one, other = (min(column) for column in zip(*times))
             name = f"{side} px, {channels}->{filters}, {size}x{size}/{stride}"
             print(f"{name:>24} {what:>9} {one:10.2f} {other:12.2f} {other / one:6.2f}")
+            rows.append(Comparison(f"{name}, {what}", other, one, "ms", "plain convolution"))
+    write_json(given.json, rows)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import argparse
 import time
 
 import cv2
+from comparison import Comparison, add_json_option, write_json
 
 from melanoma_tf.phantoms import OCCLUSIONS, PHANTOM_CLASSES, PhantomSettings, draw_phantom
 
@@ -27,7 +28,8 @@ def images_per_second(settings: PhantomSettings, count: int) -> tuple[float, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=80, help="phantoms per row")
-    count = parser.parse_args().count
+    add_json_option(parser)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     rows = {
         "without occlusions": dict.fromkeys(OCCLUSIONS, 0.0),
@@ -35,10 +37,13 @@ def main() -> None:
         "all occlusions": dict.fromkeys(OCCLUSIONS, 1.0),
     }
     print(f"{'':20}{'px':>6}{'images/s (own time)':>22}{'images/s (wall)':>18}")
+    found = []
     for name, shares in rows.items():
         for size_px in (128, 256, 512):
-            own, wall = images_per_second(PhantomSettings(size_px=size_px, **shares), count)
+            own, wall = images_per_second(PhantomSettings(size_px=size_px, **shares), options.count)
             print(f"{name:20}{size_px:6}{own:22.1f}{wall:18.1f}")
+            found.append(Comparison(f"phantoms of {size_px} px, {name}", own, None, "images/s"))
+    write_json(options.json, found)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+from comparison import Comparison, add_json_option, write_json
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -244,6 +245,20 @@ def print_tables(table: dict[str, dict[str, Scores]]) -> None:
             )
 
 
+def comparisons(table: dict[str, dict[str, Scores]]) -> list[Comparison]:
+    """PSNR inside occlusions and time of the two methods of the package against the recipe's."""
+    rows = []
+    for source, scores in table.items():
+        recipe = scores["OpenCV recipe"]
+        for name in ("classical, OpenCV", "network"):
+            ours, work = scores[name], f"{source}: {name}"
+            quality = (ours.psnr_inside, recipe.psnr_inside)
+            rows.append(Comparison(f"{work}, inside occlusions", *quality, "dB", "OpenCV recipe"))
+            times = (ours.milliseconds, recipe.milliseconds)
+            rows.append(Comparison(f"{work}, an image", *times, "ms", "OpenCV recipe"))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -253,7 +268,7 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=16, help="number of phantoms")
     parser.add_argument("--scale-phantoms", type=int, default=4, help="to compare sizes on")
     parser.add_argument("--seed", type=int, default=0, help="of the drawn occlusions")
-    parser.add_argument("--json", type=Path, help="write the scores there too")
+    add_json_option(parser)
     options = parser.parse_args()
     table = measure(options.half, options.seed, options.data, options.phantoms)
     print_tables(table)
@@ -262,12 +277,7 @@ def main() -> None:
         print(f"\n{'256 px against 2048 px':30} {'PSNR':>8} {'Dice':>8}")
     for name, alike in scale.items():
         print(f"{name:30} {alike.psnr:8.2f} {alike.dice:8.3f}")
-    if options.json:
-        rows = {source: {n: asdict(s) for n, s in by.items()} for source, by in table.items()}
-        sizes = {name: asdict(alike) for name, alike in scale.items()}
-        settings = {"half": options.half, "seed": options.seed, "phantoms": options.phantoms}
-        payload = {"settings": settings, "scores": rows, "scale": sizes}
-        options.json.write_text(json.dumps(payload, indent=2))
+    write_json(options.json, comparisons(table))
 
 
 if __name__ == "__main__":

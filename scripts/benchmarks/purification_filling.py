@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
+from comparison import Comparison, add_json_option, write_json
 from purification import GENERATORS, Case, cases, psnr, ssim_map
 
 from melanoma_tf.images.filling import fill
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--half", choices=GENERATORS, default="reporting")
     parser.add_argument("--phantoms", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    add_json_option(parser)
     given = parser.parse_args()
     rows: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     methods = fillings()
@@ -80,6 +82,17 @@ def main() -> None:
     for (source, masks, name), scores in sorted(rows.items()):
         mean = np.mean(scores, axis=0)
         print(f"{source:8} {masks:12} {name:14} {mean[0]:6.2f} {mean[1]:6.3f}")
+    write_json(given.json, comparisons(rows))
+
+
+def comparisons(rows: dict[tuple[str, str, str], list[tuple[float, float]]]) -> list[Comparison]:
+    """PSNR of the two fillings of the package against Telea's, over all images."""
+    return [
+        Comparison(f"{masks}: {name} filling", float(np.mean(rows["all", masks, name], axis=0)[0]),
+                   float(np.mean(rows["all", masks, "Telea"], axis=0)[0]), "dB", "Telea")
+        for masks in dict.fromkeys(each for _, each, _ in rows)
+        for name in ("classical", "network")
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

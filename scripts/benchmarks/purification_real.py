@@ -23,6 +23,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from comparison import Comparison, add_json_option, write_json
 from occlusion_drawings import draw_reporting, draw_tuning
 from purification import phantom_images, psnr, structure_lost
 from purification_methods import Method, methods
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=12)
     parser.add_argument("--methods", nargs="+", default=list(COMPARED))
     parser.add_argument("--verbose", action="store_true", help="print every case too")
+    add_json_option(parser)
     given = parser.parse_args()
     cases = [
         *real_pairs(given.data, "ruler", given.half),
@@ -151,6 +153,7 @@ def main() -> None:
     ]
     chosen = methods(given.methods)
     print(f"{'cases':10} {'method':30} {'images':>6} {'inside':>7} {'elsewhere':>9} {'lost':>7}")
+    found: dict[tuple[str, str], float] = {}
     for kind in dict.fromkeys(case.kind for case in cases):
         own = [case for case in cases if case.kind == kind]
         for name, method in chosen.items():
@@ -162,7 +165,15 @@ def main() -> None:
             inside_or_lost = f"{'':7} {elsewhere:9.2f} {lost:7.1%}"
             if kind != "phantoms":
                 inside_or_lost = f"{inside:7.2f} {elsewhere:9.2f}"
+                found[kind, name] = inside
             print(f"{kind:10} {name:30} {len(own):6} {inside_or_lost}", flush=True)
+    peer = "OpenCV recipe"
+    rows = [
+        Comparison(f"{kind}: {name}, inside occlusions", value, found[kind, peer], "dB", peer)
+        for (kind, name), value in found.items()
+        if name != peer and (kind, peer) in found
+    ]
+    write_json(given.json, rows)
 
 
 if __name__ == "__main__":

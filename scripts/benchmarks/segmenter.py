@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
@@ -79,7 +81,8 @@ def best_times(functions: dict[str, Callable[[], tf.Tensor]], repeats: int) -> d
     return best
 
 
-def measure_network(filters: list[int], size: int, batch: int, repeats: int) -> None:
+def measure_network(filters: list[int], size: int, batch: int, repeats: int) -> list[Comparison]:
+    rows = []
     for base_filters in filters:
         ours = build_segmenter(size, base_filters)
         plain = plain_network(ours)
@@ -97,9 +100,12 @@ def measure_network(filters: list[int], size: int, batch: int, repeats: int) -> 
                 f"{found['plain'] / found['ours']:.2f} times as fast",
                 flush=True,
             )
+            work = f"{base_filters} filters at {size} px, {what}"
+            rows.append(Comparison(work, found["ours"], found["plain"], "s", "plain Keras layers"))
+    return rows
 
 
-def measure_folder(folder: Path, batch: int, repeats: int) -> None:
+def measure_folder(folder: Path, batch: int, repeats: int) -> list[Comparison]:
     segmenter = load_segmenter()
     paths = image_files(folder).paths
     paths = paths[: len(paths) // batch * batch]
@@ -125,6 +131,8 @@ def measure_folder(folder: Path, batch: int, repeats: int) -> None:
         f"{len(paths)} images: segment {len(paths) / command:.1f} images/s, the network alone "
         f"{len(paths) / forward:.1f}; share {forward / command:.2f}"
     )
+    rates = len(paths) / command, len(paths) / forward
+    return [Comparison(f"segment, {len(paths)} images", *rates, "images/s", "network alone")]
 
 
 def main() -> None:
@@ -139,11 +147,16 @@ def main() -> None:
     folder.add_argument("folder", type=Path)
     folder.add_argument("--batch-size", type=int, default=8)
     folder.add_argument("--repeats", type=int, default=3)
+    for each in (network, folder):
+        add_json_option(each)
     given = parser.parse_args()
     if given.command == "network":
-        measure_network(given.base_filters, given.input_size, given.batch_size, given.repeats)
+        found = measure_network(
+            given.base_filters, given.input_size, given.batch_size, given.repeats
+        )
     else:
-        measure_folder(given.folder, given.batch_size, given.repeats)
+        found = measure_folder(given.folder, given.batch_size, given.repeats)
+    write_json(given.json, found)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -188,6 +190,7 @@ def main() -> None:
     parser.add_argument("--malformed", type=int, default=1000, help="bad files to send")
     parser.add_argument("--batches", default="1,8,32")
     parser.add_argument("--ways", default="|".join(WAYS), help="separated by |")
+    add_json_option(parser)
     options = parser.parse_args()
     size, ways = options.image_size, options.ways.split("|")
     batches = [int(each) for each in options.batches.split(",")]
@@ -204,13 +207,21 @@ def main() -> None:
         print(
             f"{'':20} {'batch':>5} {'p50 ms':>8} {'p99 ms':>8} {'images/s':>9} {'CPU ms/image':>13}"
         )
+        rows = []
         for batch in batches:
+            bare = None
             given = tf.constant(files[:batch]), tf.constant(crops[:batch])
             for way in ways:
                 call = functools.partial(found[way], *given)
                 p50, p99, rate, cpu = timed(call, batch, options.seconds)
                 row = f"{way:20} {batch:5} {p50:8.1f} {p99:8.1f} {rate:9.1f} {cpu:13.1f}"
                 print(row, flush=True)
+                if way == "bare network":
+                    bare = cpu
+                elif bare is not None:
+                    work = f"{options.backbone} at {size} px, batch {batch}: {way}"
+                    rows.append(Comparison(work, cpu, bare, "ms", "bare network"))
+        write_json(options.json, rows)
         if "classify" not in ways:
             return
         cold_start(folder / "classify", tf.constant(files[:1]))

@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from comparison import Comparison, add_json_option, write_json
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -67,7 +69,8 @@ def run_command(arguments: list[str]) -> tuple[float, float]:
     return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure_commands(paths: list[Path], work: Path) -> None:
+def measure_commands(paths: list[Path], work: Path) -> list[Comparison]:
+    seconds = {}
     print(f"{'':44} {'one image':>18} {f'{len(paths)} images':>18}")
     print(f"{'':44} {'s':>8} {'cpu s':>9} {'s':>8} {'cpu s':>9}")
     for number, (name, command) in enumerate(COMMANDS.items()):
@@ -76,6 +79,7 @@ def measure_commands(paths: list[Path], work: Path) -> None:
             output = work / f"out{number}{source.stem}"
             times += run_command([command[0], str(source), "--output", str(output), *command[1:]])
         print(f"{name:44} {times[0]:8.2f} {times[1]:9.2f} {times[2]:8.2f} {times[3]:9.2f}")
+        seconds[name] = times[3]
     started, cpu = time.perf_counter(), time.process_time()
     for path in paths:
         image = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
@@ -83,10 +87,15 @@ def measure_commands(paths: list[Path], work: Path) -> None:
         cv2.imwrite(str(work / path.name), purified[..., ::-1])
     elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(f"{'OpenCV recipe in a loop':44} {'':8} {'':9} {elapsed:8.2f} {cpu:9.2f}")
+    return [
+        Comparison(f"{name}, {len(paths)} images from a cold start", value, cpu, "s", "OpenCV loop")
+        for name, value in seconds.items()
+    ]
 
 
-def measure_rates(paths: list[Path], work: Path) -> None:
+def measure_rates(paths: list[Path], work: Path) -> list[Comparison]:
     """Images per second of `purify` from the tenth on, and of its graph alone."""
+    rows = []
     for method in ("network", "classical"):
         settings = PurificationSettings(method=method)
         tools = load_tools(settings)
@@ -108,6 +117,9 @@ def measure_rates(paths: list[Path], work: Path) -> None:
         print(
             f"{method}: {from_files:.1f} images/s from files, {alone:.1f} from memory; {share:.2f}"
         )
+        named = f"purify --method {method}, warm"
+        rows.append(Comparison(named, from_files, alone, "images/s", "its graph alone"))
+    return rows
 
 
 def rate_of(apply: Callable[..., object], images: list[np.ndarray]) -> float:
@@ -122,12 +134,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=50, help="more than 20")
+    add_json_option(parser)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         paths = write_images(work / "images", given.images)
-        measure_commands(paths, work)
-        measure_rates(paths, work)
+        found = measure_commands(paths, work) + measure_rates(paths, work)
+    write_json(given.json, found)
 
 
 if __name__ == "__main__":
