@@ -10,6 +10,7 @@ from melanoma_tf.classification.settings import ClassifierSettings
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.workflows.settings import AblationSettings
 
 
@@ -31,6 +32,7 @@ from melanoma_tf.workflows.settings import AblationSettings
 )
 @click.option("--from", "from_step", metavar="STEP", help="Make this step again, and all after it.")
 @click.option("--dry-run", is_flag=True, help="Print the steps, and write nothing.")
+@json_output("the steps and their states")
 @settings_options(AblationSettings)
 @settings_options(ClassifierSettings, parameter="training")
 def ablate(
@@ -40,6 +42,7 @@ def ablate(
     work_dir: Path,
     from_step: str | None,
     dry_run: bool,
+    save_json: SaveJson,
     settings: AblationSettings,
     training: ClassifierSettings,
 ) -> None:
@@ -63,13 +66,15 @@ def ablate(
     folders = AblationRecords(records, purified, generated)
     ablation = plan_ablation(folders, work_dir, settings, training, log=click.echo)
     if dry_run:
-        rows = [(each.step.name, each.step.output, each.state)
-                for each in preview_ablation(ablation, from_step)]  # fmt: skip
+        planned = preview_ablation(ablation, from_step)
+        save_json([each.to_json() for each in planned])
+        rows = [(each.step.name, each.step.output, each.state) for each in planned]
         table("Steps", ("step", "output", "state"), rows)
         count = len(ablation.variants) * len(ablation.seeds)
         click.echo(f"{count} trainings in all. Nothing was written.")
         return
     run_ablation(ablation, from_step=from_step, log=click.echo)
+    save_json([each.to_json() for each in preview_ablation(ablation)])
     click.echo(f"open {work_dir / 'report' / 'report.html'}")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, recipe_option, settings_options
+from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.workflows.settings import (
     ISIC2017_SCALES,
     ISIC2018_SCALES,
@@ -21,6 +23,7 @@ from melanoma_tf.workflows.settings import (
 
 if TYPE_CHECKING:
     from melanoma_tf.workflows.experiment import Experiment
+    from melanoma_tf.workflows.steps import PlannedStep
 
 Command = Callable[..., Any]
 
@@ -67,6 +70,7 @@ def _experiment_options(
         click.option(
             "--workers", type=int, help="Threads that prepare images; one per core by default."
         ),
+        json_output("the steps and their states"),
         settings_options(type(scales["small"])),
     ]
 
@@ -86,6 +90,7 @@ def isic2017(
     from_step: str | None,
     dry_run: bool,
     workers: int | None,
+    save_json: SaveJson,
     settings: Isic2017Settings,
 ) -> None:
     """Run the ISIC 2017 experiment of Bisla et al. 2019: Tables 3 and 4.
@@ -104,7 +109,7 @@ def isic2017(
     experiment = plan_experiment(
         data, work_dir, settings, workers=_threads(workers), log=click.echo
     )
-    _run(experiment, from_step, dry_run)
+    _run(experiment, from_step, dry_run, save_json)
 
 
 @run.command("isic2018", cls=GroupedCommand)
@@ -115,6 +120,7 @@ def isic2018(
     from_step: str | None,
     dry_run: bool,
     workers: int | None,
+    save_json: SaveJson,
     settings: Isic2018Settings,
 ) -> None:
     """Run the ISIC 2018 experiment of Bisla et al. 2019: seven classes, Table 6.
@@ -134,7 +140,7 @@ def isic2018(
     experiment = plan_experiment(
         data, work_dir, settings, workers=_threads(workers), log=click.echo
     )
-    _run(experiment, from_step, dry_run)
+    _run(experiment, from_step, dry_run, save_json)
 
 
 COMMANDS = (run,)
@@ -146,22 +152,25 @@ def _threads(workers: int | None) -> int:
     return available_cores() if workers is None else workers
 
 
-def _run(experiment: Experiment, from_step: str | None, dry_run: bool) -> None:
-    from melanoma_tf.workflows.experiment import run_experiment
+def _run(experiment: Experiment, from_step: str | None, dry_run: bool, save_json: SaveJson) -> None:
+    from melanoma_tf.workflows.experiment import preview_experiment, run_experiment
 
     for note in experiment.notes:
         click.echo(note)
     if dry_run:
-        _print_plan(experiment, from_step)
+        planned = preview_experiment(experiment, from_step)
+        save_json(
+            [{**each.to_json(), "estimate": dataclasses.asdict(each.step.estimate)}
+             for each in planned]
+        )  # fmt: skip
+        _print_plan(planned, experiment.assumption)
         return
     run_experiment(experiment, from_step=from_step, log=click.echo)
+    save_json([each.to_json() for each in preview_experiment(experiment)])
     click.echo(f"open {experiment.work_dir / 'report' / 'report.html'}")
 
 
-def _print_plan(experiment: Experiment, from_step: str | None) -> None:
-    from melanoma_tf.workflows.experiment import preview_experiment
-
-    planned = preview_experiment(experiment, from_step)
+def _print_plan(planned: Sequence[PlannedStep], assumption: str) -> None:
     rows = [
         (each.step.name, each.step.output,
          f"{each.state} ({each.detail})" if each.detail else each.state,
@@ -174,4 +183,4 @@ def _print_plan(experiment: Experiment, from_step: str | None) -> None:
     minutes = sum(each.seconds for each in left) / 60
     megabytes = sum(each.megabytes for each in left)
     click.echo(f"left: {len(left)} steps, about {minutes:.0f} minutes and {megabytes:.0f} MB")
-    click.echo(f"assumed: {experiment.assumption}; a rough estimate. Nothing was written.")
+    click.echo(f"assumed: {assumption}; a rough estimate. Nothing was written.")

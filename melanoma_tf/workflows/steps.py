@@ -90,6 +90,15 @@ class PlannedStep:
     state: str
     detail: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """The step and its state for JSON."""
+        return {
+            "step": self.step.name,
+            "output": self.step.output,
+            "state": self.state,
+            "detail": self.detail,
+        }
+
     @property
     def is_done(self) -> bool:
         """Tell whether the step is skipped."""

@@ -1,7 +1,6 @@
 """A part of a report as a picture, by headless Chromium.
 
-    melanoma-tf demo
-    python scripts/figures/report.py demo/runs/demo/report.html --output docs/figures/report.png
+    python scripts/figures/report.py runs/NAME/report.html --output docs/figures/report.png
 
 Needs chromium.
 """

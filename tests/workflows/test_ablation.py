@@ -130,10 +130,12 @@ def test_a_dry_run_counts_the_trainings_and_writes_nothing(phantom_records, tmp_
         main,
         ["ablate", "--records", str(phantom_records), "--factors", "balance,augment",
          "--seeds", "2", "--backbone", "small", "--weights", "none", "--work",
-         str(tmp_path / "work"), "--dry-run"],
+         str(tmp_path / "work"), "--dry-run", "--json", "-"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "8 trainings in all" in done.output
+    steps = {each["step"]: each["state"] for each in json.loads(done.stdout)}
+    assert steps["train-balance+augment-1"] == "to do"
     assert "train-balance+augment-1" in done.output
     assert not (tmp_path / "work").exists()
 
