@@ -81,8 +81,14 @@ def view_function(model: keras.Model, views: int) -> Callable[[tf.Tensor], tf.Te
     """
 
     def of_batch(images: tf.Tensor) -> tf.Tensor:
-        seen = [model(view, training=False) for view in dihedral_views(images, views)]
-        return tf.stack(seen, axis=1)
+        # A loop, so that the network is traced once however many views there are.
+        logits = tf.map_fn(
+            lambda view: model(view, training=False),
+            tf.stack(dihedral_views(images, views)),
+            fn_output_signature=tf.float32,
+            parallel_iterations=1,
+        )
+        return tf.transpose(logits, [1, 0, 2])
 
     # Without TensorFlow's warning that an ensemble traces a function for each of its members.
     pixels = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)
