@@ -15,6 +15,7 @@ from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.serving.settings import (
+    SHIPPED_VIEWS,
     AppSettings,
     ExportSettings,
     PredictionSettings,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from melanoma_tf.serving.predictions import Prediction
     from melanoma_tf.serving.remote import RemoteClassifier
     from melanoma_tf.serving.runs import ServedRuns
-
-_SHIPPED_VIEWS = 8  # Its temperature and thresholds were fitted on as many.
 
 
 @click.command(cls=GroupedCommand)
@@ -196,7 +195,7 @@ def predict(
 def _views_of_shipped(settings: PredictionSettings) -> PredictionSettings:
     if click.get_current_context().get_parameter_source("tta") is not ParameterSource.DEFAULT:
         return settings
-    return dataclasses.replace(settings, tta=_SHIPPED_VIEWS)
+    return dataclasses.replace(settings, tta=SHIPPED_VIEWS)
 
 
 def _classifier(
@@ -246,11 +245,13 @@ def _write_submission(output: Path, results: list[Prediction], name: str) -> Non
 def app(model: Path | None, settings: AppSettings) -> None:
     """Open a local web page that outlines, purifies and classifies photographs.
 
-    Without --model it outlines and purifies. Nothing leaves this computer, and nothing is stored.
-    Needs the extra `app`: pip install melanoma-tf[app].
+    Without --model, the classifier that ships gives the probabilities: melanoma, nevus,
+    seborrheic keratosis. Nothing leaves this computer, and nothing is stored. Needs the extra
+    `app`: pip install melanoma-tf[app].
 
     \b
     Example:
+      melanoma-tf app
       melanoma-tf app --model saved_models/first
 
     Research software. Not a medical device.

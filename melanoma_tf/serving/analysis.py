@@ -5,29 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.purifier import load_tools, purifier
 from melanoma_tf.purification.settings import PurificationSettings
-from melanoma_tf.records.decode import Pixels, UnreadableImageError, read_image
+from melanoma_tf.records.decode import Pixels, read_image
 from melanoma_tf.segmentation.predict import load_traced_segmenter
-from melanoma_tf.serving.encoded_files import encoded_for_model
-from melanoma_tf.serving.exported import ExportedModel
-from melanoma_tf.serving.signatures import (
-    CLASSES,
-    DEFAULT,
-    EXPLAIN,
-    OVERLAY,
-    PROBABILITIES,
-    SALIENCY,
-    above_threshold,
-)
+from melanoma_tf.serving.photograph_classifiers import PhotographClassifier
 
-SENSITIVITIES = ("0.82", "0.89", "0.95")
 _LONG_SIDE_PX = 1024
 _OUTLINE = (255, 255, 0)
 
@@ -72,10 +59,10 @@ class Analyser:
     """Analyses photographs; all networks are loaded once.
 
     Args:
-        classifier: an exported classifier; None outlines and purifies only.
+        classifier: see `PhotographClassifier`; None outlines and purifies only.
     """
 
-    def __init__(self, classifier: ExportedModel | None = None):
+    def __init__(self, classifier: PhotographClassifier | None = None):
         self.classifier = classifier
         settings = PurificationSettings()
         tools = load_tools(settings)
@@ -92,35 +79,9 @@ class Analyser:
         mask = self._segmenter.mask(picture).numpy()
         purified, occlusions = self._purify(picture, mask)
         occluded = float(np.count_nonzero(occlusions)) / occlusions.size
-        found = {} if self.classifier is None else self._classified(path)
-        return Analysis(path.name, picture, mask, purified, occluded, **found)
-
-    def _classified(self, path: Path) -> dict[str, Any]:
-        assert self.classifier is not None
-        content = encoded_for_model(path)
-        if isinstance(content, UnreadableImageError):
-            raise content
-        explain = self.classifier.signatures.get(EXPLAIN)
-        has_saliency = explain is not None and SALIENCY in explain.structured_outputs
-        signature = EXPLAIN if has_saliency else DEFAULT
-        (answer,) = self.classifier.answer([content], signature=signature)
-        if isinstance(answer, str):
-            raise MelanomaError(answer)
-        names = [name.decode() for name in answer[CLASSES]]
-        reached = {
-            name: tuple(
-                f"{float(each):.0%}"
-                for each in SENSITIVITIES
-                if answer.get(above_threshold(each), np.zeros(len(names), bool))[row]
-            )
-            for row, name in enumerate(names)
-        }
-        overlay = answer.get(OVERLAY) if has_saliency else None
-        return {
-            "probabilities": dict(zip(names, map(float, answer[PROBABILITIES]))),
-            "reached": reached,
-            "saliency": None if overlay is None else _decoded(overlay),
-        }
+        found = None if self.classifier is None else self.classifier.classify(path, picture)
+        given = () if found is None else (found.probabilities, found.reached, found.saliency)
+        return Analysis(path.name, picture, mask, purified, occluded, *given)
 
 
 def _as_picture(pixels: Pixels) -> Pixels:
@@ -129,7 +90,3 @@ def _as_picture(pixels: Pixels) -> Pixels:
         return pixels
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _decoded(content: bytes) -> Pixels:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

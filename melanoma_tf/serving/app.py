@@ -22,8 +22,14 @@ import numpy as np
 from melanoma_tf.core.csv_text import csv_text
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
-from melanoma_tf.serving.analysis import SENSITIVITIES, Analyser, Analysis
+from melanoma_tf.serving.analysis import Analyser, Analysis
 from melanoma_tf.serving.loader import load_classifier
+from melanoma_tf.serving.photograph_classifiers import (
+    SENSITIVITIES,
+    ExportedClassifier,
+    PhotographClassifier,
+    ShippedClassifier,
+)
 from melanoma_tf.serving.settings import AppSettings
 from melanoma_tf.serving.signatures import DISCLAIMER
 
@@ -138,7 +144,7 @@ def started(model: Path | None = None, settings: AppSettings | None = None) -> I
     """Start the page, yield its address, and stop it at the end.
 
     Args:
-        model: an exported classifier; None outlines and purifies only.
+        model: an exported classifier; None takes the classifier that ships.
         settings: see `AppSettings`.
 
     Raises:
@@ -155,9 +161,13 @@ def started(model: Path | None = None, settings: AppSettings | None = None) -> I
             raise MelanomaError(
                 f"expected the package gradio; found {error}. Install melanoma-tf[app]"
             ) from None
-        classifier = None if model is None else load_classifier(model).exported
+        classifier: PhotographClassifier = (
+            ShippedClassifier()
+            if model is None
+            else ExportedClassifier(load_classifier(model).exported)
+        )
         page = Page(Analyser(classifier), Path(temporary))
-        blocks = _blocks(gradio, page, write_examples(Path(temporary)), str(model or ""))
+        blocks = _blocks(gradio, page, write_examples(Path(temporary)), classifier.name)
         try:
             _, address, _ = blocks.launch(
                 server_name="127.0.0.1",
@@ -195,7 +205,7 @@ class _SameOrigin:
         await self._app(scope, receive, with_policy)
 
 
-def _blocks(gradio: Any, page: Page, examples: list[str], model: str) -> Any:
+def _blocks(gradio: Any, page: Page, examples: list[str], classifier: str) -> Any:
     """The page itself."""
     theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     title = "melanoma-tf"
@@ -206,7 +216,10 @@ def _blocks(gradio: Any, page: Page, examples: list[str], model: str) -> Any:
         analytics_enabled=False,
         delete_cache=(600, 3600),
     ) as blocks:
-        gradio.Markdown(f"# {title}\n**{DISCLAIMER}** Photographs stay on this computer.")
+        gradio.Markdown(
+            f"# {title}\n**{DISCLAIMER}** Photographs stay on this computer. "
+            f"Probabilities: {classifier}."
+        )
         with gradio.Row():
             with gradio.Column(scale=1):
                 files = gradio.File(
@@ -221,7 +234,7 @@ def _blocks(gradio: Any, page: Page, examples: list[str], model: str) -> Any:
                     slider = gradio.ImageSlider(
                         label="Before | purified", interactive=False, height=360
                     )
-                with gradio.Row(visible=bool(model)):
+                with gradio.Row():
                     saliency = gradio.Image(
                         label="Where the classifier looks", interactive=False, height=360
                     )

@@ -11,6 +11,7 @@ from melanoma_tf.core.settings import Settings, positive, redeclared, setting
 from melanoma_tf.evaluation.settings import SubmissionSettings
 
 NONE = "none"
+SHIPPED_VIEWS = 8  # The shipped classifier's temperature and thresholds were fitted on as many.
 LITE_KINDS = FLOAT16, INT8 = ("float16", "int8")
 
 

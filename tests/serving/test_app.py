@@ -1,5 +1,7 @@
 """The local web page: what it computes, and the page itself in a browser where there is one."""
 
+import csv
+import json
 import os
 import shutil
 import signal
@@ -13,11 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
+from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.serving import app
 from melanoma_tf.serving.analysis import Analyser, Analysis
+from melanoma_tf.serving.loader import load_classifier
+from melanoma_tf.serving.photograph_classifiers import ExportedClassifier, ShippedClassifier
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PHANTOM = draw_phantom("melanoma", 2, PhantomSettings((90, 120), hairs=1))
@@ -91,6 +98,37 @@ def test_without_a_classifier_a_photograph_is_outlined_and_purified(files):
     assert found.probabilities == {}
     with pytest.raises(MelanomaError, match="found other bytes"):
         Analyser().analyse(Path(files[1]))
+
+
+def test_without_a_model_the_probabilities_are_those_of_predict(files, tmp_path):
+    table = tmp_path / "predictions.csv"
+    done = CliRunner().invoke(main, ["predict", files[0], "--output", str(table)])
+    assert done.exit_code == 0, done.output
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    classifier = ShippedClassifier()
+    found = classifier.classify(Path(files[0]), PHANTOM.image)
+    calibration = json.loads((classifier_run("shipped") / "calibration.json").read_text())
+    assert list(found.probabilities) == calibration["class_names"]
+    for name, value in found.probabilities.items():
+        assert value == pytest.approx(float(row[name]), abs=1e-5)
+        points = calibration["thresholds"][name]
+        assert found.reached[name] == tuple(
+            f"{float(each):.0%}" for each in ("0.82", "0.89", "0.95") if value >= points[each]
+        )
+    assert found.saliency.shape == PHANTOM.image.shape
+    assert (found.saliency != PHANTOM.image).any()
+    with pytest.raises(MelanomaError, match="expected a JPEG"):
+        classifier.classify(Path(files[1]), PHANTOM.image)
+
+
+def test_an_exported_model_answers_on_the_page_as_on_a_server(exported, files):
+    served = load_classifier(exported)
+    (expected,) = served.predict([Path(files[0])])
+    found = ExportedClassifier(served.exported).classify(Path(files[0]), PHANTOM.image)
+    np.testing.assert_allclose(list(found.probabilities.values()), expected.probabilities, 1e-5)
+    assert found.saliency.shape == PHANTOM.image.shape
+    with pytest.raises(MelanomaError, match="found other bytes"):
+        ExportedClassifier(served.exported).classify(Path(files[1]), PHANTOM.image)
 
 
 def test_without_gradio_the_command_says_what_to_install(monkeypatch):
