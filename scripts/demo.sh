@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up .venv and runs the whole chain on synthetic images. Arguments go to `melanoma-tf demo`.
+# Sets up .venv and runs the whole system on synthetic images. Arguments go to `melanoma-tf demo`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh

@@ -9,6 +9,7 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.evaluation.score_text import shown
 from melanoma_tf.workflows.settings import DemoSettings
 
 
@@ -23,25 +24,32 @@ from melanoma_tf.workflows.settings import DemoSettings
 @options.overwrite()
 @settings_options(DemoSettings)
 def demo(work_dir: Path, overwrite: bool, settings: DemoSettings) -> None:
-    """Run the whole chain on synthetic images: minutes on two cores, no data needed.
+    """Run the whole system on synthetic images: minutes on two cores, no data needed.
+
+    Phantoms, records, a segmenter, purified copies, generated melanomas, two classifiers, their
+    comparison, an exported model and the report: `run isic2017 --scale demo`, and a prediction. The
+    same command goes on with an interrupted demo.
 
     \b
     Example:
       melanoma-tf demo --work-dir demo
-
-    `melanoma-tf run isic2017 --scale demo` adds a segmenter, purified and generated images, and a
-    comparison with a baseline.
     """
     from melanoma_tf.workflows.demo import run_demo
 
     result = run_demo(work_dir, settings, overwrite=overwrite, log=click.echo)
-    made = [(name, str(path), f"{seconds:.1f}") for name, path, seconds in result.stages]
-    table("The demo made", ("stage", "output", "seconds"), made)
-    aucs = {**result.metrics["auc"], "mean": result.metrics["mean_auc"]}
-    scores = [(name, f"{value:.3f}") for name, value in aucs.items() if value is not None]
-    table("Scores on unseen phantoms", ("class", "AUC"), scores)
+    made = [(name, str(work_dir / entry.output), f"{entry.seconds:.1f}")
+            for name, entry in result.steps.items()]  # fmt: skip
+    table("The demo made", ("step", "output", "seconds"), made)
+    scores = result.results["scores"]
+    areas = {name: {**each["auc"], "mean": each["mean_auc"]} for name, each in scores.items()}
+    rows = [(name, *(shown(each[name], None) for each in areas.values()))
+            for name in areas["proposed"]]  # fmt: skip
+    table("AUC on unseen phantoms", ("class", *scores), rows)
+    click.echo(f"open {work_dir / 'report' / 'report.html'}")
     click.echo(f"training curves:  tensorboard --logdir {work_dir / 'runs'}")
-    click.echo(f"classify images:  melanoma-tf predict --model {work_dir}/saved_models/demo IMAGES")
+    click.echo(
+        f"classify images:  melanoma-tf predict --model {work_dir / 'saved_models/proposed'} IMAGES"
+    )
 
 
 COMMANDS = (demo,)

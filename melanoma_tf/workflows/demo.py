@@ -1,27 +1,23 @@
-"""The whole chain on synthetic images: phantoms, records, training, scores, a served model."""
+"""The whole system on synthetic images: the ISIC 2017 experiment on phantoms, and a prediction."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf.classification.evaluate import evaluate_classifier
-from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
-from melanoma_tf.classification.train import train_classifier
-from melanoma_tf.core.files import write_json
-from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.core.files import read_json
 from melanoma_tf.datasets.image_files import find_images
-from melanoma_tf.phantoms import PhantomSettings, write_phantoms
-from melanoma_tf.records.build.build import BuildSettings, build_records
-from melanoma_tf.serving.export import export_run
-from melanoma_tf.serving.loader import load_classifier
-from melanoma_tf.workflows.settings import DemoSettings
+from melanoma_tf.workflows.experiment import run_experiment
+from melanoma_tf.workflows.isic2017 import plan_experiment
+from melanoma_tf.workflows.ledger import Entry
+from melanoma_tf.workflows.settings import ISIC2017_SCALES, DemoSettings, Isic2017Settings
+from melanoma_tf.workflows.tasks import MODEL, PHANTOMS, REPORT
+
+_SERVED = 5
+_GAN_EPOCHS, _SEGMENTER_EPOCHS = 3, 0.5  # For each epoch of the classifiers.
 
 
 @dataclass(frozen=True)
@@ -29,14 +25,14 @@ class DemoResult:
     """Output of the demo.
 
     Attributes:
-        stages: per stage its name, where its output is, and how long it took in seconds.
-        metrics: of the test split, as `evaluate` writes them.
+        steps: what `steps.json` says, by name of the step.
+        results: the content of `results.json`: scores of both classifiers, and their comparison.
         served: a few file names with the class that the exported model finds likeliest.
     """
 
-    stages: list[tuple[str, Path, float]] = field(default_factory=list)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    served: list[tuple[str, str]] = field(default_factory=list)
+    steps: Mapping[str, Entry]
+    results: Mapping[str, Any]
+    served: tuple[tuple[str, str], ...]
 
 
 def run_demo(
@@ -46,64 +42,53 @@ def run_demo(
     overwrite: bool = False,
     log: Callable[[str], None] = print,
 ) -> DemoResult:
-    """Run every stage once, in a folder of its own.
+    """Run the experiment on phantoms: every step that is not done, in a folder of its own.
+
+    Phantoms, records, a segmenter, purified copies, generated melanomas, a baseline and a proposed
+    classifier with balanced batches, their comparison, the exported model, and the report.
 
     Args:
-        work_dir: gets `phantoms/`, `records/`, `runs/demo/` and `saved_models/demo/`.
+        work_dir: folder of all outputs.
         settings: see `DemoSettings`.
-        overwrite: replace what an earlier demo left there.
-        log: takes one line per stage and epoch.
+        overwrite: make every step again.
+        log: takes a line for each step and epoch.
 
     Raises:
-        MelanomaError: `work_dir` is not empty.
+        MelanomaError: `work_dir` holds something else, or another demo is running in it.
     """
-    refuse_existing(work_dir, overwrite)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    write_json(work_dir / "demo.json", dataclasses.asdict(settings))
-    phantoms, records = work_dir / "phantoms", work_dir / "records"
-    run_dir, model = work_dir / "runs" / "demo", work_dir / "saved_models" / "demo"
-    result = DemoResult()
-
-    @contextmanager
-    def stage(name: str, output: Path) -> Iterator[None]:
-        log(f"{name} -> {output}")
-        started = time.perf_counter()
-        yield
-        result.stages.append((name, output, time.perf_counter() - started))
-
-    with stage("draw phantoms", phantoms):
-        write_phantoms(
-            phantoms,
-            settings.images,
-            settings=PhantomSettings(settings.image_size_px),
-            seed=settings.seed,
-            overwrite=overwrite,
-        )
-    with stage("build-records", records):
-        build_records(
-            [list_source("isic2017", phantoms)],
-            BuildSettings("isic2017", settings.image_size_px, seed=settings.seed),
-            records,
-            workers=settings.workers,
-            overwrite=overwrite,
-        )
-    with stage("train classifier", run_dir):
-        train_classifier(records, run_dir, _training(settings), overwrite=overwrite, log=log)
-    with stage("evaluate", run_dir / "metrics.json"):
-        result.metrics.update(evaluate_classifier(run_dir, records))
-    with stage("export", model):
-        export_run(run_dir, model)
-    with stage("predict", model):
-        images = find_images([phantoms / "ISIC-2017_Training_Data"]).paths[:5]
-        served = load_classifier(model).predict(images)
-        result.served.extend((answer.path.name, answer.best) for answer in served)
-    return result
+    experiment = plan_experiment(
+        (), work_dir, demo_settings(settings), workers=settings.workers, log=log
+    )
+    first = experiment.steps[0].name if overwrite else None
+    steps = run_experiment(experiment, from_step=first, log=log)
+    return DemoResult(steps, read_json(work_dir / REPORT / "results.json"), _predict(work_dir))
 
 
-def _training(settings: DemoSettings) -> ClassifierSettings:
-    return ClassifierSettings(
-        network=NetworkSettings("small", "none"),
-        epochs=settings.epochs,
+def demo_settings(settings: DemoSettings) -> Isic2017Settings:
+    """Return the settings of the experiment.
+
+    With fewer epochs than the demo's own, the novelty filter lets all but exact copies pass: the
+    images of a generator that has learned nothing are all alike.
+    """
+    scale = ISIC2017_SCALES["demo"]
+    return dataclasses.replace(
+        scale,
+        phantoms=settings.images,
+        image_size_px=settings.image_size_px,
+        segmenter_epochs=max(1, round(_SEGMENTER_EPOCHS * settings.epochs)),
+        gan_epochs=_GAN_EPOCHS * settings.epochs,
+        baseline_epochs=settings.epochs,
+        proposed_epochs=settings.epochs,
         batch_size=settings.batch_size,
+        min_mse=0.0 if settings.epochs < scale.baseline_epochs else scale.min_mse,
         seed=settings.seed,
     )
+
+
+def _predict(work_dir: Path) -> tuple[tuple[str, str], ...]:
+    # Imported here: it loads TensorFlow, which a demo that is refused does without.
+    from melanoma_tf.serving.loader import load_classifier
+
+    images = find_images([work_dir / PHANTOMS / "ISIC-2017_Training_Data"]).paths[:_SERVED]
+    served = load_classifier(work_dir / MODEL).predict(images)
+    return tuple((answer.path.name, answer.best) for answer in served)

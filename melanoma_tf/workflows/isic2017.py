@@ -23,7 +23,7 @@ from melanoma_tf.workflows.experiment import (
 )
 from melanoma_tf.workflows.experiment_data import ExperimentData
 from melanoma_tf.workflows.isic2017_data import MAIN, SOURCES, TAXONOMY, read_data
-from melanoma_tf.workflows.settings import NO_RECIPE, Isic2017Settings
+from melanoma_tf.workflows.settings import EXPANSION, NO_RECIPE, Isic2017Settings
 from melanoma_tf.workflows.steps import Step
 from melanoma_tf.workflows.tasks import Tasks
 
@@ -75,14 +75,20 @@ def generated_records(class_name: str) -> str:
 
 
 def _other_networks(settings: Isic2017Settings) -> list[str]:
-    if settings.recipe != NO_RECIPE:
-        return []
-    return [
-        f"Networks and trainings are smaller than the paper's: {settings.backbone} at "
-        f"{settings.classifier_size_px} px for ResNet-50 at 224 px, a segmenter at "
-        f"{settings.segmenter_size_px} px for 380 px, generated images of "
-        f"{settings.gan_size_px} px for 256 px."
-    ]
+    notes = []
+    if settings.recipe == NO_RECIPE:
+        notes.append(
+            f"Networks and trainings are smaller than the paper's: {settings.backbone} at "
+            f"{settings.classifier_size_px} px for ResNet-50 at 224 px, a segmenter at "
+            f"{settings.segmenter_size_px} px for 380 px, generated images of "
+            f"{settings.gan_size_px} px for 256 px."
+        )
+    if settings.balance != EXPANSION:
+        notes.append(
+            "Every batch of the proposed classifier holds equally many images of each class, in "
+            "place of the expansion plan, which Figure 7 shows."
+        )
+    return notes
 
 
 def _to_generate(
@@ -105,8 +111,10 @@ def _to_generate(
 
 def _steps(work: Tasks, settings: Isic2017Settings, counts: Mapping[str, int]) -> list[Step]:
     baseline = networks.classifier_settings(settings, settings.baseline_epochs)
-    plan = BatchSettings(expansion=TAXONOMY)
-    proposed = networks.classifier_settings(settings, settings.proposed_epochs, plan)
+    is_expanded = settings.balance == EXPANSION
+    batches = BatchSettings(expansion=TAXONOMY) if is_expanded else BatchSettings(balance="batch")
+    proposed = networks.classifier_settings(settings, settings.proposed_epochs, batches)
+    views = _SIX_VIEWS_AND_MIRRORED if is_expanded else 1.0
     grown = images(work) * (1 + shared.OCCLUDED) + sum(counts.values())
     records = (tasks.PURIFIED, *map(generated_records, counts))
     needs = ("purify", *(f"generate-{name}" for name in counts))
@@ -123,7 +131,7 @@ def _steps(work: Tasks, settings: Isic2017Settings, counts: Mapping[str, int]) -
         shared.classifier_step(
             work, "baseline", (tasks.RAW,), ("records",), baseline, images(work)),
         shared.classifier_step(
-            work, "proposed", records, needs, proposed, _SIX_VIEWS_AND_MIRRORED * grown),
+            work, "proposed", records, needs, proposed, views * grown),
         *(shared.evaluation_step(work, name, name) for name in ("baseline", "proposed")),
         shared.comparison_step(work, "baseline", "proposed"),
         shared.export_step(work, segmenter, ("segmenter", "proposed")),

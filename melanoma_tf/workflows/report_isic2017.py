@@ -50,10 +50,13 @@ def write_isic2017_report(
     results["segmentation"] = None if outlined is None else outlined.scores
     sections = [
         report.differences(notes),
-        *_score_sections(work.work_dir, results),
-        *_saliency_sections(work.work_dir),
-        _outlines_section(outlined),
-        *_data_sections(work.work_dir, results, classes),
+        *_score_sections(results),
+        *_in_order(
+            *_saliency_sections(work.work_dir),
+            _outlines_section(outlined),
+            *_data_sections(work.work_dir, results, classes),
+            _decisions_section(work.work_dir, results["scores"]),
+        ),
         *report.appendix(work, raw, steps),
     ]
     subtitle = (
@@ -85,7 +88,7 @@ def collect(
     }
 
 
-def _score_sections(work_dir: Path, results: Mapping[str, Any]) -> list[Section]:
+def _score_sections(results: Mapping[str, Any]) -> list[Section]:
     scores = results["scores"]
     return [
         section(
@@ -110,14 +113,22 @@ def _score_sections(work_dir: Path, results: Mapping[str, Any]) -> list[Section]
                  "corrected for the number of metrics. The paper has an accuracy of "
                  f"{published.ACCURACY} (Section 4.2).", "soft"),
         ),
-        section(
-            "figure-9",
-            "Figure 9: ROC curves and confusion matrix",
-            text("One class against the rest."),
-            report.charts(figures.roc_charts(work_dir, scores, _ROC_CLASSES)),
-            report.charts([figures.confusion_chart(*each) for each in scores.items()]),
-        ),
     ]  # fmt: skip
+
+
+def _in_order(*sections: Section) -> list[Section]:
+    """Sort sections on figures by their numbers."""
+    return sorted(sections, key=lambda each: each.identifier)
+
+
+def _decisions_section(work_dir: Path, scores: Mapping[str, Any]) -> Section:
+    return section(
+        "figure-9",
+        "Figure 9: ROC curves and confusion matrix",
+        text("One class against the rest."),
+        report.charts(figures.roc_charts(work_dir, scores, _ROC_CLASSES)),
+        report.charts([figures.confusion_chart(*each) for each in scores.items()]),
+    )
 
 
 def _saliency_sections(work_dir: Path) -> list[Section]:
@@ -188,7 +199,7 @@ def _data_sections(
             table(tables.purified(purified, published.PURIFIED)),
         ),
         section(
-            "figures-5-6",
+            "figure-5",
             "Figures 5B and 6: generated images",
             (block for name in classes for block in _generated(work_dir, name)),
             None if classes else text("No image was generated."),

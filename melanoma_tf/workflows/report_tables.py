@@ -112,7 +112,8 @@ def comparison(
         difference = estimate(row["difference"], interval)
         rows.append((title, value(row["first"]), value(row["second"]), difference, p_value))
     header = ("metric", *names, "difference", "p-value")
-    return Table(f"{' and '.join(names)}, {compared['n']:,} images", header, rows)
+    caption = f"Paired differences, {names[1]} less {names[0]}, on {compared['n']:,} images"
+    return Table(caption, header, rows)
 
 
 def purified(manifest: Manifest, paper: Mapping[str, int] | None = None) -> Table:

@@ -13,28 +13,29 @@ from melanoma_tf.generation.settings import IMAGE_SIZES_PX
 from melanoma_tf.purification.classical.settings import METHODS
 
 NO_RECIPE, PUBLISHED = "none", "bisla2019"
+EXPANSION = "expansion"
 FACTORS = ("purify", "generate", "balance", "augment")
 DESIGNS = ("full", "single")
 
 
 @dataclass(frozen=True)
 class DemoSettings(Settings):
-    """Size of the demo.
+    """Size of the demo; the rest is as `ISIC2017_SCALES["demo"]` says.
 
     Attributes:
         images: number of phantoms, divided 0.7/0.15/0.15 into the splits.
         image_size_px: side of a phantom in pixels.
-        epochs: passes over the training phantoms.
-        batch_size: images in a training step.
-        workers: processes that build the records.
+        epochs: of both classifiers; the other networks get epochs in proportion.
+        batch_size: images in a training step of the classifiers.
+        workers: threads that prepare images.
         seed: of everything.
     """
 
-    images: int = setting(600, "Number of phantoms.", minimum=60, group="Size")
-    image_size_px: int = setting(128, "Side of a phantom in pixels.", minimum=32, group="Size")
-    epochs: int = setting(12, "Epochs of the classifier.", minimum=1, group="Size")
+    images: int = setting(240, "Number of phantoms.", minimum=60, group="Size")
+    image_size_px: int = setting(96, "Side of a phantom in pixels.", minimum=32, group="Size")
+    epochs: int = setting(6, "Epochs of the classifiers.", minimum=1, group="Size")
     batch_size: int = setting(16, "Images in a training step.", minimum=1, group="Size")
-    workers: int = setting(2, "Processes that build the records.", minimum=1, group="Size")
+    workers: int = setting(2, "Threads that prepare images.", minimum=1, group="Size")
     seed: int = setting(0, "Seed of everything.", minimum=0, group="Size")
 
 
@@ -128,7 +129,9 @@ class Isic2017Settings(ExperimentSettings):
         purify_method: of the copies that are added to the training set.
         segmenter_size_px: side of the segmenter's input.
         segmenter_epochs: of this training.
-        proposed_epochs: each shows every image in six views, mirrored or not.
+        balance: `expansion` shows every image in six views, mirrored or not, as in the paper;
+            `batch` draws equally many images of each class into every batch.
+        proposed_epochs: with an expansion each has about nine times as many examples.
         weights: the segmenter starts from them too, without a recipe.
         melanoma_count, keratosis_count: images to generate; 0 trains no GAN of the class.
     """
@@ -140,12 +143,20 @@ class Isic2017Settings(ExperimentSettings):
         128, "Side of the segmenter's input in pixels.", minimum=32, group="Networks"
     )
     segmenter_epochs: int = setting(4, "Epochs of the segmenter.", minimum=1, group="Training")
+    balance: str = setting(
+        EXPANSION,
+        "Balance of the proposed classifier's classes. expansion: by the published expansion plan; "
+        "batch: equally many images of each class in every batch.",
+        choices=(EXPANSION, "batch"),
+        group="Training",
+    )
     # About as many examples as the baseline sees in all of its epochs.
     proposed_epochs: int = redeclared(
         ExperimentSettings,
         "proposed_epochs",
         1,
-        help="Epochs of the proposed classifier; each shows every image in six views.",
+        help="Epochs of the proposed classifier; the expansion plan shows every image in six "
+        "views.",
     )
     melanoma_count: int = setting(
         350, "Melanomas to generate; 0 trains no GAN of them.", minimum=0, group="Generation"
@@ -275,14 +286,15 @@ ISIC2017_SCALES: dict[str, Isic2017Settings] = {
         segmenter_size_px=64,
         classifier_size_px=64,
         segmenter_epochs=3,
-        gan_epochs=20,
+        gan_epochs=18,
         baseline_epochs=6,
-        proposed_epochs=1,
+        balance="batch",
+        proposed_epochs=6,
         gan_batch_size=8,
         batch_size=16,
         melanoma_count=16,
-        keratosis_count=16,
-        min_mse=0.0005,
+        keratosis_count=0,
+        min_mse=0.0001,
         rounds=200,
     ),
 }
@@ -316,7 +328,7 @@ ISIC2018_SCALES: dict[str, Isic2018Settings] = {
         gan_batch_size=8,
         batch_size=16,
         generated_count=8,
-        min_mse=0.0005,
+        min_mse=0.0,
         rounds=200,
     ),
 }

@@ -20,7 +20,7 @@ PLACES = {
     "--output", "--run-dir", "--records", "--model", "--json", "--overwrite", "--resume", "--add",
     "--server", "--truth", "--work-dir", "--counts", "--contact-sheet", "--labels", "--workers",
     "--masks",
-    "--against", "--data", "--work", "--scale", "--from", "--dry-run",
+    "--against", "--data", "--generated", "--purified", "--work", "--scale", "--from", "--dry-run",
     "--lesion-masks", "--codes", "--recipe", "--help", "-h", "--version",
 }  # fmt: skip
 

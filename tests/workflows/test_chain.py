@@ -10,7 +10,6 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from melanoma_tf.classification.evaluate import evaluate_classifier
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.workflows.demo import DemoSettings, run_demo
 
 
 def read_rows(path):
@@ -65,15 +64,3 @@ def test_evaluation_agrees_with_scikit_learn(trained_run, phantom_records, tmp_p
     assert sum(map(sum, metrics["confusion_matrix"])) == len(rows) == metrics["n"]
     with pytest.raises(MelanomaError, match="exists"):
         evaluate_classifier(trained_run, phantom_records, output=tmp_path)
-
-
-def test_the_demo_makes_every_stage(tiny_backbone, tmp_path):
-    settings = DemoSettings(images=60, image_size_px=48, epochs=1, workers=1)
-    result = run_demo(tmp_path / "demo", settings, log=lambda line: None)
-    assert [name for name, _, _ in result.stages] == [
-        "draw phantoms", "build-records", "train classifier", "evaluate", "export", "predict",
-    ]  # fmt: skip
-    assert all(output.exists() for _, output, _ in result.stages)
-    assert len(result.served) == 5
-    with pytest.raises(MelanomaError, match="exists"):
-        run_demo(tmp_path / "demo", settings)

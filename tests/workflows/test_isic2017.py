@@ -13,10 +13,10 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.phantoms import PhantomSettings, write_phantoms
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.workflows import isic2017, networks
-from melanoma_tf.workflows.experiment import run_experiment
+from melanoma_tf.workflows.demo import demo_settings, run_demo
 from melanoma_tf.workflows.experiment_data import find_folders
 from melanoma_tf.workflows.isic2017_data import MAIN, SOURCES, read_data
-from melanoma_tf.workflows.settings import ISIC2017_SCALES, Isic2017Settings
+from melanoma_tf.workflows.settings import ISIC2017_SCALES, DemoSettings, Isic2017Settings
 from melanoma_tf.workflows.tasks import Tasks
 from tests.conftest import ONE_CONVOLUTION
 
@@ -30,6 +30,7 @@ TINY = dataclasses.replace(
     segmenter_epochs=1,
     gan_epochs=1,
     baseline_epochs=1,
+    balance="batch",
     proposed_epochs=1,
     melanoma_count=2,
     keratosis_count=0,
@@ -174,37 +175,59 @@ def test_records_that_appeared_just_before_a_kill_are_kept(tmp_path):
     assert (records / "manifest.json").read_text() == "{}"
 
 
+def test_the_demo_is_the_experiment_at_the_demo_s_scale():
+    assert demo_settings(DemoSettings()) == ISIC2017_SCALES["demo"]
+    small = demo_settings(DemoSettings(images=60, epochs=1))
+    assert (small.phantoms, small.baseline_epochs, small.segmenter_epochs) == (60, 1, 1)
+    assert small.min_mse == 0
+
+
+def test_a_proposed_classifier_is_balanced_by_expansion_or_by_batches(isic2017_folder, tmp_path):
+    def proposed(**changes):
+        planned = plan([f"isic2017={isic2017_folder}"], tmp_path, **changes)
+        step = next(step for step in planned.steps if step.name == "proposed")
+        return step.settings["batches"], " ".join(planned.notes)
+
+    batches, notes = proposed()
+    assert (batches["expansion"], batches["balance"]) == ("isic2017", "none")
+    assert "in place of the expansion plan" not in notes
+    batches, notes = proposed(balance="batch")
+    assert (batches["expansion"], batches["balance"]) == ("none", "batch")
+    assert "in place of the expansion plan" in notes
+
+
 @pytest.mark.experiments
-def test_the_whole_experiment_on_phantoms(tiny_backbone, tmp_path, monkeypatch):
+def test_the_demo_runs_the_whole_experiment(tiny_backbone, tmp_path, monkeypatch):
     network = SegmenterSettings(
         image_size_px=64, padding="same", base_filters=2, epochs=1, augment="mild"
     )
     monkeypatch.setattr(networks, "segmenter_settings", lambda settings: network)
+    monkeypatch.setitem(ISIC2017_SCALES, "demo", TINY)
     lines = []
+    settings = DemoSettings(images=60, image_size_px=48, epochs=1, workers=1)
 
-    def experiment(settings=TINY):
-        planned = isic2017.plan_experiment((), tmp_path, settings, log=lines.append)
-        return run_experiment(planned, log=lines.append)
+    def demo(**options):
+        return run_demo(tmp_path, settings, log=lines.append, **options)
 
-    entries = experiment()
-    assert all(entry.finished for entry in entries.values())
-    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    done = demo()
+    assert all(entry.finished for entry in done.steps.values())
+    assert len(done.served) == 5
+    results = done.results
     with (tmp_path / "evaluation" / "proposed" / "predictions.csv").open() as stream:
         assert results["test_images"] == len(list(csv.DictReader(stream)))
     grown = {row["class_name"]: row for row in results["expansion"]["classes"]}
     assert grown["melanoma"]["generated"] == 2
-    assert grown["melanoma"]["examples"] == 6 * (
-        2 * (grown["melanoma"]["real"] + 2) + grown["melanoma"]["purified"]
-    )
     assert results["generated"]["melanoma"]["accepted"] == 2
+    assert 0 <= results["segmentation"]["jaccard"]["mean"] <= 1
     assert [each["name"] for each in results["steps"]][-1] == "export"
     html = (tmp_path / "report" / "report.html").read_text()
     ours = results["scores"]["proposed"]["auc"]["melanoma"]
-    for text in ("0.880", "0.697", f"{ours:.3f}", "phantoms", "data:image/png", "No image of"):
+    for text in ("0.880", "0.697", f"{ours:.3f}", "phantoms", "data:image/png", "No image of",
+                 "Figure 2", "Figure 4B", "Figure 8"):  # fmt: skip
         assert text in html
     assert (tmp_path / "saved_models" / "proposed" / "1" / "saved_model.pb").is_file()
 
     lines.clear()
-    experiment()
-    assert len(lines) == len(entries)
+    demo()
+    assert len(lines) == len(done.steps)
     assert all("done already" in line for line in lines)

@@ -59,3 +59,27 @@ def test_purified_counts_of_the_paper():
     """Section 3.2.2: 470 nevus, 147 melanoma and 182 seborrheic keratosis."""
     purified = {name: row["purified"] for name, row in PAPER_COUNTS["isic2017"].items()}
     assert dict(published.PURIFIED) == purified
+
+
+def test_table_6_stands_beside_the_paper_s():
+    numbers = {
+        "accuracy": 0.5, "balanced_accuracy": 0.25, "macro_average": {"specificity": 0.75},
+        "interval": {"balanced_accuracy": {"low": 0.2, "high": 0.3}},
+    }  # fmt: skip
+    names = ("proposed", "proposed-classical", "proposed-network")
+    rows = rows_of(report_tables.table_6(dict.fromkeys(names, numbers)))
+    assert rows["none, paper",][1:] == ("0.675", "0.561", "0.954")
+    assert rows["network, paper",][1:] == ("0.717", "0.754", "0.837")
+    assert rows["classical, here",][1:] == (
+        Estimate("0.500"), Estimate("0.250", "0.200, 0.300"), Estimate("0.750"),
+    )  # fmt: skip
+
+
+def test_figure_11_adds_up_to_the_images_of_the_paper():
+    """Section 6.2; 187 dermatofibromas are said to be less than 2 % of all."""
+    assert sum(published.FIGURE_11.values()) == 15_510
+    assert published.FIGURE_11["dermatofibroma"] / 15_510 < 0.02
+    images = {name: {"train": 1, "test": 2} for name in published.FIGURE_11}
+    table = report_tables.class_sizes(images, published.FIGURE_11)
+    assert table.header == ("class", "paper, training", "train", "test")
+    assert table.rows[5] == ("nevus", "9,786", "1", "2")
