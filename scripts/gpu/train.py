@@ -103,24 +103,28 @@ class Schedule:
         return warm * 0.5 * (1 + np.cos(np.pi * min(1.0, self.progress())))
 
 
-def optimizer_of(network: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
-    """AdamW: the encoder at a third of the rate, no decay of vectors."""
+def optimizer_groups(network: nn.Module, decay: float) -> list[dict]:
+    """Parameters by whether they are the encoder's and decay; vectors do not."""
     groups: dict[tuple, list] = {}
     for name, value in network.named_parameters():
         key = (name.startswith("encoder."), value.ndim > 1)
         groups.setdefault(key, []).append(value)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": values,
-                "weight_decay": decay if matrices else 0.0,
-                "base": rate / 3 if of_encoder else rate,
-            }
-            for (of_encoder, matrices), values in groups.items()
-        ],
-        lr=rate,
-        fused=DEVICE.type == "cuda",
-    )
+    return [
+        {
+            "params": values,
+            "weight_decay": decay if matrices else 0.0,
+            "of_encoder": of_encoder,
+        }
+        for (of_encoder, matrices), values in groups.items()
+    ]
+
+
+def optimizer_of(network: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
+    """AdamW: the encoder at a third of the rate, no decay of vectors."""
+    groups = optimizer_groups(network, decay)
+    for group in groups:
+        group["base"] = rate / 3 if group.pop("of_encoder") else rate
+    return torch.optim.AdamW(groups, lr=rate, fused=DEVICE.type == "cuda")
 
 
 def train(network: nn.Module, step, schedule: Schedule, given) -> Average:

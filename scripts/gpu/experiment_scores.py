@@ -1,0 +1,129 @@
+"""Tables of the results that `experiment.py` wrote, with paired 95 % intervals, in Markdown.
+
+    python scripts/gpu/experiment_scores.py isic_results.npz --reference augmented
+    python scripts/gpu/experiment_scores.py ham_results.npz --variants raw network classical
+
+A value is the mean over the seeds of a metric on the test images. An interval is the bootstrap's:
+each round draws images (whole lesions, where `--labels` names them) and takes the same for all
+networks. A difference is to the reference arm, or with `--variants` to the first variant of the
+same networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from melanoma_tf.evaluation.metrics.bootstrap import group_indices, percentile_interval, resamples
+from melanoma_tf.evaluation.metrics.intervals import LEVEL
+from melanoma_tf.evaluation.metrics.task import ISIC2017_PAIR, all_metrics, prepare
+
+ROUNDS = 1000
+Samples = dict[str, np.ndarray]
+
+
+class Results:
+    """What `experiment.py` wrote, and the lesions of its images."""
+
+    def __init__(self, path: Path, labels: Path | None):
+        with np.load(path, allow_pickle=False) as stored:
+            self.arrays = {name: stored[name] for name in stored.files if name != "description"}
+            self.about = json.loads(str(stored["description"]))
+        self.classes = self.about["classes"]
+        names = [str(name) for name in self.arrays["names"]]
+        groups = None
+        if labels:
+            with labels.open(newline="") as stream:
+                by_name = {row["image"]: row["group"] for row in csv.DictReader(stream)}
+            groups = [by_name[name] for name in names]
+        self.groups = group_indices(groups, len(names))
+        self.seeds = int(self.about["options"]["seeds"])
+
+    def samples(self, arm: str, variant: str, only: Iterable[str]) -> Samples:
+        """Metrics on all test images, then on each resample, float64 `(1 + rounds,)` each."""
+        found: dict[str, list[np.ndarray]] = {}
+        for seed in range(self.seeds):
+            rows = self.arrays[f"{arm}/{seed}/rows"]
+            labels = self.arrays["labels"][rows]
+            logits = self.arrays[f"{arm}/{seed}/{variant}"].astype(np.float64)
+            kept = np.isin(labels, [self.classes.index(name) for name in only or self.classes])
+            groups = np.unique(self.groups[rows[kept]], return_inverse=True)[1].reshape(-1)
+            for name, values in metrics(labels[kept], logits[kept], self.classes, groups).items():
+                found.setdefault(name, []).append(values)
+        return {name: np.mean(values, axis=0) for name, values in found.items()}
+
+
+def metrics(labels: np.ndarray, logits: np.ndarray, classes: list[str], groups: np.ndarray):
+    exponents = np.exp(logits - logits.max(1, keepdims=True))
+    task = prepare(labels, exponents / exponents.sum(1, keepdims=True), classes)
+    blocks = [np.ones((1, len(labels)), np.int32), *resamples(groups, ROUNDS, 0)]
+    parts = [all_metrics(task, block) for block in blocks]
+    areas = {name: ("auc", name) for name in classes}
+    paths = {f"AUC {name}": path for name, path in areas.items() if path in parts[0]}
+    found = {name: np.concatenate([part[path] for part in parts]) for name, path in paths.items()}
+    averaged = ISIC2017_PAIR if set(ISIC2017_PAIR) < set(classes) else classes
+    if all(f"AUC {name}" in found for name in averaged):
+        found["mean AUC"] = np.mean([found[f"AUC {name}"] for name in averaged], axis=0)
+    for name in ("balanced_accuracy", "accuracy"):
+        if (name,) in parts[0]:
+            values = [part[(name,)] for part in parts]
+            found[name.replace("_", " ")] = np.concatenate(values)
+    return found
+
+
+def cell(values: np.ndarray, signed: bool = False) -> str:
+    """A value and its interval."""
+    low, high = percentile_interval(values[1:], LEVEL) or (np.nan, np.nan)
+    sign = "+" if signed else ""
+    return f"{values[0]:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def row(name: str, own: Samples, reference: Samples | None, shown: list[str]) -> str:
+    cells = [cell(own[metric]) for metric in shown]
+    if reference is not None:
+        cells += [cell(own[metric] - reference[metric], signed=True) for metric in shown]
+    else:
+        cells += [""] * len(shown)
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--reference", help="the arm that the others are compared to")
+    parser.add_argument("--variants", nargs="+", default=["raw"], help="of the test images")
+    parser.add_argument("--metrics", nargs="+", default=["AUC melanoma", "mean AUC"])
+    parser.add_argument("--only", nargs="+", default=[], help="classes of the images that count")
+    parser.add_argument("--labels", type=Path, help="CSV file with the columns image and group")
+    given = parser.parse_args()
+    results = Results(given.results, given.labels)
+    about = results.about
+    arms = about["arms"]
+    print(
+        f"{given.results.name}: {about['steps']} steps, {results.seeds} seeds, {about['size']} px"
+    )
+    heads = [*given.metrics, *(f"difference, {name}" for name in given.metrics)]
+    print(f"| | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}")
+    by_variant = len(given.variants) > 1
+    reference = None
+    if not by_variant:
+        wanted = given.reference or arms[0]
+        reference = results.samples(wanted, given.variants[0], given.only)
+    for arm in arms:
+        first = None
+        for variant in given.variants:
+            own = results.samples(arm, variant, given.only)
+            name = f"{arm}, {variant}" if by_variant else arm
+            compared = first if by_variant else reference
+            same = not by_variant and arm == (given.reference or arms[0])
+            print(row(name, own, None if same else compared, given.metrics))
+            first = first or own
+
+
+if __name__ == "__main__":
+    main()
