@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_atomically
+from melanoma_tf.core.files import sync_files, write_atomically
 from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.datasets.image_files import (
     IMAGE_SUFFIXES,
@@ -122,7 +122,10 @@ def purify_files(
     )
     if progress is not None:
         outcomes = progress(outcomes, len(tasks))
-    return list(outcomes)
+    done = list(outcomes)
+    written = (task for task, outcome in zip(tasks, done) if not outcome.reason)
+    sync_files(path for task in written for path in _targets(task))
+    return done
 
 
 def _photographs(source: Path) -> FoundImages:
@@ -216,9 +219,9 @@ def _purify_file(task: _Task, apply: Purifier, copies_unchanged: bool) -> Outcom
         if copies_unchanged and not occlusions.any():
             original = task.image.read_bytes()
             encoded = encoded if has_metadata(original) else original
-        write_atomically(task.output, encoded)
+        write_atomically(task.output, encoded, sync=False)
         if task.mask_output is not None:
-            write_atomically(task.mask_output, _encode(occlusions, ".png"))
+            write_atomically(task.mask_output, _encode(occlusions, ".png"), sync=False)
     except (UnreadableImageError, MelanomaError) as error:
         return Outcome(task.image, reason=f"{path}: {error}")
     return Outcome(task.image, occluded=float(np.count_nonzero(occlusions)) / occlusions.size)

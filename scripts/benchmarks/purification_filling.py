@@ -1,15 +1,19 @@
 """Fillings compared in the same holes: those of the true masks, and those that the detector finds.
 
     python scripts/benchmarks/purification_filling.py --half reporting --data DATA
+    python scripts/benchmarks/purification_filling.py --half tuning --data DATA --real
 
-The cases are those of `purification.py`. Holes are a mask, one pixel wider on each side; scores are
+The cases are those of `purification.py`, or with `--real` the rulers and bubbles of
+`purification_real.py`. Two libraries' fillings are compared where they are installed: biharmonic
+(scikit-image), and the copying of shifted patches (opencv-contrib-python). Holes are a mask, one pixel wider on each side; scores are
 of the occluded pixels within the holes, so that what the detector misses does not count.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -17,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from comparison import Comparison, add_json_option, write_json
 from purification import GENERATORS, Case, cases, psnr, ssim_map
+from purification_real import real_pairs
 
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.classical.opencv import purify_image
@@ -39,8 +44,34 @@ def traced(fill_holes: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Filling:
     return run
 
 
+def biharmonic(image: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    from skimage.restoration import inpaint_biharmonic
+
+    filled = inpaint_biharmonic(image, holes, channel_axis=-1, split_into_regions=True)
+    return np.clip(np.rint(255.0 * filled), 0, 255).astype(np.uint8)
+
+
+def shifted_patches(image: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """OpenCV's `xphoto`, in which holes are 0 and colours are CIELAB."""
+    source = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)
+    filled = np.zeros_like(image)
+    cv2.xphoto.inpaint(source, np.uint8(~holes) * 255, filled, cv2.xphoto.INPAINT_SHIFTMAP)
+    return cv2.cvtColor(filled, cv2.COLOR_Lab2RGB)
+
+
+def library_fillings() -> dict[str, Filling]:
+    """The fillings of libraries that this package does not need."""
+    found: dict[str, Filling] = {}
+    if find_spec("skimage"):
+        found["biharmonic"] = biharmonic
+    if hasattr(cv2, "xphoto"):
+        found["shifted patches"] = shifted_patches
+    return found
+
+
 def fillings() -> dict[str, Filling]:
     return {
+        **library_fillings(),
         "Telea": opencv(cv2.INPAINT_TELEA),
         "Navier-Stokes": opencv(cv2.INPAINT_NS),
         "classical": traced(fill),
@@ -56,6 +87,13 @@ def holes_of(case: Case) -> dict[str, np.ndarray]:
     }
 
 
+def real_cases(data: Path, half: str) -> Iterator[Case]:
+    """Strips of photographs with a real ruler or real bubbles, and their repaired twins."""
+    for kind in ("ruler", "bubble"):
+        for pair in real_pairs(data, kind, half):
+            yield Case(pair.kind, pair.clean, pair.lesion, pair.occluded, pair.occluded_at)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -65,10 +103,12 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     add_json_option(parser)
+    parser.add_argument("--real", action="store_true", help="real rulers and bubbles")
     given = parser.parse_args()
     rows: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     methods = fillings()
-    for case in cases(given.half, given.seed, given.data, given.phantoms):
+    drawn = cases(given.half, given.seed, given.data, given.phantoms)
+    for case in real_cases(given.data, given.half) if given.real else drawn:
         for masks, holes in holes_of(case).items():
             where = holes & case.occluded_at
             if not where.any():

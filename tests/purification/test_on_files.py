@@ -1,5 +1,6 @@
 """`melanoma-tf purify` on image files, as a user runs it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -253,3 +254,22 @@ def test_the_segmenter_can_be_left_out_and_must_exist(photos, tmp_path, run_comm
     assert bad.returncode != 0
     assert "expected a run folder" in bad.stderr
     assert not (tmp_path / "bad").exists()
+
+
+def test_every_output_is_on_the_drive_when_the_command_reports_it(photos, tmp_path, monkeypatch):
+    """Synced once all are written, since waiting for the drive at each file is slow."""
+    synced = set()
+    sync = os.fsync
+
+    def record(handle):
+        synced.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", record)
+    settings = PurificationSettings(
+        method="classical", segmenter="none", mask_output=tmp_path / "masks"
+    )
+    outcomes = purify_files(photos[0], tmp_path / "out", settings)
+    written = [p for name in ("out", "masks") for p in (tmp_path / name).rglob("*.*")]
+    assert len(written) == 2 * len(outcomes) == 6
+    assert {path.stat().st_ino for path in written} <= synced
