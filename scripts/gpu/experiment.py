@@ -62,9 +62,9 @@ ARMS = {
         Arm("all", ("raw", "purified copies", "generated"), balance=True),
     ),
     "shortcut": (
-        Arm("no ruler", ("raw",), _RULERS, folds=True),
-        Arm("ruler", ("ruler on melanomas",), _RULERS, folds=True),
-        Arm("ruler, purified", ("ruler on melanomas, network",), _RULERS, folds=True),
+        Arm("no ruler", ("raw",), _RULERS, balance=True, folds=True),
+        Arm("ruler", ("ruler on melanomas",), _RULERS, balance=True, folds=True),
+        Arm("ruler, purified", ("ruler on melanomas, network",), _RULERS, balance=True, folds=True),
     ),
 }
 
@@ -310,6 +310,27 @@ def add_mixed_variants(images: Images) -> None:
         )
 
 
+def keep(run: Run, given, images: Images, taken: int) -> None:
+    """Write a network as float16, for `convert.py`."""
+    options = {
+        "kind": "classifier", "variant": given.variant, "size": images.side, "mixup": 0.0,
+        "batch_size": given.batch_size, "rate": given.rate, "decay": given.decay,
+        "smoothing": given.smoothing, "seed": run.seed, "arm": run.arm.name,
+    }  # fmt: skip
+    described = {
+        "options": {name: str(value) for name, value in options.items()},
+        "scores": {"steps": taken, "images": len(torch.unique(run.order))},
+    }
+    arrays = networks.keras_arrays(run.network)
+    name = run.arm.name.replace(" ", "_").replace(",", "")
+    path = given.output.with_name(f"{given.output.stem}_{name}.npz")
+    np.savez_compressed(
+        path,
+        description=np.array(json.dumps(described)),
+        **{key: value.astype(np.float16) for key, value in arrays.items()},
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
@@ -354,10 +375,7 @@ def main() -> None:
             key = f"{run.arm.name}/{run.seed}/{variant}"
             arrays[key] = predict(run, images, variant)
         if run.arm.name in given.keep and run.seed == 0:
-            kept = networks.keras_arrays(run.network)
-            name = run.arm.name.replace(" ", "_").replace(",", "")
-            path = given.output.with_name(f"{given.output.stem}_{name}.npz")
-            np.savez_compressed(path, **{k: v.astype(np.float16) for k, v in kept.items()})
+            keep(run, given, images, taken)
     plain = {name: str(value) for name, value in vars(given).items()}
     plain["data"] = given.data.name
     about = {**images.description, "steps": taken, "options": plain, "arms": [a.name for a in arms]}
