@@ -5,8 +5,9 @@
 
 The cases are those of `purification.py`, or with `--real` the rulers and bubbles of
 `purification_real.py`. Two libraries' fillings are compared where they are installed: biharmonic
-(scikit-image), and the copying of shifted patches (opencv-contrib-python). Holes are a mask, one pixel wider on each side; scores are
-of the occluded pixels within the holes, so that what the detector misses does not count.
+(scikit-image), and the copying of shifted patches (opencv-contrib-python). Holes are a mask, one
+pixel wider on each side; scores are of the occluded pixels within the holes, so that what the
+detector misses does not count.
 """
 
 from __future__ import annotations
