@@ -122,10 +122,14 @@ def purify_files(
     )
     if progress is not None:
         outcomes = progress(outcomes, len(tasks))
-    done = list(outcomes)
-    written = (task for task, outcome in zip(tasks, done) if not outcome.reason)
+    return _on_drive(tasks, list(outcomes))
+
+
+def _on_drive(tasks: Sequence[_Task], outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes, once the drive has all files."""
+    written = (task for task, outcome in zip(tasks, outcomes) if not outcome.reason)
     sync_files(path for task in written for path in _targets(task))
-    return done
+    return outcomes
 
 
 def _photographs(source: Path) -> FoundImages:
