@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from melanoma_tf.classification.settings import ClassifierSettings
+from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.generation.settings import GanSettings, GenerationSettings
+from melanoma_tf.pretrained import shipped_folder
+from melanoma_tf.purification.classical.settings import NETWORK
 from melanoma_tf.purification.settings import PurificationSettings
 from melanoma_tf.workflows import estimates, tasks
 from melanoma_tf.workflows.experiment import device, images
@@ -52,7 +56,8 @@ def purify_step(work: Tasks, chosen: PurificationSettings, needs: Sequence[str])
     written = estimates.records(images(work) * (1 + OCCLUDED), work.settings.image_size_px)
     estimate = Estimate(purified + written.seconds, written.megabytes)
     return Step("purify", tasks.PURIFIED, functools.partial(work.purify, chosen), tuple(needs),
-                {"method": chosen.method}, contents=MANIFEST, estimate=estimate)  # fmt: skip
+                {"method": chosen.method}, _networks(chosen.method), MANIFEST,
+                estimate=estimate)  # fmt: skip
 
 
 def gan_steps(
@@ -114,7 +119,7 @@ def evaluation_step(work: Tasks, name: str, run: str, purify: str | None = None)
     chosen: dict[str, Any] = _scale(work) if purify is None else {**_scale(work), "purify": purify}
     return Step(f"evaluate-{name}", f"{tasks.EVALUATION}/{name}",
                 functools.partial(work.evaluate, f"runs/{run}", purify), ("records", run), chosen,
-                contents=_SCORES,
+                _networks(purify), _SCORES,
                 estimate=Estimate(tested.seconds + purified, tested.megabytes))  # fmt: skip
 
 
@@ -131,9 +136,19 @@ def export_step(
 ) -> Step:
     """The proposed classifier as a SavedModel."""
     chosen = {} if purify is None else {"purify": purify}
+    networks = _networks(purify) + (_shipped("segmenter") if segmenter == SHIPPED else ())
     return Step("export", tasks.MODEL, functools.partial(work.export, segmenter, purify),
-                tuple(needs), chosen, contents=("*/saved_model.pb",), continues=True,
+                tuple(needs), chosen, networks, ("*/saved_model.pb",), continues=True,
                 adds_versions=True, estimate=Estimate(40.0, 100.0))  # fmt: skip
+
+
+def _networks(purify: str | None) -> tuple[Path, ...]:
+    """The files of the networks that a purification method takes: others make other images."""
+    return _shipped("occlusion_detector", "inpainter") if purify == NETWORK else ()
+
+
+def _shipped(*names: str) -> tuple[Path, ...]:
+    return tuple(shipped_folder() / f"{name}.npz" for name in names)
 
 
 def _scale(work: Tasks) -> dict[str, int]:

@@ -120,6 +120,16 @@ def test_a_dry_run_names_what_is_left_out_and_writes_nothing(isic2018_folder, tm
     assert "expected --data ham10000=DIR or --data isic2018=DIR; found no data" in nothing.output
 
 
+def test_other_shipped_networks_would_remake_what_they_made(tmp_path):
+    planned = isic2018.plan_experiment((), tmp_path, TINY, log=lambda line: None)
+    read = {step.name: {path.name for path in step.inputs} for step in planned.steps}
+    networks_of_purification = {"occlusion_detector.npz", "inpainter.npz"}
+    assert read["purify"] == read["evaluate-proposed-network"] == networks_of_purification
+    assert read["evaluate-proposed-classical"] == read["baseline"] == set()
+    assert read["export"] == {"segmenter.npz"}
+    assert all(path.is_file() for step in planned.steps for path in step.inputs)
+
+
 @pytest.mark.experiments
 def test_the_whole_experiment_on_phantoms(tiny_backbone, tmp_path):
     lines = []
