@@ -17,7 +17,6 @@ from melanoma_tf.classification.evaluation_settings import (
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.training.run_record import read_run
 
 _Settings = Union[InferenceSettings, FilePredictionSettings]
@@ -41,12 +40,11 @@ class Member:
 
 
 def read_members(run_dirs: Sequence[Path], settings: _Settings) -> list[Member]:
-    """Read finished runs of the same classes; `shipped` is the one that ships with the package.
+    """Read finished runs of the same classes.
 
     Raises:
         MelanomaError: no run, a run twice, an unfinished run, or other classes.
     """
-    run_dirs = [classifier_run(run_dir) for run_dir in run_dirs]
     refuse_repeated(run_dirs)
     records = [read_run(run_dir, CLASSIFIER) for run_dir in run_dirs]
     first = records[0].class_names

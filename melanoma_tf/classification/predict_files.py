@@ -19,6 +19,7 @@ from melanoma_tf.classification.ensemble import (
 from melanoma_tf.classification.evaluation_settings import FilePredictionSettings
 from melanoma_tf.classification.predict_views import view_function
 from melanoma_tf.evaluation.temperature import probabilities
+from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.records.decode import UnreadableImageError, read_portable
 
 
@@ -28,7 +29,8 @@ class RunClassifier:
     Probabilities are averaged over views, then over runs.
 
     Args:
-        run_dirs: finished classifier runs of the same classes.
+        run_dirs: finished classifier runs of the same classes; `shipped` is the one that ships
+            with the package.
         settings: see `FilePredictionSettings`.
 
     Raises:
@@ -36,7 +38,7 @@ class RunClassifier:
     """
 
     def __init__(self, run_dirs: Sequence[Path], settings: FilePredictionSettings):
-        members = read_members(run_dirs, settings)
+        members = read_members([classifier_run(run_dir) for run_dir in run_dirs], settings)
         apply = applies_temperature(members, settings.calibrated)
         self.class_names: tuple[str, ...] = members[0].record.class_names
         self._members = [_Classifier(member, apply, settings.tta) for member in members]

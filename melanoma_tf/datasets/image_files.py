@@ -50,6 +50,11 @@ _SECOND = "second file of its name"
 _NAMED = 3
 
 
+def printable(name: str) -> str:
+    """Return a name as it can be printed in a line: with control characters, it is escaped."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 @dataclass(frozen=True)
 class PassedOver:
     """A file or folder among images that is not used, and the reason."""
@@ -59,9 +64,8 @@ class PassedOver:
 
     @property
     def name(self) -> str:
-        """The file's name without folders, which stay private; other characters are escaped."""
-        name = self.path.name
-        return name if name.isprintable() else ascii(name)[1:-1]
+        """The file's name without folders, which stay private; see `printable`."""
+        return printable(self.path.name)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER
+from melanoma_tf.serving.checksums import write_checksums
 from melanoma_tf.serving.classification_graph import ClassifierParts
 from melanoma_tf.serving.classifier_export import thresholds_of, write_classifier
 from melanoma_tf.serving.golden import DAMAGED, golden_images, write_golden
@@ -30,6 +32,8 @@ from melanoma_tf.training.run_record import read_run, run_kind
 
 if TYPE_CHECKING:
     from melanoma_tf.serving.conversion import Format
+
+_LOG = logging.getLogger("melanoma_tf.export")
 
 # Writes a model of a run into a version folder, under a name.
 _Write = Callable[[Path, str], None]
@@ -75,6 +79,7 @@ def export_run(run_dir: Path, output: Path, settings: ExportSettings | None = No
         _WRITERS[kind](run_dir, settings)(version.working, name)
         _check_same_task(version.working, latest_version(output))
         write_golden(version.working, name)
+        write_checksums(version.working)
     assert version.published is not None
     remove_old_versions(output, settings.keep)
     return version.published
@@ -100,6 +105,8 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
         chosen = purified_by(chosen, settings.purify)
     inputs = classifier_inputs(chosen, batch_size=1)
     calibration, evaluated = read_calibration(run_dir), run_dir / "metrics.json"
+    if calibration is not None:
+        _warn_of_purification(calibration["fitted_on"]["purify"], inputs.test_purification)
     parts = ClassifierParts(
         load_classifier(run_dir),
         record.class_names,
@@ -122,6 +129,16 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
             _write_formats(folder, parts, formats, settings)
 
     return write
+
+
+def _warn_of_purification(fitted: str, exported: str) -> None:
+    if fitted != exported:
+        _LOG.warning(
+            "temperature and thresholds were fitted on images purified by: %s; this model purifies "
+            "by: %s, and they may not hold",
+            fitted,
+            exported,
+        )
 
 
 def _formats(settings: ExportSettings) -> list[Format]:

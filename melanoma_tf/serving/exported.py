@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_json, without_wildcards
+from melanoma_tf.serving.checksums import check_checksums
 from melanoma_tf.serving.encoded_files import encoded_for_model
 from melanoma_tf.serving.signatures import DEFAULT, IMAGES, MESSAGE, METADATA, SAVED_MODEL, STATUS
 from melanoma_tf.serving.versions import latest_version
@@ -104,6 +105,7 @@ def read_exported(folder: Path) -> ExportedModel:
     if not isinstance(metadata, dict):
         found = type(metadata).__name__
         raise MelanomaError(f"{version / METADATA}: expected a JSON object; found {found}")
+    check_checksums(version)
     try:
         with without_wildcards(version) as named:
             model = tf.saved_model.load(str(named))

@@ -119,3 +119,19 @@ def test_dermofit_as_macos_unpacks_it(folder_of):
     listing = list_source("dermofit", folder)
     assert [lesion.key for lesion in listing.lesions] == ["A1"]
     assert [each.path.name for each in listing.passed_over] == ["__MACOSX", "._A1.jpg"]
+
+
+@pytest.mark.parametrize("parent", ["", "train"])
+def test_class_folders_with_control_characters_are_passed_over_and_named(folder_of, parent):
+    """Where names of images repeat, keys begin with the names of the folders."""
+    files = [f"{parent}/melanoma/a.jpg", f"{parent}/ne\nvus/a.jpg", f"{parent}/nevus/a.jpg"]
+    listing = list_source("folder", folder_of(dict.fromkeys(each.lstrip("/") for each in files)))
+    assert len(listing.lesions) == 2
+    assert all(lesion.key.isprintable() for lesion in listing.lesions)
+    assert [each.name for each in listing.passed_over] == [r"ne\nvus"]
+
+
+def test_only_a_class_folder_with_control_characters_is_one_line(folder_of):
+    with pytest.raises(MelanomaError, match=r"found m\\x1b\[2Je") as caught:
+        list_source("folder", folder_of({"m\x1b[2Je/a.jpg": None}))
+    assert str(caught.value).isprintable()

@@ -24,6 +24,7 @@ from melanoma_tf.core.ownership import mark
 from melanoma_tf.datasets.image_files import find_images
 from melanoma_tf.images import loading
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.serving import export
 from melanoma_tf.serving.export import export_run
 from melanoma_tf.serving.loader import load_classifier
 from melanoma_tf.serving.predictions import predictions_csv
@@ -218,6 +219,18 @@ def test_a_model_answers_as_it_did_when_exported_and_another_is_told(exported, t
     path.unlink()
     with pytest.raises(MelanomaError, match=r"answers.json; it does not exist"):
         verify_model(model)
+
+
+def test_thresholds_of_another_purification_are_told(trained_run, tmp_path, monkeypatch, caplog):
+    def stop(*_, **__):
+        raise MelanomaError("about to be written")
+
+    monkeypatch.setattr(export, "write_classifier", stop)
+    for method, lines in (("none", 0), ("classical", 1)):
+        with pytest.raises(MelanomaError, match="about to be written"):
+            export_run(trained_run, tmp_path / "model", ExportSettings(purify=method))
+        assert len(caplog.messages) == lines
+    assert "fitted on images purified by: none; this model purifies by: classical" in caplog.text
 
 
 def test_versions_of_another_task_do_not_mix(trained_run, tmp_path):

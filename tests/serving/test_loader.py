@@ -1,6 +1,7 @@
 """The door to exported models: classifiers and segmenters, and folders that are neither."""
 
 import json
+import random
 import shutil
 
 import cv2
@@ -16,6 +17,7 @@ from melanoma_tf.segmentation.lesion_segmenter import InferenceSettings, LesionS
 from melanoma_tf.segmentation.network import build_segmenter
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.segmentation.train import SEGMENTER
+from melanoma_tf.serving.checksums import write_checksums
 from melanoma_tf.serving.client import ServedClassifier, ServedSegmenter
 from melanoma_tf.serving.segmenter_export import write_segmenter
 from melanoma_tf.training.run_record import RunRecord
@@ -155,3 +157,33 @@ def test_what_is_missing_or_damaged_is_one_line(copy, name, content, message):
     with pytest.raises(MelanomaError, match=message) as caught:
         serving.load(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_with_checksums_any_flipped_bit_is_refused_before_the_model_is_read(copy, monkeypatch):
+    version = copy / "1"
+    write_checksums(version)
+    serving.load(copy)
+    monkeypatch.setattr(tf.saved_model, "load", None)
+    files = [version / "saved_model.pb", *version.glob("*.json"), *version.glob("variables/*")]
+    assert len(files) >= 4
+    choose = random.Random(0)
+    for path in files * 6:
+        whole = path.read_bytes()
+        content = bytearray(whole)
+        content[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(MelanomaError, match=r"expected a whole SavedModel|json") as caught:
+            serving.load(copy)
+        assert "\n" not in str(caught.value)
+        path.write_bytes(whole)
+
+
+def test_with_checksums_a_file_too_many_or_too_few_is_refused(copy):
+    write_checksums(copy / "1")
+    (copy / "1" / "variables" / "more").touch()
+    with pytest.raises(MelanomaError, match="variables/more is not the file that was exported"):
+        serving.load(copy)
+    (copy / "1" / "variables" / "more").unlink()
+    (copy / "1" / "variables" / "variables.index").unlink()
+    with pytest.raises(MelanomaError, match=r"variables\.index is not the file"):
+        serving.load(copy)

@@ -10,6 +10,8 @@ from pathlib import Path
 from melanoma_tf.datasets.image_files import NOT_SEARCHED, PassedOver, is_hidden, scan_images
 from melanoma_tf.datasets.lesion import Lesion
 
+UNPRINTABLE_FOLDER = "folder of a name with control characters, not searched"
+
 
 @dataclass
 class ClassFolders:
@@ -50,8 +52,26 @@ class ClassFolders:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """List the folders in a folder, sorted; hidden ones and those of macOS are left out."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
+    """List the folders in a folder, sorted.
+
+    Hidden ones and those of macOS are left out, and those of names with control characters, which
+    would become part of the names of their images.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and path.name.isprintable() and not is_hidden(path.name)
+    )
+
+
+def unprintable_folders(*folders: Path) -> list[PassedOver]:
+    """List the folders that `subfolders` leaves out for the control characters of their names."""
+    return [
+        PassedOver(path, UNPRINTABLE_FOLDER)
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.isprintable()
+    ]
 
 
 def with_unique_keys(lesions: Sequence[Lesion], root: Path) -> tuple[Lesion, ...]:

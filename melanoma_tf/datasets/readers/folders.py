@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.image_files import printable
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -53,6 +54,6 @@ def require_folder(folder: Path, source: str) -> None:
 
 def layout_error(source: str, folder: Path, expected: str) -> MelanomaError:
     """Make the error that states what was expected in a folder and what it contains."""
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(printable(path.name) for path in folder.iterdir())
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     return MelanomaError(f"{source}: expected {expected} in {folder}; found {shown}")

@@ -10,6 +10,7 @@ from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.class_folders import (
     ClassFolders,
     subfolders,
+    unprintable_folders,
     with_unique_keys,
 )
 from melanoma_tf.datasets.readers.folders import layout_error, require_folder
@@ -41,7 +42,11 @@ def list_dermofit(folder: Path) -> Listing:
         "dermofit",
         with_unique_keys(found.lesions, folder),
         unlabelled=tuple(beside.images),
-        passed_over=(*beside.passed_over, *found.passed_over),
+        passed_over=(
+            *beside.passed_over,
+            *found.passed_over,
+            *unprintable_folders(folder),
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from melanoma_tf.datasets.lesion import Lesion, Listing
 from melanoma_tf.datasets.readers.class_folders import (
     ClassFolders,
     subfolders,
+    unprintable_folders,
     with_unique_keys,
 )
 from melanoma_tf.datasets.readers.folders import layout_error, require_folder, split_named
@@ -77,8 +78,12 @@ def _beside(folder: Path, masks: Path) -> ImageScan:
     splits = [path for path, _ in _split_folders(folder)]
     files = scan_images(*dict.fromkeys((folder, *splits)))
     unused = [path for path in files.folders if path.parent not in splits]
-    unused = [path for path in unused if path not in (*splits, masks)]
-    passed = [*files.passed_over, *(PassedOver(path, NOT_SEARCHED) for path in unused)]
+    unused = [path for path in unused if path not in (*splits, masks) and path.name.isprintable()]
+    passed = [
+        *files.passed_over,
+        *(PassedOver(path, NOT_SEARCHED) for path in unused),
+        *unprintable_folders(*dict.fromkeys((folder, *splits))),
+    ]
     return ImageScan(files.images, passed_over=tuple(passed))
 
 
