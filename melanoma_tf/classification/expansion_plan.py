@@ -6,12 +6,12 @@ everything is multiplied by vertical flips and crops. `classification.sampling` 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_json
 from melanoma_tf.datasets.diagnoses import CLASSES
 from melanoma_tf.records.schema import ORIGINS
 
@@ -176,12 +176,9 @@ def read_counts(path: Path) -> Counts:
     """Counts from a JSON file, `{"melanoma": {"real": 919, "purified": 147}, ...}`.
 
     Raises:
-        MelanomaError: it cannot be read, or is no JSON object.
+        MelanomaError: there is no such file, or it is no JSON object.
     """
-    try:
-        counts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MelanomaError(f"{path}: expected a JSON file of counts; {error}") from None
+    counts = read_json(path)
     if not isinstance(counts, dict):
         raise MelanomaError(f"{path}: expected counts by class; found a {type(counts).__name__}")
     return counts

@@ -201,22 +201,6 @@ def score_pairs(
         yield score_mask(read(predicted), read(truth), name)
 
 
-def score_folders(predicted: Path, truth: Path) -> Iterator[MaskScore]:
-    """Score every mask of a folder against that of the same image in another.
-
-    Args:
-        predicted: see `pair_masks`.
-        truth: likewise.
-
-    Returns:
-        One score per image, sorted by name.
-
-    Raises:
-        MelanomaError: as `pair_masks` and `score_pairs`.
-    """
-    return score_pairs(pair_masks(predicted, truth))
-
-
 def _masks_in(folder: Path) -> ImageScan:
     if not folder.is_dir():
         raise MelanomaError(f"expected a folder of masks; {folder} is none")

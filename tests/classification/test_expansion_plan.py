@@ -95,7 +95,7 @@ def test_records_are_counted(phantom_records, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "expected a JSON file of counts"),
+        ("{", "counts.json: expected JSON, found"),
         ("[1]", "expected counts by class; found a list"),
         ('{"melanoma": {}}', "expected the classes melanoma, nevus, seborrheic_keratosis"),
         ('{"melanoma": {"real": -1}, "nevus": {}, "seborrheic_keratosis": {}}', "found -1"),

@@ -14,11 +14,14 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.masks import (
     METRICS,
     pair_masks,
-    score_folders,
     score_mask,
     score_pairs,
     summarize,
 )
+
+
+def score_folders(found, truth):
+    return score_pairs(pair_masks(found, truth))
 
 
 def values(score):

@@ -9,7 +9,6 @@ from melanoma_tf.evaluation.attributes import pair_attributes, score_attributes
 from melanoma_tf.evaluation.masks import (
     pair_masks,
     read_mask_strictly,
-    score_folders,
     score_pairs,
     summarize,
 )
@@ -19,6 +18,10 @@ METRICS = {
     "jaccard": "jaccard", "threshold_jaccard": "thresholded_jaccard", "dice": "dice",
 }  # fmt: skip
 ATTRIBUTES = ("globules", "milia_like_cyst", "negative_network", "pigment_network", "streaks")
+
+
+def score_folders(found, truth):
+    return score_pairs(pair_masks(found, truth))
 
 
 def ellipse(generator, height, width):
