@@ -153,6 +153,7 @@ def main() -> None:
         parser.error(f"expected --only with one of {', '.join(b.script for b in BENCHMARKS)}")
     table = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     failures = []
+    print("\n".join(table), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         folders = {**prepare(Path(folder)), "data": str(options.data)}
         for benchmark in chosen:
@@ -162,14 +163,15 @@ def main() -> None:
                 continue
             started = time.perf_counter()
             try:
-                table += rows_of(benchmark, arguments, run(benchmark, arguments, folders))
+                rows = list(rows_of(benchmark, arguments, run(benchmark, arguments, folders)))
+                table += rows
+                print("\n".join(rows), flush=True)
             except RuntimeError as error:
                 failures.append(str(error))
             seconds = time.perf_counter() - started
             print(f"{benchmark.script} {arguments}: {seconds:.0f} s", file=sys.stderr, flush=True)
     if options.output and not failures:
         options.output.write_text(placed(page, "\n".join(table)))
-    print("\n".join(table))
     if failures:
         raise SystemExit("\n".join(failures))
 
