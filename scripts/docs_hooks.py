@@ -23,6 +23,19 @@ _SOURCES = {place: source for source, place in PAGES.items()}
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
 
 
+def on_config(config: Any) -> None:
+    """Add pages of docs/ that the navigation does not name yet to the guides."""
+    pages = sorted(path.name for path in (REPOSITORY / "docs").glob("*.md"))
+    (guides,) = (section["Guides"] for section in config["nav"] if "Guides" in section)
+    guides += unlisted(config["nav"], pages)
+
+
+def unlisted(navigation: Any, pages: list[str]) -> list[str]:
+    """The pages that a navigation, as MkDocs reads it, does not name."""
+    named = str(navigation)
+    return [page for page in pages if f"'{page}'" not in named]
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that do not lie in docs/."""
     from mkdocs.structure.files import File

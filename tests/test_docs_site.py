@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import melanoma_tf
-from scripts.docs_hooks import PAGES, reference, relinked
+from scripts.docs_hooks import PAGES, on_config, reference, relinked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -31,11 +31,22 @@ def test_links_lead_to_the_places_of_pages_in_the_site(place, link, expected):
     assert relinked(link, place) == expected
 
 
-def test_the_navigation_has_every_page():
+def test_the_navigation_has_every_page_once():
     navigation = (REPOSITORY / ".mkdocs.yml").read_text().partition("\nnav:\n")[2]
     listed = re.findall(r": (\S+\.md)$", navigation, flags=re.MULTILINE)
+    assert len(set(listed)) == len(listed)
     written = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
-    assert sorted(listed) == sorted({*written, *PAGES.values(), "reference.md"})
+    assert set(listed) <= {*written, *PAGES.values(), "reference.md"}
+    assert set(PAGES.values()) <= set(listed)
+
+
+def test_a_new_page_joins_the_guides():
+    navigation = [{"Home": "index.md"}, {"Guides": [{"Data": "data.md"}]}]
+    on_config({"nav": navigation})
+    guides = navigation[1]["Guides"]
+    assert guides[0] == {"Data": "data.md"}
+    assert {"tour.md", "segmentation.md"} <= set(guides[1:])
+    assert "data.md" not in guides[1:]
 
 
 def test_the_reference_has_every_public_name():
