@@ -152,9 +152,10 @@ def report_step(
         needs: those whose output the report shows.
         write_report: writes it.
     """
+    earlier = [step.name for step in steps]
 
     def write(output: Path, resume: bool) -> None:
-        write_report(_made(work.work_dir, name, [step.name for step in steps]), output)
+        write_report(_made(work.work_dir, name, earlier), output)
 
     return Step(
         "report",
