@@ -11,10 +11,13 @@ if ! newest=$(find_python python3.13 "$pyenv"/3.13.*/bin/python python3.12 "$pye
 fi
 export VENV=.venv-newest
 PYTHON=$newest prepare_environment "[dev]"
-"$VENV/bin/python" -m pytest --numprocesses 2 --dist loadfile \
-    tests/core tests/test_layers.py tests/test_public_api.py tests/exchange \
+# The examples of the public names train one network of each kind.
+"$VENV/bin/python" -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+    tests/test_public_api.py tests/core tests/test_layers.py tests/exchange \
     tests/records/test_dicom.py tests/records/test_decode.py tests/records/test_writer.py \
-    tests/training tests/serving tests/segmentation/test_train.py "$@"
+    tests/training/test_checkpoints.py tests/training/test_weights.py \
+    tests/segmentation/test_shipped.py tests/classification/test_shipped.py \
+    tests/serving/test_export.py tests/serving/test_conversion.py "$@"
 demo=$(mktemp -d)
 trap 'rm -rf "$demo"' EXIT
 "$VENV/bin/melanoma-tf" demo --work-dir "$demo/demo" --images 60 --image-size 64 --epochs 1

@@ -18,6 +18,20 @@ hypothesis.settings.load_profile("no deadline")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ONE_CONVOLUTION = "one-convolution"
+# Folders and files that take longest. They come first, so that two processes end together.
+_LONGEST = (
+    "workflows",
+    "purification/inpainter",
+    "training",
+    "generation",
+    "test_public_api.py",
+    "purification",
+    "classification",
+    "serving",
+    "segmentation",
+    "test_docs_examples.py",
+    "cli",
+)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +88,18 @@ def pytest_configure():
     cpu = tf.config.list_physical_devices("CPU")[0]
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; with pytest-xdist, next to `--no-loadscope-reorder`."""
+    tests = REPOSITORY / "tests"
+
+    def rank(item):
+        path = Path(item.path).relative_to(tests).as_posix()
+        found = (place for place, name in enumerate(_LONGEST) if path.startswith(name))
+        return next(found, len(_LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

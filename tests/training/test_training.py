@@ -228,9 +228,7 @@ def test_two_trainings_of_one_run_are_refused(phantom_records, tmp_path):
 
 def test_two_replicas_train_like_one(straight, phantom_records, tmp_path):
     """Same global batches, so the same losses, statistics of the batches included."""
-    one = train(phantom_records, tmp_path / "one", strategy="mirrored", replicas=1)
     two = train(phantom_records, tmp_path / "two", strategy="mirrored", replicas=2)
-    assert one["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
     assert two["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
     assert two["val_loss"] == pytest.approx(straight[1]["val_loss"], rel=1e-3)
 
