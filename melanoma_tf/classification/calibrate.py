@@ -13,7 +13,7 @@ from melanoma_tf.classification.calibration_file import check_calibration
 from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
 from melanoma_tf.core.arrays import check_whole
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_names, read_json, write_json
+from melanoma_tf.core.files import public_names, read_json, sha256, write_json
 from melanoma_tf.core.outputs import refuse_existing_file
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.operating_points import choose_thresholds
@@ -25,7 +25,6 @@ from melanoma_tf.evaluation.temperature import (
     probabilities,
 )
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.records.shards import sha256
 from melanoma_tf.training.job import Log
 from melanoma_tf.training.run_record import weights_file
 

@@ -9,12 +9,13 @@ import click
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.core.urls import without_secrets
 from melanoma_tf.generation.settings import GenerationSettings
 
 
 @click.command(cls=GroupedCommand)
 @options.run_dir()
-@options.output("Record folder to create.")
+@options.output("Record folder to create, also s3:// or gs://.", kind=options.RECORDS)
 @options.records(
     "Record folder of real images to compare with; repeat for several.  [default: those that the "
     "run was trained on]",
@@ -44,7 +45,7 @@ def generate(
         run_dir, output, settings, records=records or None, overwrite=overwrite, log=click.echo
     )
     rows = [(name, manifest.count(class_name=name)) for name in manifest.class_names]
-    table(f"{output} ({manifest.taxonomy})", ("class", "generated"), rows)
+    table(f"{without_secrets(str(output))} ({manifest.taxonomy})", ("class", "generated"), rows)
 
 
 COMMANDS = (generate,)

@@ -11,11 +11,26 @@ from typing import Any
 
 import click
 
+from melanoma_tf.core.urls import is_remote, public_url
+
 Command = Callable[..., Any]
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
-ANY_PATH = click.Path(path_type=Path)
+
+class LocalPath(click.Path):
+    """A path of this machine; a URL is a usage error, since it would become a local folder."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Convert a value, see `click.Path`."""
+        if is_remote(value):
+            self.fail(f"expected a path on this machine; found {public_url(value)}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = LocalPath(path_type=Path, file_okay=False)
+FILE = LocalPath(path_type=Path, dir_okay=False)
+ANY_PATH = LocalPath(path_type=Path)
+# Also s3://, gs:// and http:// folders.
+RECORDS = click.Path(path_type=Path)
 
 
 def overwrite(what: str = "existing output") -> Callable[[Command], Command]:
@@ -28,9 +43,11 @@ def resume(what: str) -> Callable[[Command], Command]:
     return click.option("--resume", is_flag=True, help=f"Continue {what}.")
 
 
-def output(help: str = "Folder to create.", required: bool = True) -> Callable[[Command], Command]:
-    """`--output`, a folder."""
-    return click.option("--output", type=FOLDER, required=required, help=help)
+def output(
+    help: str = "Folder to create.", required: bool = True, kind: click.Path = FOLDER
+) -> Callable[[Command], Command]:
+    """`--output`, a folder; `kind=RECORDS` for one that may be remote."""
+    return click.option("--output", type=kind, required=required, help=help)
 
 
 def run_dir(
@@ -47,7 +64,7 @@ def records(
     help: str = "Record folder; repeat for several.", required: bool = True
 ) -> Callable[[Command], Command]:
     """`--records`, one or several record folders."""
-    return click.option("--records", type=FOLDER, required=required, multiple=True, help=help)
+    return click.option("--records", type=RECORDS, required=required, multiple=True, help=help)
 
 
 def exported_model(required: bool = True) -> Callable[[Command], Command]:
@@ -62,3 +79,29 @@ def truth(command: Command) -> Command:
     return click.option(
         "--truth", type=ANY_PATH, help="Any label file that build-records reads, or image_id,label."
     )(command)
+
+
+def runner(command: Command) -> Command:
+    """`--runner` and `--beam-option`: where the work on images is done."""
+    with_options = click.option(
+        "--beam-option",
+        "beam_options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Option of Apache Beam, such as runner=FlinkRunner or direct_num_workers=4; may be "
+        "repeated. Needs --runner beam.",
+    )(command)
+    return click.option(
+        "--runner",
+        type=click.Choice(["local", "beam"]),
+        default="local",
+        show_default=True,
+        help="Work on images in threads of this process, or by Apache Beam; the records are equal.",
+    )(with_options)
+
+
+def beam(runner: str, beam_options: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The options of Apache Beam that the user gave; None for the local runner."""
+    if runner == "local" and beam_options:
+        raise click.UsageError("--beam-option needs --runner beam")
+    return beam_options if runner == "beam" else None

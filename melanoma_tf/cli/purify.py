@@ -12,6 +12,7 @@ from melanoma_tf.cli import options
 from melanoma_tf.cli.console import progress, table, warn
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.urls import without_secrets
 from melanoma_tf.purification.settings import PurificationSettings
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("source", type=options.ANY_PATH, metavar="IMAGE|DIR|RECORDS")
-@options.output()
+@click.argument("source", type=options.RECORDS, metavar="IMAGE|DIR|RECORDS")
+@options.output(kind=options.RECORDS)
 @options.overwrite()
 @settings_options(PurificationSettings)
 def purify(source: Path, output: Path, overwrite: bool, settings: PurificationSettings) -> None:
@@ -73,7 +74,7 @@ def _print_outcomes(output: Path, outcomes: Sequence[Outcome]) -> None:
 
 def _print_counts(output: Path, manifest: Manifest) -> None:
     table(
-        f"{output} ({manifest.taxonomy})",
+        f"{without_secrets(str(output))} ({manifest.taxonomy})",
         ("class", "real", "purified"),
         [
             (name, *(manifest.count(class_name=name, origin=o) for o in ("real", "purified")))

@@ -16,12 +16,11 @@ from melanoma_tf.cli.json_output import SaveJson, json_output
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
+from melanoma_tf.core.urls import without_secrets
 from melanoma_tf.records.build.settings import BuildSettings
 
 if TYPE_CHECKING:
     from melanoma_tf.records.manifest import Manifest
-
-_FOLDER = click.Path(path_type=Path)
 
 
 @click.command("build-records", cls=GroupedCommand)
@@ -34,15 +33,16 @@ _FOLDER = click.Path(path_type=Path)
     help="Data set and its folder in the official layout; may be repeated. Options of csv and "
     "folder name the columns: csv=DIR,labels=table.csv,image=file,diagnosis=dx.",
 )
-@options.output("Record folder to create.")
+@options.output("Record folder to create, also s3:// or gs://.", kind=options.RECORDS)
 @click.option(
     "--against",
-    type=_FOLDER,
+    type=options.RECORDS,
     multiple=True,
     help="Record folder whose pictures are left out, and whose patients and lesions keep its "
     "splits, so that both can be used together; may be repeated.",
 )
 @click.option("--workers", type=int, help="Threads that decode images; one per core by default.")
+@options.runner
 @options.overwrite("an existing record folder")
 @options.resume("an interrupted build after its last image")
 @settings_options(BuildSettings)
@@ -51,6 +51,8 @@ def build_records(
     output: Path,
     against: tuple[Path, ...],
     workers: int | None,
+    runner: str,
+    beam_options: tuple[str, ...],
     overwrite: bool,
     resume: bool,
     settings: BuildSettings,
@@ -73,7 +75,8 @@ def build_records(
     from melanoma_tf.records.build.unfinished import unfinished_folder
 
     if unfinished_folder(output).exists() and not resume:
-        warn(f"discarding an interrupted build of {output}; --resume would continue it")
+        shown = without_secrets(str(output))
+        warn(f"discarding an interrupted build of {shown}; --resume would continue it")
     requests = [parse_source(text) for text in sources]
     refuse_existing(output, overwrite, [request.folder for request in requests])
     manifest = build.build_records(
@@ -84,6 +87,7 @@ def build_records(
         overwrite=overwrite,
         resume=resume,
         against=against,
+        beam=options.beam(runner, beam_options),
         progress=functools.partial(_bar, "preparing images"),
         write_progress=functools.partial(_bar, "writing records"),
     )
@@ -97,8 +101,10 @@ def build_records(
 
 
 @click.command()
-@click.argument("folder", type=_FOLDER)
-@click.option("--contact-sheet", type=_FOLDER, help="Also write a PNG with images of every class.")
+@click.argument("folder", type=options.RECORDS)
+@click.option(
+    "--contact-sheet", type=options.FILE, help="Also write a PNG with images of every class."
+)
 @options.overwrite("an existing contact sheet and JSON file")
 @json_output("the manifest", has_overwrite=True)
 def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool, save_json: SaveJson) -> None:
@@ -135,7 +141,7 @@ def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool, save_json
 
 
 @click.command("verify-records")
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=options.RECORDS)
 @json_output("the problems")
 def verify_records(folder: Path, save_json: SaveJson) -> None:
     """Verify a record folder: checksums, counts, images, masks, labels and leakage.
@@ -150,15 +156,21 @@ def verify_records(folder: Path, save_json: SaveJson) -> None:
     from melanoma_tf.records.verify import verify_records
 
     problems = verify_records(folder, progress=functools.partial(_bar, "verifying"))
-    save_json({"folder": str(folder), "problems": problems})
+    save_json(
+        {
+            "folder": without_secrets(str(folder)),
+            "problems": [without_secrets(each) for each in problems],
+        }
+    )
     if problems:
         for problem in problems:
-            click.echo(problem)
+            click.echo(without_secrets(problem))
         raise MelanomaError(f"{folder}: expected sound records; found {len(problems)} problems")
     manifest = read_manifest(folder)
     click.echo(
-        f"{folder}: {manifest.count():,} examples in {len(manifest.shards)} shards: checksums, "
-        "counts, images, masks and labels are correct, and nothing leaks between splits"
+        f"{without_secrets(str(folder))}: {manifest.count():,} examples in "
+        f"{len(manifest.shards)} shards: checksums, counts, images, masks and "
+        "labels are correct, and nothing leaks between splits"
     )
 
 
@@ -177,7 +189,8 @@ def _print_counts(folder: Path, manifest: Manifest) -> None:
         for name in manifest.class_names
     ]  # fmt: skip
     rows.append(("all", *(manifest.count(split=split) for split in splits), manifest.count()))
-    table(f"{folder} ({manifest.taxonomy})", ("class", *splits, "all"), rows)
+    title = f"{without_secrets(str(folder))} ({manifest.taxonomy})"
+    table(title, ("class", *splits, "all"), rows)
 
 
 def _print_sizes(manifest: Manifest) -> None:

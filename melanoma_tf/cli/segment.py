@@ -11,12 +11,13 @@ from melanoma_tf.cli.console import progress, warn_of_files
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import SHIPPED
+from melanoma_tf.core.urls import without_secrets
 from melanoma_tf.segmentation.settings import SegmentationSettings
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("source", metavar="IMAGE|DIR|RECORDS", type=options.ANY_PATH)
-@options.output()
+@click.argument("source", metavar="IMAGE|DIR|RECORDS", type=options.RECORDS)
+@options.output(kind=options.RECORDS)
 @options.run_dir(
     "Finished run of train segmenter.  [default: the segmenter that ships]", required=False
 )
@@ -53,7 +54,7 @@ def segment(
         progress=lambda items, total: progress(items, label="segment", total=total),
     )
     warn_of_files(result.passed_over)
-    click.echo(f"wrote {result.masks:,} masks to {output}")
+    click.echo(f"wrote {result.masks:,} masks to {without_secrets(str(output))}")
     for line in result.failures:
         click.echo(line, err=True)
     if result.failures:

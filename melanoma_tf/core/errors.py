@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
+from melanoma_tf.core.urls import without_secrets
+
 _LONGEST_SHOWN = 80
 _PLACE_IN_GRAPH = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]( name: \S*)?")
 
@@ -29,7 +31,7 @@ def in_one_line(error: Exception) -> str | None:
     """Say in one line what the user can do something about; None for an error in the code.
 
     That is: what this package refuses, and what the operating system, a drive or TensorFlow does. A
-    line break in a name does not break the line.
+    line break in a name does not break the line, and of a URL no password or signature is shown.
     """
     if isinstance(error, MelanomaError):
         return _joined(str(error))
@@ -42,7 +44,7 @@ def in_one_line(error: Exception) -> str | None:
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
         # Its first line has the reason, later ones the place in the graph.
-        first = str(error.message).strip().partition("\n")[0]
+        first = without_secrets(str(error.message)).strip().partition("\n")[0]
         return _PLACE_IN_GRAPH.sub("", first).strip() or type(error).__name__
     return None
 
@@ -53,4 +55,4 @@ def shown(value: object) -> str:
 
 
 def _joined(text: str) -> str:
-    return " ".join(text.split("\n")).strip()
+    return without_secrets(" ".join(text.split("\n")).strip())

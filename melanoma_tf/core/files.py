@@ -112,13 +112,29 @@ def write_json(path: Path, payload: Any) -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file; a missing or broken one is a one-line `MelanomaError`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise MelanomaError(f"expected the file {path}; it does not exist") from None
+    return parse_json(content, str(path))
+
+
+def parse_json(content: bytes, where: str) -> Any:
+    """Parse JSON in UTF-8; what is none is a one-line `MelanomaError` that begins with `where`."""
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
     except ValueError as error:  # Also bytes that are no UTF-8, and numbers of 5,000 digits.
-        raise MelanomaError(f"{path}: expected JSON, found {error}") from None
+        raise MelanomaError(f"{where}: expected JSON, found {error}") from None
     except RecursionError:
-        raise MelanomaError(f"{path}: expected JSON, found it nested too deeply") from None
+        raise MelanomaError(f"{where}: expected JSON, found it nested too deeply") from None
+
+
+def sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def public_names(paths: Sequence[Path | str]) -> list[str]:

@@ -19,6 +19,8 @@ from melanoma_tf.core.ownership import (
     mark,
     refuse_inputs,
 )
+from melanoma_tf.core.remote_outputs import check_remote_output, uploaded_folder
+from melanoma_tf.core.urls import is_remote
 
 _RETIRED = ".retired"
 
@@ -35,6 +37,9 @@ def refuse_existing(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) ->
         overwrite: whether the user asked to replace what is there.
         inputs: the files and folders that the command reads.
     """
+    if is_remote(path):
+        check_remote_output(path, overwrite, inputs)
+        return
     target = _resolved(path)
     refuse_inputs(path, inputs)
     if _leftovers(target):
@@ -62,7 +67,8 @@ def published_folder(
     """Yield a temporary folder next to `output`, and put it in the place of `output` at the end.
 
     Where the body raises, the temporary folder is removed and `output` stays as it was. What a
-    killed process left is removed first.
+    killed process left is removed first. A remote `output` is made here and then uploaded, see
+    `remote_outputs`.
 
     Args:
         output: the folder to appear; it gets a marker, see `ownership`.
@@ -73,6 +79,10 @@ def published_folder(
         MelanomaError: see `refuse_existing`; or another process writes `output`.
     """
     inputs = tuple(inputs)
+    if is_remote(output):
+        with uploaded_folder(output, overwrite=overwrite, inputs=inputs) as folder:
+            yield folder
+        return
     refuse_existing(output, overwrite, inputs)
     target = _resolved(output)
     target.parent.mkdir(parents=True, exist_ok=True)

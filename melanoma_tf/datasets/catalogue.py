@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.mirror import mirrored
+from melanoma_tf.core.urls import is_remote
 from melanoma_tf.datasets.diagnoses import slug
 from melanoma_tf.datasets.lesion import Listing
 from melanoma_tf.datasets.readers.label_files import (
@@ -113,7 +115,8 @@ def list_source(
 
     Args:
         source: name of one of `SOURCES`, or any `Source`, such as one defined outside the package.
-        folder: the data set in the layout that the source reads.
+        folder: the data set in the layout that the source reads. That of a URL is copied into the
+            cache first, see `core.mirror`.
         options: for the source's settings.
 
     Raises:
@@ -133,7 +136,8 @@ def list_source(
             f"found {source.archive!r}"
         )
     settings = {"settings": _settings(source, options)} if options else {}
-    found = source.list(Path(folder), **settings)
+    folder = mirrored(Path(folder)) if is_remote(folder) else Path(folder)
+    found = source.list(folder, **settings)
     return replace(
         found,
         licence=found.licence or source.licence,

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma_tf.core.remote_outputs import refuse_remote
 from melanoma_tf.purification.on_files import Outcome, purify_files
 from melanoma_tf.purification.purifier import Progress
 from melanoma_tf.purification.settings import PurificationSettings
-from melanoma_tf.records.manifest import FILE_NAME, Manifest
+from melanoma_tf.records.manifest import Manifest, is_record_folder
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def purify(
     """
     settings = settings or PurificationSettings()
     source, output = Path(source), Path(output)
-    is_records = (source / FILE_NAME).is_file()
+    is_records = is_record_folder(source)
+    if not is_records:
+        refuse_remote(output)
     settings.check_source(source, is_records)
     if settings.ignores_lesions:
         log("warning: lesion masks are not used: only the classical detector looks at them")

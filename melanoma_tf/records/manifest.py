@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, TypeVar
 
+from melanoma_tf.core.cache import RECORDS, entry, make_room
 from melanoma_tf.core.errors import MelanomaError, shown
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import parse_json, read_json, write_json
+from melanoma_tf.core.remote import (
+    describe_files,
+    fetch_file,
+    in_parallel,
+    list_files,
+    read_file,
+)
+from melanoma_tf.core.remote_outputs import MANIFEST as FILE_NAME
+from melanoma_tf.core.urls import full_url, is_remote
 
-FILE_NAME = "manifest.json"
 SCHEMA_VERSION = 1
 Row = TypeVar("Row")
 _SHARD_NAME = re.compile(r"[^/\\\x00-\x1f]*\.tfrecord")
@@ -99,7 +109,7 @@ def read_manifest(folder: Path, *, check_sizes: bool = True) -> Manifest:
     """Read a record folder's manifest.
 
     Args:
-        folder: the record folder.
+        folder: the record folder; also a URL, see `core.urls.is_remote`.
         check_sizes: compare the size of each shard with the manifest's, which finds a truncated
             one before any work.
 
@@ -107,6 +117,37 @@ def read_manifest(folder: Path, *, check_sizes: bool = True) -> Manifest:
         MelanomaError: the folder is absent or unfinished, has another version, lacks a shard or has
             a truncated one; or the manifest is damaged.
     """
+    manifest = manifest_from_json(_payload(folder), f"{folder}/{FILE_NAME}")
+    sizes = _shard_sizes(folder, manifest)
+    for shard in manifest.shards:
+        if shard.name not in sizes:
+            raise MelanomaError(
+                f"{folder}: expected the shard {shard.name} that the manifest lists; it does not "
+                "exist"
+            )
+        size_bytes = sizes[shard.name]
+        if check_sizes and size_bytes not in (shard.size_bytes, None):
+            raise MelanomaError(
+                f"{folder}/{shard.name}: expected {shard.size_bytes} bytes; found {size_bytes}: it "
+                "is truncated, or not the manifest's"
+            )
+    return manifest
+
+
+def is_record_folder(path: Path) -> bool:
+    """Tell whether a path is a record folder and no image or folder of images; a URL always is."""
+    return is_remote(path) or (path / FILE_NAME).is_file()
+
+
+def _payload(folder: Path) -> Any:
+    """The JSON values of a folder's manifest."""
+    if is_remote(folder):
+        content = read_file(folder, FILE_NAME)
+        if content is None:
+            raise MelanomaError(
+                f"{folder} has no {FILE_NAME}: it is not a record folder, or it is not whole yet"
+            )
+        return parse_json(content, f"{folder}/{FILE_NAME}")
     folder = Path(folder)
     if not folder.is_dir():
         raise MelanomaError(f"expected a record folder at {folder}; it does not exist")
@@ -114,34 +155,64 @@ def read_manifest(folder: Path, *, check_sizes: bool = True) -> Manifest:
         raise MelanomaError(
             f"{folder} has no {FILE_NAME}: it is not a record folder, or its build did not finish"
         )
-    manifest = manifest_from_json(read_json(folder / FILE_NAME), str(folder / FILE_NAME))
-    for shard in manifest.shards:
-        path = folder / shard.name
-        if not path.is_file():
-            raise MelanomaError(
-                f"{folder}: expected the shard {shard.name} that the manifest lists; it does not "
-                "exist"
-            )
-        size_bytes = path.stat().st_size
-        if check_sizes and size_bytes != shard.size_bytes:
-            raise MelanomaError(
-                f"{path}: expected {shard.size_bytes} bytes; found {size_bytes}: it is truncated, "
-                "or not the manifest's"
-            )
-    return manifest
+    return read_json(folder / FILE_NAME)
+
+
+def _shard_sizes(folder: Path, manifest: Manifest) -> dict[str, int | None]:
+    """The sizes of the shards that exist; None where a server does not tell."""
+    names = [shard.name for shard in manifest.shards]
+    if is_remote(folder):
+        # A web server may not list its files.
+        web = full_url(folder).startswith("http")
+        found = describe_files(folder, names) if web else list_files(folder).values()
+        return {file.name: file.size_bytes for file in found}
+    paths = [Path(folder) / name for name in names]
+    return {path.name: path.stat().st_size for path in paths if path.is_file()}
+
+
+def local_paths(folder: Path, manifest: Manifest, shards: Sequence[Shard]) -> list[Path]:
+    """Return shards of a folder as local files; those of a remote folder are fetched first.
+
+    Fetched files have the size and SHA-256 of the manifest. They stay in the cache, see
+    `core.cache`, under the checksums of the folder: a changed folder never gets its old shards.
+
+    Raises:
+        MelanomaError: a shard cannot be fetched, or is not the manifest's; or the cache is full.
+    """
+    if not is_remote(folder):
+        return [Path(folder) / shard.name for shard in shards]
+    cached = entry(RECORDS, "".join(each.sha256 for each in manifest.shards))
+    absent = [shard for shard in shards if not _is_whole(cached / shard.name, shard)]
+    if absent:
+        make_room(sum(shard.size_bytes for shard in absent), f"{folder}")
+    in_parallel(
+        lambda shard: fetch_file(
+            folder,
+            shard.name,
+            cached / shard.name,
+            size_bytes=shard.size_bytes,
+            sha256=shard.sha256,
+        ),
+        absent,
+    )
+    return [cached / shard.name for shard in shards]
+
+
+def _is_whole(path: Path, shard: Shard) -> bool:
+    return path.is_file() and path.stat().st_size == shard.size_bytes
 
 
 def shard_paths(folder: Path, manifest: Manifest, split: str) -> list[Path]:
-    """List the shard files of a split, in order.
+    """List the shard files of a split, in order; see `local_paths`.
 
     Raises:
         MelanomaError: the folder has no examples in that split.
     """
-    paths = [Path(folder) / shard.name for shard in manifest.shards if shard.split == split]
-    if not paths:
+    shards = [shard for shard in manifest.shards if shard.split == split]
+    if not shards:
         splits = ", ".join(manifest.splits()) or "none"
         raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {splits}")
-    return paths
+    return local_paths(folder, manifest, shards)
 
 
 def manifest_from_json(payload: Any, where: str) -> Manifest:

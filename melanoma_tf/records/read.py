@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.manifest import local_paths, read_manifest
 from melanoma_tf.records.schema import FEATURES, Example, deserialize, parse
 
 _READ_AT_ONCE = 256
@@ -32,7 +32,8 @@ def read_examples(folder: Path, split: str | None = None) -> Iterator[Example]:
         raise MelanomaError(f"{folder} has no examples in split {split!r}; it has: {splits}")
     for shard in manifest.shards:
         if split in (None, shard.split):
-            yield from read_shard(Path(folder) / shard.name)
+            (path,) = local_paths(folder, manifest, [shard])
+            yield from read_shard(path)
 
 
 def read_shard(path: Path) -> Iterator[Example]:

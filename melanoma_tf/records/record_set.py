@@ -15,7 +15,7 @@ from melanoma_tf.datasets.splits import picture_name, shared_ids
 from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.build.pictures import read_pictures
 from melanoma_tf.records.build.threads import available_cores
-from melanoma_tf.records.manifest import Manifest, read_manifest, shard_paths
+from melanoma_tf.records.manifest import Manifest, local_paths, read_manifest, shard_paths
 from melanoma_tf.records.read import damage_named, read_features
 
 RecordsLike = Union[Path, Sequence[Path], "RecordSet"]
@@ -123,9 +123,10 @@ class RecordSet:
             MelanomaError: instead of TensorFlow's error, which names no file.
         """
         return damage_named(
-            folder / shard.name
+            path
             for folder, manifest in zip(self.folders, self.manifests)
             for shard in manifest.shards
+            for path in local_paths(folder, manifest, [shard])
         )
 
     def refuse_repeated(self, splits: Collection[str]) -> None:
@@ -139,7 +140,8 @@ class RecordSet:
             return
         first: dict[str, tuple[str, Path]] = {}
         for folder, manifest in zip(self.folders, self.manifests):
-            paths = [folder / one.name for one in manifest.shards if one.split in splits]
+            shards = [one for one in manifest.shards if one.split in splits]
+            paths = local_paths(folder, manifest, shards)
             for row in read_features(paths, _NAMING) if paths else ():
                 key = row["image/key"]
                 if row["origin"] == "generated" or row["origin/parent"] not in ("", key):
@@ -164,7 +166,7 @@ class RecordSet:
         places: dict[str, tuple[str, Path]] = {}
         uses: dict[tuple[str, bool], Path] = {}
         for folder, manifest in zip(self.folders, self.manifests):
-            for row in read_features([folder / one.name for one in manifest.shards], _MIXED):
+            for row in read_features(local_paths(folder, manifest, manifest.shards), _MIXED):
                 key = row["image/key"]
                 other, place = places.setdefault(picture_name(row["source"], key), (key, folder))
                 if place != folder:

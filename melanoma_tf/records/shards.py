@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import sha256
 from melanoma_tf.datasets.lesion import SPLITS
 from melanoma_tf.records.manifest import Count, Shard
 from melanoma_tf.records.schema import ORIGINS, Example, serialize
@@ -221,12 +221,3 @@ class _OpenShard:
             sha256=sha256(self._path),
         )
         return shard, counts
-
-
-def sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import sha256
+from melanoma_tf.core.remote import list_files
+from melanoma_tf.core.urls import is_remote
 from melanoma_tf.records.decode import decode_image, decode_stored_mask
 from melanoma_tf.records.header import UnreadableImageError
 from melanoma_tf.records.leakage import Leakage
-from melanoma_tf.records.manifest import Count, Manifest, Shard, read_manifest
+from melanoma_tf.records.manifest import Count, Manifest, Shard, local_paths, read_manifest
 from melanoma_tf.records.read import read_shard
 from melanoma_tf.records.schema import ORIGINS, Example
-from melanoma_tf.records.shards import sha256
 
 
 def verify_records(
@@ -52,9 +54,14 @@ def verify_records(
 
 def _stray_files(folder: Path, manifest: Manifest) -> Iterator[str]:
     known = {shard.name for shard in manifest.shards}
-    for path in sorted(folder.glob("*.tfrecord*")):
-        if path.name not in known:
-            yield f"{path.name}: a shard that the manifest does not list"
+    if is_remote(folder):
+        # A web server may list nothing; then there is nothing to compare.
+        found = [name for name in list_files(folder) if ".tfrecord" in name]
+    else:
+        found = [path.name for path in folder.glob("*.tfrecord*")]
+    for name in sorted(found):
+        if name not in known:
+            yield f"{name}: a shard that the manifest does not list"
 
 
 def _unaccepted(manifest: Manifest) -> Iterator[str]:
@@ -73,7 +80,10 @@ def _verify_shard(
     counted: Counter[tuple[str, str, str, str]],
     leakage: Leakage,
 ) -> list[str]:
-    path = folder / shard.name
+    try:
+        (path,) = local_paths(folder, manifest, [shard])
+    except MelanomaError as error:
+        return [f"{shard.name}: {error}"]
     problems = []
     size_bytes = path.stat().st_size
     if size_bytes != shard.size_bytes:

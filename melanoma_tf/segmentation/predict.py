@@ -15,6 +15,7 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import public_name, read_json
 from melanoma_tf.core.outputs import published_folder, refuse_existing
+from melanoma_tf.core.remote_outputs import refuse_remote
 from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.datasets.image_files import (
     FoundImages,
@@ -26,7 +27,7 @@ from melanoma_tf.images import masks
 from melanoma_tf.images.loading import load_photograph
 from melanoma_tf.records.decode import read_portable
 from melanoma_tf.records.header import UnreadableImageError
-from melanoma_tf.records.manifest import FILE_NAME, read_manifest
+from melanoma_tf.records.manifest import is_record_folder, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.writer import Description, skipped_before, write_records
@@ -114,16 +115,15 @@ def segment(
     source, output = Path(source), Path(output)
     run = [] if network == SHIPPED else [Path(network)]
     refuse_existing(output, overwrite, [source, *run])
+    is_records = is_record_folder(source)
+    if not is_records:
+        refuse_remote(output)
     segmenter = load_traced_segmenter(network, **settings.inference())
-    if (source / FILE_NAME).is_file():
+    if is_records:
         filled = segment_records(
-            source,
-            output,
-            segmenter,
-            batch_size=settings.batch_size,
-            overwrite=overwrite,
-            progress=progress,
-        )
+            source, output, segmenter,
+            batch_size=settings.batch_size, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
         return SegmentationResult(filled)
     images = image_files(source)
     found: Iterable[Segmentation] = segment_files(

@@ -15,6 +15,7 @@ from melanoma_tf.core.errors import MelanomaError, shown
 from melanoma_tf.core.files import public_names, read_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import Settings, missing_settings
+from melanoma_tf.core.urls import without_secrets
 from melanoma_tf.records.record_set import RecordSet
 
 CONFIG, WEIGHTS = "config.json", "weights.npz"
@@ -43,7 +44,7 @@ class RecordFolder:
     """A record folder that a run was trained on.
 
     Attributes:
-        path: where it was.
+        path: where it was, without the password or query of a URL.
         shards: SHA-256 by shard: the fingerprint of the folder.
     """
 
@@ -132,7 +133,9 @@ def describe_run(
         details: what else the kind keeps, as JSON values.
     """
     folders = tuple(
-        RecordFolder(str(path), {shard.name: shard.sha256 for shard in manifest.shards})
+        RecordFolder(
+            without_secrets(str(path)), {shard.name: shard.sha256 for shard in manifest.shards}
+        )
         for path, manifest in zip(records.folders, records.manifests)
     )
     sources = {

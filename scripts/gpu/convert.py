@@ -32,11 +32,10 @@ from melanoma_tf.classification.settings import (
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.arrays import write_arrays
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_json
+from melanoma_tf.core.files import sha256, write_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.datasets.sources.isic2017 import ISIC2017
-from melanoma_tf.records.shards import sha256
 from melanoma_tf.segmentation.settings import SegmenterSettings
 from melanoma_tf.segmentation.train import SEGMENTER, THRESHOLD_FILE
 from melanoma_tf.training.run_record import CONFIG, WEIGHTS, RecordFolder, RunRecord

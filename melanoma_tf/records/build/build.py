@@ -32,7 +32,13 @@ from melanoma_tf.records.build.plan import (
     order_of,
     parse_kept,
 )
-from melanoma_tf.records.build.prepare import ImageFiles, Prepared, Refused, prepare_all
+from melanoma_tf.records.build.prepare import (
+    ImageFiles,
+    Prepared,
+    Refused,
+    prepare_all,
+    prepare_all_on_beam,
+)
 from melanoma_tf.records.build.settings import BuildSettings
 from melanoma_tf.records.build.spool import PrepareAll, Spool, fill_spool
 from melanoma_tf.records.build.threads import check_workers
@@ -56,6 +62,7 @@ def build_records(
     overwrite: bool = False,
     resume: bool = False,
     against: Sequence[Path] = (),
+    beam: Sequence[str] | None = None,
     progress: Progress | None = None,
     write_progress: Progress | None = None,
 ) -> Manifest:
@@ -74,6 +81,8 @@ def build_records(
         resume: continue after the last image of an interrupted build of `output`, if there is one;
             the result is the same to the byte.
         against: record folders whose pictures, patients and lesions this one must not divide.
+        beam: options of Apache Beam, which then prepares the images, as `runner=FlinkRunner`; None
+            prepares them in threads of this process.
         progress: wraps the stream of prepared images, given their number.
         write_progress: likewise, for the writing of the records.
 
@@ -98,7 +107,8 @@ def build_records(
         ) as unfinished,
         contextlib.closing(Spool(unfinished.folder, work.files())) as spool,
     ):
-        fill_spool(spool, work.prepare_all(workers), progress)
+        prepare = work.preparation(workers, unfinished.folder, beam)
+        fill_spool(spool, prepare, progress)
         return _write(work, spool, unfinished.records, output.name, workers, write_progress)
 
 
@@ -166,14 +176,15 @@ class _Work:
         lesions = (self.labelled.rows[index].lesion for index in self.order)
         return [ImageFiles(lesion.image_path, lesion.mask_path) for lesion in lesions]
 
-    def prepare_all(self, workers: int) -> PrepareAll:
-        """Return the function that prepares images in some threads."""
-        return functools.partial(
-            prepare_all,
-            encoding=self.encoding,
-            max_megapixels=self.settings.max_megapixels,
-            workers=workers,
-        )
+    def preparation(self, workers: int, folder: Path, beam: Sequence[str] | None) -> PrepareAll:
+        """Return the function that prepares images: in threads, or by Beam with these options."""
+        how: dict[str, Any] = {
+            "encoding": self.encoding,
+            "max_megapixels": self.settings.max_megapixels,
+        }
+        if beam is None:
+            return functools.partial(prepare_all, **how, workers=workers)
+        return functools.partial(prepare_all_on_beam, **how, folder=folder, options=beam)
 
 
 def _plan(work: _Work, spool: Spool, workers: int) -> Plan:

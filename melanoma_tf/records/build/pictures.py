@@ -13,7 +13,7 @@ import numpy as np
 from melanoma_tf.datasets.lesion import Lesion
 from melanoma_tf.records.build.threads import available_cores, map_in_threads
 from melanoma_tf.records.build.thumbnails import BLANK, Thumbnail, ThumbnailFile, make_thumbnail
-from melanoma_tf.records.manifest import Manifest, read_manifest
+from melanoma_tf.records.manifest import Manifest, local_paths, read_manifest
 from melanoma_tf.records.read import read_features
 
 _FEATURES = ("image/encoded", "image/key", "source", "split", "lesion/id", "patient/id", "origin")
@@ -96,7 +96,8 @@ def read_pictures(folders: Sequence[Path], *, workers: int | None = None) -> Pic
 
 def _rows(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for folder in folders:
-        paths = [folder / shard.name for shard in read_manifest(folder).shards]
+        manifest = read_manifest(folder)
+        paths = local_paths(folder, manifest, manifest.shards)
         for row in read_features(paths, _FEATURES):
             if row["origin"] == "real":
                 yield folder, row

@@ -3,7 +3,8 @@
 While a build runs, `.NAME.unfinished` beside the output holds `header.json`, which says what is
 built, the spool of prepared images, and `records`, the record folder to come. To publish it, the
 build renames the header to `published.json`, moves `records` to the output, and removes the rest.
-Wherever it is killed, the next build of the same output knows how far it came.
+Wherever it is killed, the next build of the same output knows how far it came. A remote output is
+built here too, and uploaded at the end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from melanoma_tf.core.files import read_json, write_json
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
 from melanoma_tf.core.ownership import check_replaceable, mark
+from melanoma_tf.core.remote_outputs import staging_folder, upload_records
+from melanoma_tf.core.urls import is_remote
 
 _HEADER, _PUBLISHED, _RECORDS = "header.json", "published.json", "records"
 # The prepared images, see `spool`.
@@ -48,8 +51,12 @@ class UnfinishedBuild:
         shutil.rmtree(self.records, ignore_errors=True)
         self.records.mkdir()
 
-    def publish(self, output: Path) -> None:
+    def publish(self, output: Path, overwrite: bool) -> None:
         """Move the records to `output`, and remove the rest."""
+        if is_remote(output):
+            upload_records(self.records, output, overwrite)
+            shutil.rmtree(self.folder)
+            return
         mark(self.records)
         (self.folder / _HEADER).rename(self.folder / _PUBLISHED)
         replace_folder(self.records, output)
@@ -57,7 +64,11 @@ class UnfinishedBuild:
 
 
 def unfinished_folder(output: Path) -> Path:
-    """Return the folder of a build of `output` until it is published."""
+    """Return the folder of a build of `output` until it is published.
+
+    That of a remote output lies in the folder of local copies, see `core.cache`.
+    """
+    output = staging_folder(output) if is_remote(output) else output
     return output.parent / f".{output.name}.unfinished"
 
 
@@ -99,14 +110,14 @@ def unfinished_build(
     inputs = list(inputs)
     if not unfinished_folder(output).exists():
         refuse_existing(output, overwrite, inputs)
+    folder = unfinished_folder(output)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MelanomaError(
-            f"{output.parent}: expected a folder that can be created; {error.strerror}"
+            f"{folder.parent}: expected a folder that can be created; {error.strerror}"
         ) from None
-    with locked(output, "build of"):
-        folder = unfinished_folder(output)
+    with locked(folder.parent / output.name, "build of"):
         if (folder / _PUBLISHED).is_file() and not (folder / _RECORDS).exists():
             # A kill after the records had been moved to the output.
             discard(folder)
@@ -119,7 +130,7 @@ def unfinished_build(
             if not any(path.stat().st_size for path in folder.glob(SPOOLED)):
                 shutil.rmtree(folder)
             raise
-        build.publish(output)
+        build.publish(output, overwrite)
 
 
 def _restored(folder: Path) -> bool:

@@ -1,0 +1,186 @@
+"""Records on an S3 server and a web server: built there, verified, trained from there, resumed."""
+
+import json
+
+import pytest
+
+from melanoma_tf.classification.settings import ClassifierSettings, NetworkSettings
+from melanoma_tf.classification.train import train_classifier
+from melanoma_tf.core import cache, remote
+from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.datasets.catalogue import list_source
+from melanoma_tf.records.build.build import build_records
+from melanoma_tf.records.build.settings import BuildSettings
+from melanoma_tf.records.build.unfinished import unfinished_folder
+from melanoma_tf.records.manifest import read_manifest
+from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.records.verify import verify_records
+from tests.conftest import ONE_CONVOLUTION
+from tests.core.remote_servers import KEY, SECRET, object_store, web_server
+
+pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
+pytest.importorskip("moto", reason="the S3 server of the tests is not installed")
+SETTINGS = BuildSettings("isic2017", image_size=48, split="0.6/0.2/0.2", shards=2)
+URL = "s3://bucket/some/records"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """An empty folder of local copies; pauses are short."""
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_held", {})
+    monkeypatch.setattr(remote, "_FIRST_DELAY_SECONDS", 0.001)
+
+
+@pytest.fixture
+def store(monkeypatch):
+    with object_store(monkeypatch) as system:
+        yield system
+
+
+@pytest.fixture
+def listing(phantom_folder):
+    return list_source("isic2017", phantom_folder)
+
+
+@pytest.fixture(scope="module")
+def local(phantom_folder, tmp_path_factory):
+    """The same records in a local folder."""
+    folder = tmp_path_factory.mktemp("local") / "records"
+    build_records([list_source("isic2017", phantom_folder)], SETTINGS, folder)
+    return folder
+
+
+def test_build_there_verify_train_resume(store, phantom_folder, local, tmp_path):
+    store.put(str(phantom_folder), "bucket/isic2017", recursive=True)
+    there = list_source("isic2017", "s3://bucket/isic2017")
+    build_records([there], SETTINGS, URL)
+    for path in local.iterdir():
+        if path.name != ".melanoma-tf.json":
+            assert store.cat(f"bucket/some/records/{path.name}") == path.read_bytes(), path.name
+    assert verify_records(URL) == []
+    histories = []
+    for records in (local, URL):
+        run_dir = tmp_path / f"run{len(histories)}"
+        for epochs in (1, 2):
+            settings = ClassifierSettings(
+                epochs=epochs,
+                batch_size=16,
+                network=NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32),
+            )
+            history = train_classifier(
+                [records], run_dir, settings, resume=epochs == 2, log=lambda line: None
+            )
+        histories.append(history["val_loss"])
+    assert len(histories[0]) == 2
+    assert histories[0] == histories[1]
+    config = json.loads((tmp_path / "run1" / "config.json").read_text())
+    assert config["records"][0]["path"] == URL
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(word.encode() in path.read_bytes() for path in written for word in (KEY, SECRET))
+
+
+def test_a_copy_of_a_data_set_follows_its_changes(store, phantom_folder):
+    store.put(str(phantom_folder), "bucket/isic2017", recursive=True)
+    image = "ISIC-2017_Training_Data/PHANTOM_0000003.jpg"
+    first = list_source("isic2017", "s3://bucket/isic2017").lesions[3].image_path
+    unchanged = first.with_name("PHANTOM_0000004.jpg").stat()
+    store.pipe(f"bucket/isic2017/{image}", b"another")
+    store.rm_file("bucket/isic2017/ISIC-2017_Training_Data/PHANTOM_0000005.jpg")
+    listing = list_source("isic2017", "s3://bucket/isic2017")
+    assert first.read_bytes() == b"another"
+    assert listing.missing == ("PHANTOM_0000005",)
+    assert first.with_name("PHANTOM_0000004.jpg").stat() == unchanged
+
+
+def test_an_upload_that_is_cut_off_is_no_folder_and_is_resumed(store, listing, local, monkeypatch):
+    put, sent = remote.put_file, []
+
+    def failing(source, folder, name):
+        sent.append(name)
+        if "validation" in name:
+            raise MelanomaError("the line is down")
+        put(source, folder, name)
+
+    monkeypatch.setattr("melanoma_tf.core.remote_outputs.put_file", failing)
+    with pytest.raises(MelanomaError, match="the line is down"):
+        build_records([listing], SETTINGS, URL)
+    assert sent[0] == ".melanoma-tf.json"
+    with pytest.raises(MelanomaError, match=r"has no manifest\.json"):
+        read_manifest(URL)
+    monkeypatch.setattr("melanoma_tf.core.remote_outputs.put_file", put)
+    build_records([listing], SETTINGS, URL, resume=True)
+    assert read_manifest(URL) == read_manifest(local)
+    assert not unfinished_folder(remote.Path(URL)).exists()
+
+
+def test_nothing_there_is_overwritten_unasked(store, listing, local):
+    build_records([listing], SETTINGS, URL)
+    with pytest.raises(MelanomaError, match="exists; expected a new path, or --overwrite"):
+        build_records([listing], SETTINGS, URL)
+    fewer = BuildSettings("isic2017", image_size=48, split="0.6/0.2/0.2", shards=1)
+    build_records([listing], fewer, URL, overwrite=True)
+    assert verify_records(URL) == []
+    assert len(read_manifest(URL).shards) == 3
+    store.pipe("bucket/some/records/thesis.txt", b"mine")
+    with pytest.raises(MelanomaError, match=r"found 1 others, as thesis\.txt"):
+        build_records([listing], SETTINGS, URL, overwrite=True)
+    assert verify_records(URL) == []
+    store.pipe("bucket/mine/thesis.txt", b"mine")
+    with pytest.raises(MelanomaError, match="exists"):
+        build_records([listing], SETTINGS, "s3://bucket/mine")
+
+
+def test_a_damaged_shard_there_is_named(store, local):
+    store.put(str(local), "bucket/records", recursive=True)
+    name = read_manifest(local).shards[0].name
+    content = bytearray(store.cat(f"bucket/records/{name}"))
+    content[100] ^= 1
+    store.pipe(f"bucket/records/{name}", bytes(content))
+    (problem, *_) = verify_records("s3://bucket/records")
+    assert problem.startswith(name)
+    assert "SHA-256" in problem
+    with pytest.raises(MelanomaError, match=f"{name}.*SHA-256"):
+        RecordSet.read("s3://bucket/records").shard_paths("train")
+    store.pipe(f"bucket/records/{name}", bytes(content[:-1]))
+    with pytest.raises(MelanomaError, match=f"{name}: expected {len(content)} bytes; found"):
+        RecordSet.read("s3://bucket/records")
+    store.rm_file(f"bucket/records/{name}")
+    with pytest.raises(MelanomaError, match="that the manifest lists; it does not exist"):
+        RecordSet.read("s3://bucket/records")
+
+
+def test_records_of_a_web_server_whose_connections_drop(local, listing):
+    shards = read_manifest(local).shards
+    with web_server(local.parent) as server:
+        url = f"{server.url}/records"
+        server.failures = {shards[0].name: 2, "manifest.json": 1}
+        assert verify_records(url) == []
+        fetched = RecordSet.read(url).shard_paths("train")
+        expected = RecordSet.read(local).shard_paths("train")
+        assert [path.read_bytes() for path in fetched] == [path.read_bytes() for path in expected]
+        fetched[0].unlink()
+        server.failures = {shards[0].name: 99}
+        with pytest.raises(MelanomaError, match="after 5 attempts"):
+            RecordSet.read(url).shard_paths("train")
+        with pytest.raises(MelanomaError, match="to write; found http://127"):
+            build_records([listing], SETTINGS, f"{server.url}/new")
+
+
+def test_a_data_set_of_a_web_server(phantom_folder, listing):
+    with web_server(phantom_folder.parent) as server:
+        found = list_source("isic2017", f"{server.url}/{phantom_folder.name}")
+        assert [lesion.key for lesion in found.lesions] == [each.key for each in listing.lesions]
+        for one, other in zip(found.lesions, listing.lesions):
+            assert one.image_path.read_bytes() == other.image_path.read_bytes()
+        with pytest.raises(MelanomaError, match="expected a folder with files at"):
+            list_source("isic2017", f"{server.url}/absent")
+
+
+def test_local_outputs_are_refused_as_urls(run_command):
+    result = run_command(
+        "train", "classifier", "--records", "s3://b/x", "--run-dir", "s3://me:pw@b/run?x=y"
+    )
+    assert result.returncode == 2
+    assert "expected a path on this machine; found s3://b/run" in result.stderr
+    assert "pw" not in result.stderr
