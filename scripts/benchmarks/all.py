@@ -49,6 +49,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("records", "build_records.py", "--phantoms 40 --repeats 1", "--phantoms 300"),
     Benchmark("records", "build_memory.py", "--rows 500 2000", "--rows 5000 50000"),
+    Benchmark("records", "scale.py", "--base 10 --factors 1 2 3", ""),
     Benchmark("records", "duplicates.py", "{photos} --planted 20 --scale", "{photos}"),
     Benchmark("phantoms", "phantom.py", "--count 10", "--count 80"),
     Benchmark(
