@@ -182,7 +182,7 @@ class Isic2018Settings(ExperimentSettings):
     """
 
     gan_steps: int = setting(
-        60,
+        90,
         "Rounds in an epoch of the coupled GAN; 0 passes over the largest class.",
         minimum=0,
         group="Training",
