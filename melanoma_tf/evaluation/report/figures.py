@@ -232,6 +232,7 @@ def differences(rows: Mapping[str, tuple[float, float, float]], title: str) -> F
     axes.set_yticks(places, [spoken(name) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("difference, 95 % interval")
     axes.set_title(title, loc="left")
     return figure
