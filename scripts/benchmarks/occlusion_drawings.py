@@ -291,6 +291,13 @@ def _lens_bubbles(canvas: Canvas) -> None:
             canvas.paint(canvas.coverage(draw, 0.5), np.full(3, tone), rng.uniform(0.5, 0.8))
 
 
+def draw_ruler(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the scale of the reporting half alone; arguments and results as `draw_reporting`."""
+    canvas = Canvas.on(image, rng)
+    _scale_bar(canvas)
+    return canvas.finished()
+
+
 def draw_reporting(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw tufts of grown hairs, a loose scale with digits, marker strokes and flat bubbles.
 
