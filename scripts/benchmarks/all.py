@@ -64,6 +64,7 @@ BENCHMARKS = (
         "purification", "purification_filling.py", "--phantoms 2", "--phantoms 16 --data {data}"
     ),
     Benchmark("purification", "purification_real.py", None, "--data {data}"),
+    Benchmark("purification", "planted_ruler.py", None, "--data {data}"),
     Benchmark("purification", "start_up.py", "--images 21", "--images 50"),
     Benchmark("purification", "partial_convolution.py", "--rounds 3 --batch-size 1", ""),
     Benchmark(

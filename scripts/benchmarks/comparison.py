@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 # Units of which more is better; of all others, less is.
-_RATES = {"images/s", "found"}
+_RATES = {"images/s", "found", "AUC"}
 _LEVELS = {"dB"}
 
 
@@ -20,7 +20,7 @@ class Comparison:
     Attributes:
         work: what both did.
         ours, peer: the measured values; `peer` is None where there is nothing to compare with.
-        unit: of both: `s`, `ms`, `MiB`, `images/s`, `found` or `dB`.
+        unit: of both: `s`, `ms`, `MiB`, `images/s`, `found`, `AUC` or `dB`.
         peer_name: what the peer or the limit is.
     """
 

@@ -7,7 +7,7 @@ training only melanomas have a ruler, in testing only nevi: one half drawn by th
 `occlusion_drawings.py`, the others real ones, taken off photographs (`DATA/artefacts`). Three
 logistic regressions on the features of EfficientNet-Lite0 with ImageNet weights, five folds:
 without rulers, with them, and with all images of training and testing purified by the shipped
-networks. Intervals: bootstrap over images. WORK keeps the images between runs.
+networks. Intervals: bootstrap over images. WORK keeps the images.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import csv
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -180,12 +181,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the images")
+    parser.add_argument("--work", type=Path, help="folder that keeps the images")
     add_json_option(parser)
     given = parser.parse_args()
-    labels = read_labels(given.data / "isic2017-full")
-    draw(given.data, given.work, labels)
-    found = features(given.work, labels)
+    with tempfile.TemporaryDirectory() as temporary:
+        measure(given.data, given.work or Path(temporary), given.json)
+
+
+def measure(data: Path, work: Path, report: Path | None) -> None:
+    labels = read_labels(data / "isic2017-full")
+    draw(data, work, labels)
+    found = features(work, labels)
     truth = np.array([labels[each] for each in sorted(labels) if each in found["ruler"]])
     arms = {
         "no ruler": (False, ""),
@@ -202,7 +208,7 @@ def main() -> None:
     first, second = curves["ruler"][1], curves["ruler, purified"][1]
     print(f"purified less raw, tested with rulers on nevi: {cell(second - first, '+')}")
     write_json(
-        given.json,
+        report,
         [
             Comparison(
                 "AUC, ruler planted", float(second[0]), float(first[0]), "AUC", "not purified"
