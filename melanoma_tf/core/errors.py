@@ -10,6 +10,8 @@ from melanoma_tf.core.urls import without_secrets
 _LONGEST_SHOWN = 80
 _PLACE_IN_GRAPH = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]( name: \S*)?")
 
+_FIRST_OF_SEVERAL = re.compile(r"^\s*\(0\) (?:[A-Z_]+: *)?(.*)$", re.MULTILINE)
+
 
 class MelanomaError(ValueError):
     """Bad input, said in one line: what was expected, and what was found.
@@ -43,10 +45,22 @@ def in_one_line(error: Exception) -> str | None:
         return "the memory does not suffice for this"
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
-        # Its first line has the reason, later ones the place in the graph.
-        first = without_secrets(str(error.message)).strip().partition("\n")[0]
-        return _PLACE_IN_GRAPH.sub("", first).strip() or type(error).__name__
+        return _reason(without_secrets(str(error.message))) or type(error).__name__
     return None
+
+
+def _reason(message: str) -> str:
+    """The reason in a message of TensorFlow: its first line; the others are places in the graph.
+
+    Within a function of a network they come first, indented; of several errors the first counts.
+    """
+    lines = message.strip().splitlines() or [""]
+    if lines[0].startswith("Graph execution error"):
+        first = _FIRST_OF_SEVERAL.search(message)
+        told = [line for line in lines[1:] if line and not line[0].isspace()]
+        told = [line for line in told if not line.startswith("Detected at node")]
+        lines = [first[1]] if first else (told or lines)
+    return _PLACE_IN_GRAPH.sub("", lines[0]).strip()
 
 
 def shown(value: object) -> str:

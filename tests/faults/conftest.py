@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from melanoma_tf.records.manifest import read_manifest
 from tests.conftest import REPOSITORY
 
 CHATTER = ("Traceback", "Segmentation fault", "core dumped")
@@ -46,6 +48,20 @@ class Commands:
 
     def close(self):
         self._process.communicate()
+
+
+def moments(seconds, count):
+    """Moments within the time that a command takes; always the same fractions."""
+    choose = random.Random(count)
+    return [seconds * choose.random() for _ in range(count)]
+
+
+def hidden(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+def digests(folder):
+    return {shard.name: shard.sha256 for shard in read_manifest(folder).shards}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ nothing half is accepted, and the next run ends as if nothing had been.
 
 from __future__ import annotations
 
-import random
 import shutil
 
 import numpy as np
@@ -15,10 +14,10 @@ import pytest
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.backbones.networks import BACKBONES
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.verify import verify_records
 from melanoma_tf.training.run import read_history
 from tests.conftest import build_one_convolution
+from tests.faults.conftest import digests, hidden, moments
 
 pytestmark = pytest.mark.faults
 NETWORK = ("--backbone", "small", "--weights", "none", "--image-size", "32", "--augment", "none")
@@ -27,20 +26,6 @@ NETWORK = ("--backbone", "small", "--weights", "none", "--image-size", "32", "--
 @pytest.fixture(autouse=True)
 def _the_network_of_the_commands(monkeypatch):
     monkeypatch.setitem(BACKBONES, "small", build_one_convolution)
-
-
-def moments(seconds, count):
-    """Moments within the time that a command takes; always the same fractions."""
-    choose = random.Random(count)
-    return [seconds * choose.random() for _ in range(count)]
-
-
-def hidden(folder):
-    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
-
-
-def digests(folder):
-    return {shard.name: shard.sha256 for shard in read_manifest(folder).shards}
 
 
 def train(records, run_dir, *options, epochs=2):
