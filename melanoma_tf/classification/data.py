@@ -21,6 +21,7 @@ from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.images import loading
 from melanoma_tf.purification.purify import purify
 from melanoma_tf.records import schema, stream
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
 # Crops are cut from images whose short side is this much longer, as in 256 -> 224.
@@ -91,18 +92,19 @@ def augmentation_of(settings: AugmentationSettings) -> ClassifierAugmentation:
 
 
 def training_batches(
-    folders: RecordsLike, inputs: ClassifierInputs, *, first_example: int = 0
+    folders: RecordsLike, inputs: ClassifierInputs, *, first_example: int = 0, part: Part = WHOLE
 ) -> tf.data.Dataset:
     """The endless stream of training batches.
 
     Which examples it holds in which order, see `classification.sampling`. The stream is a pure
-    function of the records, the settings and `first_example`.
+    function of the records and the arguments.
 
     Args:
         folders: a record folder with a `train` split, or several of one taxonomy.
         inputs: settings.
         first_example: how many examples of the stream to leave out, those already trained on; a
             multiple of the batch size goes on with the very next batch.
+        part: of the input that is read; its batches have its share of the batch size.
 
     Returns:
         Batches `(images, labels)`: uint8 `(batch, size, size, 3)` RGB and int64 `(batch,)`; where
@@ -123,8 +125,8 @@ def training_batches(
     """
     records = RecordSet.read(folders)
     varied = inputs.augmentation
-    examples = training_examples(records, inputs, first_example=first_example)
-    batches = examples.batch(inputs.batch_size, drop_remainder=True)
+    examples = training_examples(records, inputs, first_example=first_example, part=part)
+    batches = examples.batch(part.share(inputs.batch_size), drop_remainder=True)
 
     def finished(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         if not varied.mixes:
@@ -142,7 +144,7 @@ def training_batches(
 
 
 def training_examples(
-    records: RecordSet, inputs: ClassifierInputs, *, first_example: int = 0
+    records: RecordSet, inputs: ClassifierInputs, *, first_example: int = 0, part: Part = WHOLE
 ) -> tf.data.Dataset:
     """The examples that `training_batches` puts together, one by one.
 
@@ -170,6 +172,7 @@ def training_examples(
         seed=inputs.settings.seed,
         window=inputs.shuffle_window,
         first_example=first_example,
+        part=part,
     )
     return examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
 

@@ -17,6 +17,7 @@ from melanoma_tf.classification.batches import check_batches, count_images, exam
 from melanoma_tf.classification.expansion_plan import ORIGINS, ExpansionPlan
 from melanoma_tf.classification.settings import BatchSettings
 from melanoma_tf.records import schema, stream
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet
 
 _REAL = ("real", "purified")
@@ -30,6 +31,7 @@ def sample_examples(
     seed: int,
     window: int,
     first_example: int = 0,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """The stream of training examples.
 
@@ -38,7 +40,8 @@ def sample_examples(
         settings: which are seen how often.
         seed: of the order.
         window: most records that are shuffled among each other, see `stream.bounded_window`.
-        first_example: the number to begin with; those before it are left out.
+        first_example: how many examples of the stream to leave out.
+        part: of the input that is read.
 
     Raises:
         MelanomaError: see `batches.check_batches`, or no folder has a `train` split.
@@ -53,7 +56,7 @@ def sample_examples(
         streams = len(records.class_names) * (2 if limited else 1)
     window = stream.bounded_window(window, records.manifests, "train", streams)
     if settings.balance == "batch":
-        balanced = _balanced(records, settings, seed, window, first_example)
+        balanced = _balanced(records, settings, seed, window, first_example, part)
         return balanced.map(lambda number, one: (number, one, tf.constant(0, tf.int64)))
     keep = None
     if count_images(records, settings) != records.count(split="train"):
@@ -65,6 +68,7 @@ def sample_examples(
         window=window,
         first_example=first_example,
         keep=stream.both(keep, records.keep("train")),
+        part=part,
     )
     examples = sum(examples_by_class(records, settings))
     if plan is None:
@@ -130,14 +134,22 @@ def _expansion(plan: ExpansionPlan, class_names: tuple[str, ...], seed: int) -> 
 
 
 def _balanced(
-    records: RecordSet, settings: BatchSettings, seed: int, window: int, first_example: int
+    records: RecordSet,
+    settings: BatchSettings,
+    seed: int,
+    window: int,
+    first_example: int,
+    part: Part,
 ) -> tf.data.Dataset:
     """One example of each class in turn, so that any run of them is balanced to within one."""
     classes = len(records.class_names)
     turn, within = divmod(first_example, classes)
-    by_class = [_of_class(records, settings, label, seed, window, turn) for label in range(classes)]
+    by_class = [
+        _of_class(records, settings, label, seed, window, turn, part) for label in range(classes)
+    ]
     turns = tf.data.Dataset.zip(tuple(by_class)).map(lambda *drawn: tf.stack(drawn))
-    return turns.unbatch().enumerate(turn * classes).skip(within)
+    numbered = turns.unbatch().enumerate(turn * classes).skip(within)
+    return numbered.map(lambda number, one: (part.number(number), one))
 
 
 def _of_class(
@@ -147,6 +159,7 @@ def _of_class(
     seed: int,
     window: int,
     first_example: int,
+    part: Part,
 ) -> tf.data.Dataset:
     """The stream of a class: serialised records."""
     name = records.class_names[label]
@@ -159,6 +172,7 @@ def _of_class(
             window=window,
             first_example=first,
             keep=stream.both(_belongs(origins or settings.origins, label), records.keep("train")),
+            part=part,
         )
         return numbered.map(lambda _, serialized: serialized)
 

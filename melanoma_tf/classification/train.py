@@ -86,8 +86,8 @@ def classifier_job(records: RecordSet, settings: ClassifierSettings, log: Log) -
             epochs=resolved.epochs,
         ),
         steps_per_epoch=steps,
-        training_batches=lambda done: pipeline.training_batches(
-            records, inputs, first_example=done
+        training_batches=lambda done, part: pipeline.training_batches(
+            records, inputs, first_example=done, part=part
         ),
         validation_batches=_validation(records, inputs, log),
         monitor="val_auc",

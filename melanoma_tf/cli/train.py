@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,7 +53,11 @@ def training_command(
 
 
 def say_where(run_dir: Path) -> None:
-    """Say where a trained network is, and how to look at its curves."""
+    """Say where a trained network is, and how to look at its curves; the chief of workers does."""
+    from melanoma_tf.training.workers import visible_workers
+
+    if not visible_workers().is_chief:
+        return
     click.echo(f"model: {run_dir / 'weights.npz'}   curves: tensorboard --logdir {run_dir}")
 
 
@@ -64,6 +69,11 @@ _FOLDERS = (
 )
 _RUN = (
     options.resume("a run after its last finished epoch"),
+    click.option(
+        "--resume-if-begun",
+        is_flag=True,
+        help="Continue the run if there is one, else begin it: for a scheduler that restarts.",
+    ),
     options.overwrite("a finished run, once the new one has finished"),
 )
 
@@ -72,9 +82,8 @@ _RUN = (
 def segmenter(
     records: tuple[Path, ...],
     run_dir: Path,
-    resume: bool,
-    overwrite: bool,
     settings: SegmenterSettings,
+    **run: Any,
 ) -> None:
     """Train a lesion segmenter on the training split of records with masks.
 
@@ -89,7 +98,7 @@ def segmenter(
     """
     from melanoma_tf.segmentation.train import train_segmenter
 
-    train_segmenter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    train_segmenter(records, run_dir, settings, log=click.echo, **run)
     say_where(run_dir)
 
 
@@ -103,9 +112,8 @@ def segmenter(
 def inpainter(
     records: tuple[Path, ...],
     run_dir: Path,
-    resume: bool,
-    overwrite: bool,
     settings: InpainterSettings,
+    **run: Any,
 ) -> None:
     """Train the network that fills hairs, rulers and ink in `purify --method network`.
 
@@ -121,7 +129,7 @@ def inpainter(
     """
     from melanoma_tf.purification.inpainter.train import train_inpainter
 
-    train_inpainter(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    train_inpainter(records, run_dir, settings, log=click.echo, **run)
     say_where(run_dir)
 
 
@@ -129,9 +137,8 @@ def inpainter(
 def occlusion_detector(
     records: tuple[Path, ...],
     run_dir: Path,
-    resume: bool,
-    overwrite: bool,
     settings: DetectorSettings,
+    **run: Any,
 ) -> None:
     """Train the network that finds hairs, rulers and ink in `purify --method network`.
 
@@ -146,9 +153,7 @@ def occlusion_detector(
     """
     from melanoma_tf.purification.detector.train import train_occlusion_detector
 
-    train_occlusion_detector(
-        records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo
-    )
+    train_occlusion_detector(records, run_dir, settings, log=click.echo, **run)
     say_where(run_dir)
 
 
@@ -159,9 +164,8 @@ _GAN_RECIPES = "bisla2019: no averaged weights, no differentiable augmentation."
 def gan(
     records: tuple[Path, ...],
     run_dir: Path,
-    resume: bool,
-    overwrite: bool,
     settings: GanSettings,
+    **run: Any,
 ) -> None:
     """Train a DCGAN on the real training images of one class.
 
@@ -176,7 +180,7 @@ def gan(
     """
     from melanoma_tf.generation.train import train_gan
 
-    train_gan(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    train_gan(records, run_dir, settings, log=click.echo, **run)
     say_where(run_dir)
 
 
@@ -186,9 +190,8 @@ def gan(
 def coupled_gan(
     records: tuple[Path, ...],
     run_dir: Path,
-    resume: bool,
-    overwrite: bool,
     settings: CoupledGanSettings,
+    **run: Any,
 ) -> None:
     """Train coupled DCGANs, which share layers, on the real training images of several classes.
 
@@ -202,9 +205,7 @@ def coupled_gan(
     """
     from melanoma_tf.generation.train import train_coupled_gan
 
-    train_coupled_gan(
-        records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo
-    )
+    train_coupled_gan(records, run_dir, settings, log=click.echo, **run)
     say_where(run_dir)
 
 
@@ -220,9 +221,8 @@ def coupled_gan(
 def classifier(
     records: tuple[Path, ...],
     run_dir: Path,
-    resume: bool,
-    overwrite: bool,
     settings: ClassifierSettings,
+    **run: Any,
 ) -> None:
     """Train a lesion classifier on the training split of records.
 
@@ -239,7 +239,7 @@ def classifier(
     """
     from melanoma_tf.classification.train import train_classifier
 
-    train_classifier(records, run_dir, settings, resume=resume, overwrite=overwrite, log=click.echo)
+    train_classifier(records, run_dir, settings, log=click.echo, **run)
     say_where(run_dir)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 from melanoma_tf.core.urls import without_secrets
 
@@ -45,8 +46,13 @@ def in_one_line(error: Exception) -> str | None:
         return "the memory does not suffice for this"
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
-        return _reason(without_secrets(str(error.message))) or type(error).__name__
+        return reason_of(error)
     return None
+
+
+def reason_of(error: Any) -> str:
+    """The reason that an error of TensorFlow gives, in one line, without places in the graph."""
+    return _reason(without_secrets(str(error.message))) or type(error).__name__
 
 
 def _reason(message: str) -> str:

@@ -15,6 +15,7 @@ from melanoma_tf.generation.settings import GanSettings
 from melanoma_tf.images import loading
 from melanoma_tf.records import schema, stream
 from melanoma_tf.records.manifest import shard_paths
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet
 
 Images = npt.NDArray[np.uint8]
@@ -54,17 +55,23 @@ def count_training_images(records: RecordSet, settings: GanSettings) -> dict[str
 
 
 def training_batches(
-    records: RecordSet, settings: GanSettings, *, first_example: int = 0, mirror: bool = True
+    records: RecordSet,
+    settings: GanSettings,
+    *,
+    first_example: int = 0,
+    mirror: bool = True,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled training batches; each class is used up before it repeats.
 
-    The stream is a pure function of the records, the settings and `first_example`.
+    The stream is a pure function of the records and the arguments.
 
     Args:
         records: with a `train` split.
         settings: of the training, with the names of its classes.
         first_example: how many examples of the stream to leave out, those already trained on.
         mirror: mirror images at random, left-right and top-bottom.
+        part: of the input that is read; its batches have its share of the batch size.
 
     Returns:
         Batches `(images, latents)`: float32 `(batch, classes, size, size, 3)` RGB in [-1, 1] and
@@ -75,7 +82,7 @@ def training_batches(
     """
     counts = count_training_images(records, settings)
     by_class = [
-        _class_stream(records, name, count, settings, first_example, mirror)
+        _class_stream(records, name, count, settings, first_example, mirror, part)
         for name, count in counts.items()
     ]
     seed = tf.constant(settings.seed, tf.int64)
@@ -90,7 +97,7 @@ def training_batches(
 
     zipped = tf.data.Dataset.zip(tuple(by_class))
     examples = zipped.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(settings.batch_size, drop_remainder=True))
+    return stream.ordered(examples.batch(part.share(settings.batch_size), drop_remainder=True))
 
 
 def _class_stream(
@@ -100,6 +107,7 @@ def _class_stream(
     settings: GanSettings,
     first_example: int,
     mirror: bool,
+    part: Part,
 ) -> tf.data.Dataset:
     index, size = records.class_names.index(class_name), settings.image_size_px
 
@@ -118,6 +126,7 @@ def _class_stream(
         ),
         first_example=first_example,
         keep=_is_real_of([index]),
+        part=part,
     )
     return stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)
 

@@ -125,8 +125,8 @@ def _job(
         build=lambda: build_gan(settings, coupled=kind is COUPLED_GAN),
         compile=lambda model: _compile(model, settings, settings.epochs * steps),
         steps_per_epoch=steps,
-        training_batches=lambda done: pipeline.training_batches(
-            records, settings, first_example=done
+        training_batches=lambda done, part: pipeline.training_batches(
+            records, settings, first_example=done, part=part
         ),
         validation_batches=None,
         monitor=DISTANCE,

@@ -18,6 +18,7 @@ from melanoma_tf.purification.classical.graph import find_occlusions
 from melanoma_tf.purification.classical.settings import WORKING_SIZE_PX, OcclusionSettings
 from melanoma_tf.purification.settings import PatchSettings
 from melanoma_tf.records import schema, stream
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet
 
 # Diameter of the dilation of what the detector finds on an image itself: pixels in it do not count.
@@ -33,12 +34,16 @@ Make = Callable[[tf.Tensor, tf.Tensor], Any]
 
 
 def training_patches(
-    records: RecordSet, inputs: PatchSettings, make: Make, first_example: int
+    records: RecordSet,
+    inputs: PatchSettings,
+    make: Make,
+    first_example: int,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """Endless batches of what is made of random patches of the `train` split.
 
-    They are a pure function of the records, the settings and `first_example`, the number of
-    examples that are left out.
+    They are a pure function of the records, the settings, `first_example`, the number of
+    examples that are left out, and the part of the input.
     """
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Any:
@@ -52,9 +57,10 @@ def training_patches(
         seed=inputs.seed,
         window=stream.bounded_window(_SHUFFLE_WINDOW, records.manifests, "train"),
         first_example=first_example,
+        part=part,
     )
     examples = stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+    return stream.ordered(examples.batch(part.share(inputs.batch_size), drop_remainder=True))
 
 
 def evaluation_patches(

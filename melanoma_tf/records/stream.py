@@ -16,10 +16,13 @@ from typing import Any, Callable
 
 import tensorflow as tf
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records import schema
 from melanoma_tf.records.manifest import Manifest
+from melanoma_tf.records.parts import WHOLE, Part
 
 _SHARDS_READ_AT_ONCE = 8
+_COUNTED_AT_ONCE = 1024
 # Of the encoded records in all windows of a pipeline. A stream holds up to three windows: one that
 # is read, one that waits, and one that is handed out.
 _WINDOW_BYTES = 256 * 2**20
@@ -44,6 +47,7 @@ def shuffled_stream(
     first_example: int = 0,
     keep: Predicate | None = None,
     expand: Expand | None = None,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """Make the endless stream of shuffled records, each with its number.
 
@@ -57,17 +61,31 @@ def shuffled_stream(
             records, unless `expand` makes more examples of them.
         seed: seed of the order.
         window: number of records that are shuffled together.
-        first_example: number of the first example; earlier ones are left out.
+        first_example: how many examples of the stream to leave out.
         keep: whether a serialised record belongs to the stream; all do by default.
         expand: makes the examples of a pass from serialised records, `(records,)`: a tensor or a
             tuple of them with the examples along the first axis. Its result for a record must not
             depend on the other records. By default the records are the examples.
+        part: the shards to read. Their records are counted first, which reads them once, unless
+            the part is everything. No two parts give the same number to an example.
 
     Returns:
         Pairs `(number, example)`: an int64 scalar, and a string scalar or what `expand` makes.
+
+    Raises:
+        MelanomaError: there are fewer shards than parts, or no example in those of this part.
     """
-    first_pass, offset = divmod(first_example, count)
     kept = functools.partial(_kept, keep=keep)
+    if part.count > 1:
+        paths = part.files(paths, paths[0].parent if paths else "records")
+        count = _counted(kept(tf.data.Dataset.from_tensor_slices(list(map(str, paths)))), expand)
+        if not count:
+            raise MelanomaError(
+                f"{paths[0].parent}: expected examples to train on in each part of the input; part "
+                f"{part.index + 1} of {part.count}, {paths[0].name} and {len(paths) - 1} more, has "
+                "none. Train on fewer workers, or build the records with other --shards"
+            )
+    first_pass, offset = divmod(first_example, count)
 
     def shuffled(number: tf.Tensor, which: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
         # A prime far above any number of passes keeps windows and passes apart. Not a named stream:
@@ -91,7 +109,8 @@ def shuffled_stream(
         groups = groups.batch(count).flat_map(all_passes)
     else:
         groups = tf.data.Dataset.range(first_pass, tf.int64.max).flat_map(one_pass)
-    return groups.prefetch(1).unbatch().skip(offset).enumerate(first_example)
+    stored = groups.prefetch(1).unbatch().skip(offset).enumerate(first_example)
+    return stored.map(lambda number, example: (part.number(number), example))
 
 
 def bounded_window(window: int, manifests: Iterable[Manifest], split: str, streams: int = 1) -> int:
@@ -155,6 +174,15 @@ def _kept(
 ) -> tf.data.Dataset:
     records = _read(shards)
     return records if keep is None else records.filter(keep)
+
+
+def _counted(records: tf.data.Dataset, expand: Expand | None) -> int:
+    """Count the examples that a pass over some records makes."""
+    found = 0
+    for batch in records.batch(_COUNTED_AT_ONCE):
+        examples = batch if expand is None else expand(tf.constant(0, tf.int64), batch)
+        found += int(tf.shape(tf.nest.flatten(examples)[0])[0])
+    return found
 
 
 def _reordered(examples: Any, key: tf.Tensor) -> Any:

@@ -13,6 +13,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.random_streams import example_seed
 from melanoma_tf.images.masks import squeeze
 from melanoma_tf.records import schema, stream
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet
 
 _PNG_SIZE_AT = 16  # Width and height, big-endian, after the signature and the first chunk's head.
@@ -73,17 +74,23 @@ def count_masks(records: RecordSet, split: str) -> int:
 
 
 def training_batches(
-    records: RecordSet, inputs: SegmenterInputs, count: int, *, first_example: int = 0
+    records: RecordSet,
+    inputs: SegmenterInputs,
+    count: int,
+    *,
+    first_example: int = 0,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """The endless stream of shuffled training batches; examples without a mask are left out.
 
-    The stream is a pure function of the records, the settings and `first_example`.
+    The stream is a pure function of the records and the arguments.
 
     Args:
         records: with a `train` split.
         inputs: settings.
         count: what `count_masks` says.
         first_example: how many examples of the stream to leave out, those already trained on.
+        part: of the input that is read; its batches have its share of the batch size.
 
     Returns:
         Batches `(images, masks)`: float32 `(batch, size, size, 3)` RGB in [0, 255] and float32
@@ -101,9 +108,10 @@ def training_batches(
         window=stream.bounded_window(inputs.shuffle_window, records.manifests, "train"),
         first_example=first_example,
         keep=_has_mask,
+        part=part,
     )
     examples = stored.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return stream.ordered(examples.batch(inputs.batch_size, drop_remainder=True))
+    return stream.ordered(examples.batch(part.share(inputs.batch_size), drop_remainder=True))
 
 
 def evaluation_batches(records: RecordSet, split: str, inputs: SegmenterInputs) -> tf.data.Dataset:

@@ -101,8 +101,8 @@ def segmenter_job(records: RecordSet, settings: SegmenterSettings, log: Log) -> 
         build=lambda: _build(settings),
         compile=lambda model: _compile(model, settings, steps * settings.epochs),
         steps_per_epoch=steps,
-        training_batches=lambda done: pipeline.training_batches(
-            records, inputs, count, first_example=done
+        training_batches=lambda done, part: pipeline.training_batches(
+            records, inputs, count, first_example=done, part=part
         ),
         validation_batches=validation,
         monitor="val_jaccard",

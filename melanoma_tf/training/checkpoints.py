@@ -92,5 +92,12 @@ def checkpoints_of(state: tf.train.Checkpoint, folder: Path) -> Iterator[Checkpo
     for path in sorted(folder.iterdir()):
         if _UNFINISHED.fullmatch(path.name):
             shutil.rmtree(path)
+    with reading_checkpoints(state, folder) as found:
+        yield found
+
+
+@contextmanager
+def reading_checkpoints(state: tf.train.Checkpoint, folder: Path) -> Iterator[Checkpoints]:
+    """Yield the checkpoints in a folder that another process may write; nothing is changed."""
     with without_wildcards(folder) as named:
         yield Checkpoints(state, folder, named)

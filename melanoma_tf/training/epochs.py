@@ -13,7 +13,7 @@ from melanoma_tf.core.keras import keras
 from melanoma_tf.training.state import RunState
 
 
-def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+def _reseed(model: keras.Model, seed: int, epoch: int, worker: int) -> None:
     """Let the random layers of an epoch depend on its number, not on how training got there.
 
     Layers made with `force_generator=True` have a generator of their own, which no checkpoint
@@ -22,22 +22,27 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
     for index, layer in enumerate(model._flatten_layers(include_self=False)):
         generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
         if generator is not None:
-            draw = np.random.SeedSequence([seed, epoch, index]).generate_state(1)
+            # The chief has the seeds of a training without other workers.
+            entropy = [seed, epoch, index, *([worker] if worker else [])]
+            draw = np.random.SeedSequence(entropy).generate_state(1)
             generator.reset_from_seed(int(draw[0]))
 
 
 class Epochs(keras.callbacks.Callback):
     """Adds speed and learning rate to the logs, reports a line, and keeps the state."""
 
-    def __init__(self, state: RunState, log: Callable[[str], None], examples_per_step: int):
+    def __init__(
+        self, state: RunState, log: Callable[[str], None], examples_per_step: int, worker: int = 0
+    ):
         super().__init__()
+        self._worker = worker
         self._state, self._log, self._examples = state, log, examples_per_step
         self._started = self._trained = 0.0
         self._steps = self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Seed the random layers, start the clock."""
-        _reseed(self.model, self._state.seed, epoch)
+        _reseed(self.model, self._state.seed, epoch, self._worker)
         self._started, self._steps, self._epoch = time.perf_counter(), 0, epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:

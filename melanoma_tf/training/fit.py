@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
@@ -12,21 +13,33 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
+from melanoma_tf.training.distribution import (
+    check_equal_shares,
+    training_batches,
+    validation,
+)
 from melanoma_tf.training.epochs import Epochs
 from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.state import RunState
+from melanoma_tf.training.strategy import Devices, agreed
+from melanoma_tf.training.watchdog import Watchdog
 
 
 def fit(
-    job: TrainingJob, run: Run, strategy: tf.distribute.Strategy, log: Callable[[str], None]
+    job: TrainingJob,
+    run: Run,
+    devices: Devices,
+    watchdog: Watchdog,
+    log: Callable[[str], None],
 ) -> dict[str, list[float]]:
     """Train a network, from the start or from the last finished epoch of a run to resume.
 
     Args:
         job: what is trained.
         run: the folder, which is touched only once the network could be built.
-        strategy: see `make_strategy`.
+        devices: see `choose_devices`.
+        watchdog: told of every step.
         log: takes one line per epoch.
 
     Returns:
@@ -37,45 +50,95 @@ def fit(
             not finite, and the state of the epoch before stays.
     """
     settings = job.record.settings
-    _check_equal_shares(settings.batch_size, strategy)
+    check_equal_shares(settings.batch_size, max(1, settings.input_parts), devices.strategy)
+    if not devices.workers.is_chief:
+        return _fit_beside_the_chief(job, run, devices, watchdog, log)
     run.check()
-    keras.utils.set_random_seed(settings.seed)
     with run.alone():
-        with _precision(settings.mixed_precision), strategy.scope():
-            model = job.compile(job.build())
+        with _precision(settings.mixed_precision), devices.strategy.scope():
+            model = _built(job)
             run.begin()
             averages = WeightAverages(model, settings.average_momentum)
             state = RunState(model, run.working, job, averages)
-            with state.open():
-                _train_epochs(model, state, averages, job, run.working, log)
+            _train(model, state, averages, job, run.working, devices, watchdog, log)
+        watchdog.stop()  # The others have done their part.
         with _precision(settings.mixed_precision):
             state.publish_best(job.kind.network(job.record))
         run.publish(job.finish)
     return state.history
 
 
-def _train_epochs(
+def _fit_beside_the_chief(
+    job: TrainingJob,
+    run: Run,
+    devices: Devices,
+    watchdog: Watchdog,
+    log: Callable[[str], None],
+) -> dict[str, list[float]]:
+    """Take every step that the chief takes, also those that write: they read variables of all."""
+    settings = job.record.settings
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "run"
+        folder.mkdir()
+        with _precision(settings.mixed_precision), devices.strategy.scope():
+            model = _built(job)
+            averages = WeightAverages(model, settings.average_momentum)
+            state = RunState(model, folder, job, averages, run.working)
+            _train(model, state, averages, job, folder, devices, watchdog, log)
+    return state.history
+
+
+def _built(job: TrainingJob) -> keras.Model:
+    settings = job.record.settings
+    keras.utils.set_random_seed(settings.seed)
+    model = job.compile(job.build())
+    model.jit_compile = settings.jit_compile
+    return model
+
+
+def _train(
     model: keras.Model,
     state: RunState,
     averages: WeightAverages,
     job: TrainingJob,
     run_dir: Path,
+    devices: Devices,
+    watchdog: Watchdog,
     log: Callable[[str], None],
 ) -> None:
     """Train from the last finished epoch to the last one that is wanted."""
     settings = job.record.settings
-    first_epoch = state.restore(log)
-    if first_epoch >= settings.epochs or state.out_of_patience():
-        return
-    model.fit(
-        job.training_batches(first_epoch * job.steps_per_epoch * settings.batch_size),
-        validation_data=job.validation_batches,
-        initial_epoch=first_epoch,
-        epochs=settings.epochs,
-        steps_per_epoch=job.steps_per_epoch,
-        callbacks=_callbacks(job, run_dir, averages, state, log),
-        verbose=0,
-    )
+    several = devices.workers.count > 1
+    if several:
+        agreed(devices.strategy, 1)  # The chief has begun the run folder.
+    with state.open():
+        first_epoch = state.restore(log)
+        if several:
+            _require_same_epoch(first_epoch, devices, run_dir)
+        if first_epoch < settings.epochs and not state.out_of_patience():
+            validated = validation(job, devices)
+            watchdog.progress()
+            model.fit(
+                training_batches(job, devices, first_epoch * job.steps_per_epoch),
+                validation_data=validated.batches,
+                validation_steps=validated.steps,
+                initial_epoch=first_epoch,
+                epochs=settings.epochs,
+                steps_per_epoch=job.steps_per_epoch,
+                callbacks=[watchdog, *_callbacks(job, run_dir, averages, state, devices, log)],
+                verbose=0,
+            )
+        if several:
+            agreed(devices.strategy, 1)  # No worker leaves before the last checkpoint is written.
+
+
+def _require_same_epoch(epoch: int, devices: Devices, run_dir: Path) -> None:
+    of_chief = agreed(devices.strategy, epoch)
+    if epoch != of_chief:
+        raise MelanomaError(
+            f"expected the checkpoint of epoch {of_chief}, from which the chief goes on; found "
+            f"that of epoch {epoch}. All workers must see the same run folder"
+        )
 
 
 def _callbacks(
@@ -83,21 +146,13 @@ def _callbacks(
     run_dir: Path,
     averages: WeightAverages,
     state: RunState,
+    devices: Devices,
     log: Callable[[str], None],
 ) -> list[keras.callbacks.Callback]:
     """In this order: what is measured, what is kept, what is drawn."""
-    epochs = Epochs(state, log, job.record.settings.batch_size)
+    epochs = Epochs(state, log, job.record.settings.batch_size, devices.workers.index)
     board = keras.callbacks.TensorBoard(run_dir / "logs", write_graph=False, profile_batch=0)
     return [averages, *job.measures(run_dir), epochs, board, *job.previews(run_dir)]
-
-
-def _check_equal_shares(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Refuse unequal shares: images of the smaller ones would weigh more in the loss."""
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise MelanomaError(
-            f"expected a batch size that {replicas} replicas can share equally; found {batch_size}"
-        )
 
 
 @contextlib.contextmanager

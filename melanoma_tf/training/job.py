@@ -10,6 +10,7 @@ from typing import Any, Callable, TypedDict
 import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
+from melanoma_tf.records.parts import Part
 from melanoma_tf.training.run_record import RunKind, RunRecord
 
 Log = Callable[[str], None]
@@ -23,11 +24,14 @@ class RunOptions(TypedDict, total=False):
 
     Attributes:
         resume: go on with the run in the folder, after its last finished epoch.
+        resume_if_begun: as `resume` where the folder holds a run, else begin one: for a scheduler
+            that starts a training again.
         overwrite: replace a run that exists, once the new one has finished.
         log: takes one line per epoch, and warnings.
     """
 
     resume: bool
+    resume_if_begun: bool
     overwrite: bool
     log: Log
 
@@ -46,7 +50,8 @@ class TrainingJob:
         build: makes the network with its initial weights; called under the strategy.
         compile: gives it losses, optimisers and metrics; called under the strategy.
         steps_per_epoch: batches in an epoch.
-        training_batches: endless batches, given how many examples were trained on already.
+        training_batches: endless batches of a part of the input, given how many of its examples
+            were trained on already; a batch has the part's share of the batch size.
         validation_batches: seen whole after every epoch; None where there is no validation split.
         monitor: the key of the history by which the best epoch is chosen.
         mode: `max` or `min` of `monitor` is best.
@@ -61,7 +66,7 @@ class TrainingJob:
     build: Callable[[], keras.Model]
     compile: Callable[[keras.Model], keras.Model]
     steps_per_epoch: int
-    training_batches: Callable[[int], tf.data.Dataset]
+    training_batches: Callable[[int, Part], tf.data.Dataset]
     validation_batches: tf.data.Dataset | None
     monitor: str
     mode: str = "max"

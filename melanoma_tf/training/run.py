@@ -42,6 +42,10 @@ _CONTENTS = (
     "checkpoints/*",
     "logs/*",
 )
+# What may differ when a run is resumed: it changes results by rounding at most.
+_FREE = frozenset(
+    {"versions", "assumed", "strategy", "replicas", "worker_timeout_s", "jit_compile"}
+)
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,8 @@ class Run:
 
     @functools.cached_property
     def working(self) -> Path:
-        """The folder in which the run is made: `folder`, or `NAME.new` next to it."""
-        aside = replacement_of(self.folder)
-        replaces = aside.exists() if self.resume else (self.folder / HISTORY).exists()
-        return aside if self.overwrite and replaces else self.folder
+        """The folder in which the run is made, see `working_folder`."""
+        return working_folder(self.folder, self.resume, self.overwrite)
 
     def check(self) -> None:
         """Raise `MelanomaError` where the run cannot be begun; nothing is written.
@@ -138,7 +140,7 @@ class Run:
             raise MelanomaError(f"--resume expected a run in {folder}; it has no {CONFIG}")
         settings = self.record.settings
         earlier = parsed_record(run_payload(folder), type(settings), str(folder / CONFIG))
-        free = {"versions", "assumed"} | (set() if settings.depends_on_epochs else {"epochs"})
+        free = _FREE | (set() if settings.depends_on_epochs else {"epochs"})
         # As they would be read back: JSON knows no tuples.
         before, now = (json.loads(json.dumps(each.to_json())) for each in (earlier, self.record))
         _require_same_settings(before, now, folder, free)
@@ -164,6 +166,19 @@ def _are_numbers(values: Any) -> bool:
     return isinstance(values, list) and all(
         isinstance(each, (int, float)) and not isinstance(each, bool) for each in values
     )
+
+
+def working_folder(folder: Path, resume: bool, overwrite: bool) -> Path:
+    """The folder in which a run is made: its own, or `NAME.new` next to it.
+
+    Args:
+        folder: `runs/NAME`.
+        resume: see `Run`.
+        overwrite: see `Run`.
+    """
+    aside = replacement_of(folder)
+    replaces = aside.exists() if resume else (folder / HISTORY).exists()
+    return aside if overwrite and replaces else folder
 
 
 def replacement_of(run_dir: Path) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from melanoma_tf.core.settings import Settings, positive, setting
 
-STRATEGIES = ("single", "mirrored")
+STRATEGIES = ("auto", "single", "mirrored", "multi-worker")
 RATE_SCHEDULES = ("constant", "cosine")
 
 
@@ -21,9 +21,13 @@ class TrainingSettings(Settings):
             the published model then use the average. 0 disables it.
         patience: epochs without improvement after which training stops; 0 never stops.
         seed: of weights, order and augmentation.
-        strategy: `single` device, or `mirrored` over all visible GPUs.
+        strategy: see `training.strategy.make_strategy`; `auto` is chosen by what is visible.
         replicas: devices to mirror on; 0 takes all GPUs. Without GPUs the CPU is split.
+        input_parts: streams of examples into which the record files are divided, see
+            `records.parts`; 0 is one a worker.
+        worker_timeout_s: seconds without progress after which a worker ends.
         mixed_precision: compute in float16 (on a CPU in bfloat16), keep variables in float32.
+        jit_compile: compile the steps by XLA.
     """
 
     epochs: int = setting(30, "Passes over the training split.", minimum=1, group="Training")
@@ -49,8 +53,9 @@ class TrainingSettings(Settings):
         0, "Seed of weights, order and augmentation: same seed, same result.", group="Training"
     )
     strategy: str = setting(
-        "single",
-        "single device, or mirrored: one replica on every visible GPU.",
+        "auto",
+        "single device; mirrored: one replica on every visible GPU; multi-worker: on every GPU of "
+        "the workers that TF_CONFIG names; auto: the last of these that is possible.",
         choices=STRATEGIES,
         group="Devices",
     )
@@ -61,9 +66,23 @@ class TrainingSettings(Settings):
         shown_default="all GPUs",
         group="Devices",
     )
+    input_parts: int = setting(
+        0,
+        "Streams into which the record files are divided; a multiple of the number of workers.",
+        minimum=0,
+        shown_default="one a worker",
+        group="Devices",
+    )
+    worker_timeout_s: float = positive(
+        600.0,
+        "Seconds without progress after which a worker stops to wait for the others.",
+        option="--worker-timeout",
+        group="Devices",
+    )
     mixed_precision: bool = setting(
         False, "Compute in float16 (bfloat16 on a CPU).", group="Devices"
     )
+    jit_compile: bool = setting(False, "Compile the training steps by XLA.", group="Devices")
 
     @property
     def depends_on_epochs(self) -> bool:

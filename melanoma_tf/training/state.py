@@ -13,13 +13,17 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
-from melanoma_tf.training.checkpoints import Checkpoints, checkpoints_of
+from melanoma_tf.training.checkpoints import (
+    Checkpoints,
+    checkpoints_of,
+    reading_checkpoints,
+)
 from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import HISTORY, read_history
 from melanoma_tf.training.run_record import WEIGHTS
 from melanoma_tf.training.weights import read_weights, write_weights
 
-_BEST = "best.npz"
+_CHECKPOINTS, _BEST = "checkpoints", "best.npz"
 
 
 class RunState:
@@ -27,9 +31,11 @@ class RunState:
 
     Args:
         model: compiled, under the strategy.
-        run_dir: the run folder.
+        run_dir: the folder to write: the run's, or a temporary one of a worker that is not the
+            chief.
         job: what is trained.
         averages: of the weights.
+        source: the run folder to resume from, where that is another one.
     """
 
     def __init__(
@@ -38,14 +44,16 @@ class RunState:
         run_dir: Path,
         job: TrainingJob,
         averages: WeightAverages,
+        source: Path | None = None,
     ):
         self._model, self._run_dir, self._job = model, run_dir, job
+        self._source = run_dir if source is None else source
         self.seed = job.record.settings.seed
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="finished_epochs")
         self._kept = tf.train.Checkpoint(
             model=model, epoch=self._epoch, averages=averages.variables
         )
-        self._folder = run_dir / "checkpoints"
+        self._folder = run_dir / _CHECKPOINTS
         self._best_path = self._folder / _BEST
         self.history: dict[str, list[float]] = {}
         self._checkpoints: Checkpoints
@@ -65,12 +73,12 @@ class RunState:
         Raises:
             MelanomaError: all are damaged, or the history tells of epochs that none has.
         """
-        history = read_history(self._run_dir)
-        if not self._checkpoints.read_last(log):
+        history = read_history(self._source)
+        if not self._read_last(log):
             if any(history.values()):
                 raise MelanomaError(
-                    f"{self._folder}: expected a checkpoint of the finished epochs; found none: "
-                    "begin again with --overwrite"
+                    f"{self._source / _CHECKPOINTS}: expected a checkpoint of the finished epochs; "
+                    "found none: begin again with --overwrite"
                 )
             return 0
         epoch = int(self._epoch.numpy())
@@ -105,6 +113,15 @@ class RunState:
         """
         read_weights(network, self._best_path)
         write_weights(network, self._run_dir / WEIGHTS)
+
+    def _read_last(self, log: Callable[[str], None]) -> int:
+        if self._source == self._run_dir:
+            return self._checkpoints.read_last(log)
+        folder = self._source / _CHECKPOINTS
+        if not folder.is_dir():
+            return 0
+        with reading_checkpoints(self._kept, folder) as found:
+            return found.read_last(log)
 
     def _is_best(self) -> bool:
         values = self.history.get(self._job.monitor)

@@ -77,7 +77,9 @@ def make_job(records, settings, log, **changes):
                 model, optimization, counts=[1] * 3, steps_per_epoch=STEPS, epochs=settings.epochs
             ),
             "steps_per_epoch": STEPS,
-            "training_batches": lambda done: training_batches(records, INPUTS, first_example=done),
+            "training_batches": lambda done, part: training_batches(
+                records, INPUTS, first_example=done, part=part
+            ),
             "validation_batches": validation.map(lambda batch: (batch["image"], batch["label"])),
             "monitor": "val_auc",
             **changes,
@@ -86,8 +88,9 @@ def make_job(records, settings, log, **changes):
 
 
 def train(
-    records, run_dir, *, log=lambda line: None, resume=False, overwrite=False, job=None, **settings
-):
+    records, run_dir, *, log=lambda line: None, resume=False, resume_if_begun=False,
+    overwrite=False, job=None, **settings,
+):  # fmt: skip
     """Train for two epochs; `job` changes what the job is."""
     return training.train(
         lambda *given: make_job(*given, **(job or {})),
@@ -95,6 +98,7 @@ def train(
         run_dir,
         Settings(**settings),
         resume=resume,
+        resume_if_begun=resume_if_begun,
         overwrite=overwrite,
         log=log,
     )
@@ -158,7 +162,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(phantom_records, tmp_path):
         train(phantom_records, run_dir, epochs=3)
     lines = []
     history = train(phantom_records, run_dir, epochs=3, dropout=0.5, resume=True, log=lines.append)
-    assert [line.split()[1] for line in lines] == ["3/3"]
+    assert [line.split()[1] for line in lines[1:]] == ["3/3"]
     whole = train(phantom_records, tmp_path / "whole", epochs=3, dropout=0.5)
     assert history["loss"] == whole["loss"]
     for ours, theirs in zip(weights(run_dir), weights(tmp_path / "whole")):
@@ -188,8 +192,8 @@ def test_a_damaged_checkpoint_costs_one_epoch_and_no_run(straight, phantom_recor
         stream.truncate(20)
     lines = []
     history = train(phantom_records, run_dir, resume=True, log=lines.append)
-    assert "ckpt-2 is damaged and left out" in lines[0]
-    assert [line.split()[1] for line in lines[1:]] == ["2/2"]
+    assert "ckpt-2 is damaged and left out" in lines[1]
+    assert [line.split()[1] for line in lines[2:]] == ["2/2"]
     assert history["loss"] == pytest.approx(straight[1]["loss"], rel=1e-5)
     for path in (run_dir / "checkpoints").glob("ckpt-*.index"):
         path.write_bytes(b"no index")
@@ -263,7 +267,7 @@ def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
     settings = ClassifierSettings(epochs=1, batch_size=8, network=network)
     lines = []
     train_classifier(phantom_records, run_dir, settings, resume=True, log=lines.append)
-    assert lines == [f"{run_dir / 'calibration.json'} belongs to this model already, and stays"]
+    assert lines[1:] == [f"{run_dir / 'calibration.json'} belongs to this model already, and stays"]
     assert json.loads((run_dir / "calibration.json").read_text()) == calibration
 
 
@@ -340,3 +344,27 @@ def test_a_validation_that_is_no_number_is_one_line(phantom_records, tmp_path):
     with pytest.raises(MelanomaError, match="val_loss is nan in epoch 1; expected a finite numb"):
         train(phantom_records, tmp_path / "run", job={"measures": lambda run_dir: [Undefined()]})
     assert not (tmp_path / "run" / "weights.npz").exists()
+
+
+def test_parts_of_the_input_make_the_same_batches_of_all_files(phantom_records, tmp_path):
+    """A batch has the same number of examples of each file, and a resumed run keeps the parts."""
+    whole = train(phantom_records, tmp_path / "whole", epochs=2, input_parts=2)
+    train(phantom_records, tmp_path / "run", epochs=1, input_parts=2)
+    resumed = train(phantom_records, tmp_path / "run", epochs=2, resume=True)
+    assert resumed["loss"] == whole["loss"]
+    assert read_run(tmp_path / "run", KIND).settings.input_parts == 2
+    with pytest.raises(MelanomaError, match=r"settings\.input_parts was 2, is 1 now"):
+        train(phantom_records, tmp_path / "run", epochs=3, resume=True, input_parts=1)
+    with pytest.raises(MelanomaError, match="expected at least 3 training shards"):
+        train(phantom_records, tmp_path / "three", input_parts=3)
+    assert not (tmp_path / "three" / "history.json").exists()
+
+
+def test_a_scheduler_begins_and_continues_by_one_command(phantom_records, tmp_path):
+    begun = {"records": phantom_records, "run_dir": tmp_path / "run", "resume_if_begun": True}
+    train(**begun, epochs=1)
+    lines = []
+    train(**begun, epochs=2, log=lines.append)
+    assert [line.split()[1] for line in lines[1:]] == ["2/2"]
+    with pytest.raises(MelanomaError, match="to resume a begun run or to overwrite it; found both"):
+        train(**begun, overwrite=True)

@@ -24,6 +24,7 @@ from melanoma_tf.purification.patches import (
     evaluation_patches,
     training_patches,
 )
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet
 
 # A pixel counts as occluded from this coverage on, where the drawing changed it by as much.
@@ -35,16 +36,17 @@ Examples = tuple[tf.Tensor, tf.Tensor]
 
 
 def training_batches(
-    records: RecordSet, inputs: DetectorSettings, *, first_example: int = 0
+    records: RecordSet, inputs: DetectorSettings, *, first_example: int = 0, part: Part = WHOLE
 ) -> tf.data.Dataset:
     """The endless stream of training examples.
 
-    The stream is a pure function of the records, the settings and `first_example`.
+    The stream is a pure function of the records and the arguments.
 
     Args:
         records: with a `train` split.
         inputs: the settings of the training.
         first_example: how many examples of the stream to leave out, those already trained on.
+        part: of the input that is read; its batches have its share of the batch size.
 
     Returns:
         Batches `(images, truth)`: RGB `(batch, size, size, 3)` in [0, 255], and where they are
@@ -55,6 +57,7 @@ def training_batches(
         inputs,
         lambda square, seed: _example(square, inputs.clean_fraction, inputs.coarse_fraction, seed),
         first_example,
+        part,
     )
 
 

@@ -64,8 +64,8 @@ def detector_job(records: RecordSet, settings: DetectorSettings, log: Log) -> Tr
         build=lambda: _build(settings),
         compile=lambda model: compile_detector(model, rate),
         steps_per_epoch=steps,
-        training_batches=lambda done: pipeline.training_batches(
-            records, settings, first_example=done
+        training_batches=lambda done, part: pipeline.training_batches(
+            records, settings, first_example=done, part=part
         ),
         validation_batches=validation,
         monitor="val_dice",

@@ -20,6 +20,7 @@ from melanoma_tf.purification.patches import (
     evaluation_patches,
     training_patches,
 )
+from melanoma_tf.records.parts import WHOLE, Part
 from melanoma_tf.records.record_set import RecordSet
 
 # ((images, known), packed truth)
@@ -27,16 +28,17 @@ Pairs = tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def training_batches(
-    records: RecordSet, inputs: InpainterSettings, *, first_example: int = 0
+    records: RecordSet, inputs: InpainterSettings, *, first_example: int = 0, part: Part = WHOLE
 ) -> tf.data.Dataset:
     """The endless stream of training pairs.
 
-    The stream is a pure function of the records, the settings and `first_example`.
+    The stream is a pure function of the records and the arguments.
 
     Args:
         records: with a `train` split.
         inputs: the settings of the training.
         first_example: how many pairs of the stream to leave out, those already trained on.
+        part: of the input that is read; its batches have its share of the batch size.
 
     Returns:
         Batches `((images, known), truth)`: RGB `(batch, size, size, 3)` in [0, 255], what is known
@@ -48,6 +50,7 @@ def training_batches(
         inputs,
         lambda square, seed: _pair(square, inputs, seed),
         first_example,
+        part,
     )
 
 

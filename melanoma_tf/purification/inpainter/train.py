@@ -76,8 +76,8 @@ def inpainter_job(records: RecordSet, settings: InpainterSettings, log: Log) -> 
         build=lambda: _build(settings),
         compile=lambda model: _compile(model, settings, source, steps),
         steps_per_epoch=steps,
-        training_batches=lambda done: pipeline.training_batches(
-            records, settings, first_example=done
+        training_batches=lambda done, part: pipeline.training_batches(
+            records, settings, first_example=done, part=part
         ),
         validation_batches=validation,
         monitor="val_hole_psnr",
