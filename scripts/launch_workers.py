@@ -98,7 +98,7 @@ def main() -> int:
     finally:
         for each in processes:
             if each.poll() is None:
-                each.terminate()
+                each.kill()  # TensorFlow takes SIGTERM for a notice, and stays.
     for thread in threading.enumerate():
         if thread.daemon and thread.name.startswith("worker "):
             thread.join(timeout=5)

@@ -1,10 +1,11 @@
-"""Make a finished run the network that ships: weights as float16, settings and traced graphs.
+"""Make a finished run the network that ships: weights as float16, settings, graphs, answers.
 
     python scripts/ship_network.py runs/outlines
     python scripts/ship_network.py runs/detector --threshold 0.5
     python scripts/ship_network.py
 
-Without a run, only the graphs are traced again: after a change to the code that they are made of.
+Without a run, only the graphs are traced again, and the answers that `melanoma-tf doctor` compares
+are computed again: after a change to the code that they are made of.
 
 The run is one of `train segmenter`, `inpainter` or `occlusion-detector`, or a calibrated one of
 `train classifier`. The model card next to the weights, `melanoma_tf/pretrained/NAME.md`, is written
@@ -35,6 +36,7 @@ from melanoma_tf.segmentation import shipped as segmentation
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.segmentation.train import SEGMENTER
 from melanoma_tf.training.run_record import CONFIG, WEIGHTS, RunRecord, read_run, run_kind
+from melanoma_tf.workflows.shipped_answers import write_answers
 
 # Settings that name files of one machine.
 _PATHS = ("weights", "features")
@@ -97,6 +99,8 @@ def main() -> None:
         print("shipped", ship(given.run_dir, given.output, given.threshold))
     segmentation.write_traced(given.output)
     traced.write_traced(given.output)
+    if given.output == shipped_folder():
+        write_answers(given.output)
     for path in sorted(given.output.glob("*.npz")):
         print(f"{path.stat().st_size:10,} bytes  {path.name}")
 

@@ -18,6 +18,7 @@ from melanoma_tf.cli import (
     completion,
     console,
     demo,
+    doctor,
     evaluate,
     explain,
     generate,
@@ -103,6 +104,7 @@ _MODULES = (
     run,
     ablate,
     demo,
+    doctor,
     completion,
 )
 for group in _MODULES:

@@ -75,6 +75,12 @@ _RUN = (
         help="Continue the run if there is one, else begin it: for a scheduler that restarts.",
     ),
     options.overwrite("a finished run, once the new one has finished"),
+    click.option(
+        "--profile",
+        is_flag=True,
+        help="Write a profile of some steps for TensorBoard, and print which fraction of a step "
+        "waits for input.",
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,12 @@ def check_equal_shares(batch_size: int, parts: int, strategy: tf.distribute.Stra
     Part(0, parts).share(batch_size)
 
 
-def training_batches(job: TrainingJob, devices: Devices, steps_done: int) -> Any:
+def training_batches(
+    job: TrainingJob,
+    devices: Devices,
+    steps_done: int,
+    watch: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
+) -> Any:
     """The endless batches of this worker, as `fit` takes them.
 
     A global batch has the same number of examples of each part of the input, in the order of the
@@ -33,6 +39,7 @@ def training_batches(job: TrainingJob, devices: Devices, steps_done: int) -> Any
         job: what is trained.
         devices: whose workers share the parts of the input.
         steps_done: steps of the training that are done already.
+        watch: changes the batches of this worker, before its replicas share them.
     """
     settings, workers = job.record.settings, devices.workers
     count = max(1, settings.input_parts)
@@ -41,6 +48,8 @@ def training_batches(job: TrainingJob, devices: Devices, steps_done: int) -> Any
     done = steps_done * settings.batch_size // count
     parts = [job.training_batches(done, Part(index, count)) for index in range(first, first + own)]
     batches = parts[0] if own == 1 else tf.data.Dataset.zip(tuple(parts)).map(_concatenated)
+    if watch is not None:
+        batches = watch(batches)
     if workers.count == 1:
         return batches
     replicas = devices.strategy.num_replicas_in_sync

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
@@ -19,28 +20,40 @@ from melanoma_tf.training.distribution import (
     validation,
 )
 from melanoma_tf.training.epochs import Epochs
+from melanoma_tf.training.input_wait import InputWait
 from melanoma_tf.training.job import TrainingJob
 from melanoma_tf.training.run import Run
 from melanoma_tf.training.state import RunState
 from melanoma_tf.training.strategy import Devices, agreed
 from melanoma_tf.training.watchdog import Watchdog
 
+_PROFILED_STEPS = (4, 8)  # The first and the last, counted from 1.
 
-def fit(
-    job: TrainingJob,
-    run: Run,
-    devices: Devices,
-    watchdog: Watchdog,
-    log: Callable[[str], None],
-) -> dict[str, list[float]]:
+
+@dataclass(frozen=True)
+class Session:
+    """The circumstances of a training in this process.
+
+    Attributes:
+        devices: see `choose_devices`.
+        watchdog: told of every step.
+        log: takes one line per epoch.
+        profile: write a profile of some steps for TensorBoard, and measure the wait for input.
+    """
+
+    devices: Devices
+    watchdog: Watchdog
+    log: Callable[[str], None]
+    profile: bool = False
+
+
+def fit(job: TrainingJob, run: Run, session: Session) -> dict[str, list[float]]:
     """Train a network, from the start or from the last finished epoch of a run to resume.
 
     Args:
         job: what is trained.
         run: the folder, which is touched only once the network could be built.
-        devices: see `choose_devices`.
-        watchdog: told of every step.
-        log: takes one line per epoch.
+        session: devices, and what is told of the training.
 
     Returns:
         The history: for each metric its value by epoch.
@@ -49,10 +62,10 @@ def fit(
         MelanomaError: see `Run.check`; the replicas cannot share a batch equally; or the loss is
             not finite, and the state of the epoch before stays.
     """
-    settings = job.record.settings
+    settings, devices = job.record.settings, session.devices
     check_equal_shares(settings.batch_size, max(1, settings.input_parts), devices.strategy)
     if not devices.workers.is_chief:
-        return _fit_beside_the_chief(job, run, devices, watchdog, log)
+        return _fit_beside_the_chief(job, run, session)
     run.check()
     with run.alone():
         with _precision(settings.mixed_precision), devices.strategy.scope():
@@ -60,31 +73,25 @@ def fit(
             run.begin()
             averages = WeightAverages(model, settings.average_momentum)
             state = RunState(model, run.working, job, averages)
-            _train(model, state, averages, job, run.working, devices, watchdog, log)
-        watchdog.stop()  # The others have done their part.
+            _train(model, state, averages, job, run.working, session)
+        session.watchdog.stop()  # The others have done their part.
         with _precision(settings.mixed_precision):
             state.publish_best(job.kind.network(job.record))
         run.publish(job.finish)
     return state.history
 
 
-def _fit_beside_the_chief(
-    job: TrainingJob,
-    run: Run,
-    devices: Devices,
-    watchdog: Watchdog,
-    log: Callable[[str], None],
-) -> dict[str, list[float]]:
+def _fit_beside_the_chief(job: TrainingJob, run: Run, session: Session) -> dict[str, list[float]]:
     """Take every step that the chief takes, also those that write: they read variables of all."""
     settings = job.record.settings
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         folder.mkdir()
-        with _precision(settings.mixed_precision), devices.strategy.scope():
+        with _precision(settings.mixed_precision), session.devices.strategy.scope():
             model = _built(job)
             averages = WeightAverages(model, settings.average_momentum)
             state = RunState(model, folder, job, averages, run.working)
-            _train(model, state, averages, job, folder, devices, watchdog, log)
+            _train(model, state, averages, job, folder, session)
     return state.history
 
 
@@ -102,30 +109,35 @@ def _train(
     averages: WeightAverages,
     job: TrainingJob,
     run_dir: Path,
-    devices: Devices,
-    watchdog: Watchdog,
-    log: Callable[[str], None],
+    session: Session,
 ) -> None:
     """Train from the last finished epoch to the last one that is wanted."""
-    settings = job.record.settings
+    settings, devices = job.record.settings, session.devices
     several = devices.workers.count > 1
     if several:
         agreed(devices.strategy, 1)  # The chief has begun the run folder.
     with state.open():
-        first_epoch = state.restore(log)
+        first_epoch = state.restore(session.log)
         if several:
             _require_same_epoch(first_epoch, devices, run_dir)
         if first_epoch < settings.epochs and not state.out_of_patience():
             validated = validation(job, devices)
-            watchdog.progress()
+            session.watchdog.progress()
+            wait = InputWait(session.log) if session.profile else None
             model.fit(
-                training_batches(job, devices, first_epoch * job.steps_per_epoch),
+                training_batches(
+                    job, devices, first_epoch * job.steps_per_epoch, wait.watch if wait else None
+                ),
                 validation_data=validated.batches,
                 validation_steps=validated.steps,
                 initial_epoch=first_epoch,
                 epochs=settings.epochs,
                 steps_per_epoch=job.steps_per_epoch,
-                callbacks=[watchdog, *_callbacks(job, run_dir, averages, state, devices, log)],
+                callbacks=[
+                    session.watchdog,
+                    *([wait] if wait else []),
+                    *_callbacks(job, run_dir, averages, state, session, first_epoch),
+                ],
                 verbose=0,
             )
         if several:
@@ -146,12 +158,18 @@ def _callbacks(
     run_dir: Path,
     averages: WeightAverages,
     state: RunState,
-    devices: Devices,
-    log: Callable[[str], None],
+    session: Session,
+    first_epoch: int,
 ) -> list[keras.callbacks.Callback]:
     """In this order: what is measured, what is kept, what is drawn."""
-    epochs = Epochs(state, log, job.record.settings.batch_size, devices.workers.index)
-    board = keras.callbacks.TensorBoard(run_dir / "logs", write_graph=False, profile_batch=0)
+    settings = job.record.settings
+    epochs = Epochs(state, session.log, settings.batch_size, session.devices.workers.index)
+    steps = (settings.epochs - first_epoch) * job.steps_per_epoch
+    # Beyond the first steps, which trace functions and fill buffers, where there are as many.
+    begin, end = min(_PROFILED_STEPS[0], steps), min(_PROFILED_STEPS[1], steps)
+    board = keras.callbacks.TensorBoard(
+        run_dir / "logs", write_graph=False, profile_batch=(begin, end) if session.profile else 0
+    )
     return [averages, *job.measures(run_dir), epochs, board, *job.previews(run_dir)]
 
 

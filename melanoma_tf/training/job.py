@@ -27,12 +27,14 @@ class RunOptions(TypedDict, total=False):
         resume_if_begun: as `resume` where the folder holds a run, else begin one: for a scheduler
             that starts a training again.
         overwrite: replace a run that exists, once the new one has finished.
+        profile: write a profile for TensorBoard, and say which fraction of a step waits for input.
         log: takes one line per epoch, and warnings.
     """
 
     resume: bool
     resume_if_begun: bool
     overwrite: bool
+    profile: bool
     log: Log
 
 

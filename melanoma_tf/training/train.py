@@ -8,7 +8,7 @@ from typing import Callable, TypeVar
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.training.fit import fit
+from melanoma_tf.training.fit import Session, fit
 from melanoma_tf.training.job import History, Log, TrainingJob
 from melanoma_tf.training.run import Run, working_folder
 from melanoma_tf.training.run_record import CONFIG, run_payload
@@ -29,6 +29,7 @@ def train(
     resume: bool = False,
     resume_if_begun: bool = False,
     overwrite: bool = False,
+    profile: bool = False,
     log: Log = print,
 ) -> History:
     """Train a network on record folders, from the start or from where a run stopped.
@@ -45,6 +46,8 @@ def train(
         resume: go on with the run in `run_dir`, after its last finished epoch.
         resume_if_begun: as `resume` where `run_dir` holds a run, else begin one.
         overwrite: replace a run that exists, once the new one has finished.
+        profile: write a profile of some steps for TensorBoard, and say which fraction of a step
+            waits for input.
         log: takes one line per epoch, and warnings.
 
     Returns:
@@ -76,7 +79,7 @@ def train(
                 overwrite=overwrite,
                 inputs=(*chosen.folders, *job.inputs),
             )
-            return fit(job, run, devices, watchdog, log)
+            return fit(job, run, Session(devices, watchdog, log, profile))
 
 
 def _silence(line: str) -> None:

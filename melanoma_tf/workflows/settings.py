@@ -40,6 +40,33 @@ class DemoSettings(Settings):
 
 
 @dataclass(frozen=True)
+class DeviceCheckSettings(Settings):
+    """The training by which devices are compared.
+
+    Attributes:
+        replicas: devices to compare with one; 0 takes all GPUs. Without GPUs the CPU is split.
+        image_size_px: side of the images in pixels.
+        batch_size: images in a step of one device.
+        steps: that are timed.
+        compared_steps: whose losses are compared.
+        seed: of weights and images.
+    """
+
+    replicas: int = setting(
+        0,
+        "Devices to compare with one; without GPUs the CPU is split.",
+        minimum=0,
+        shown_default="all GPUs",
+        group="Devices",
+    )
+    image_size_px: int = setting(224, "Side of the images in pixels.", minimum=32, group="Devices")
+    batch_size: int = setting(64, "Images in a step of one device.", minimum=1, group="Devices")
+    steps: int = setting(50, "Steps that are timed.", minimum=1, group="Devices")
+    compared_steps: int = setting(5, "Steps whose losses are compared.", minimum=1, group="Devices")
+    seed: int = setting(0, "Seed of weights and images.", minimum=0, group="Devices")
+
+
+@dataclass(frozen=True)
 class ExperimentSettings(Settings):
     """Settings that both experiments of Bisla et al. 2019 have; the defaults suit a CPU.
 

@@ -3,15 +3,14 @@
     python scripts/benchmarks/input_wait.py tfrecords/NAME --backbone resnet50 --batch-size 32
 
 Trains a few steps for each augmentation, with the batches, the network and the optimizer of
-`train classifier`. Waiting is the time until the next batch is there; a step ends when its loss is
-known. A share near 0 means that the accelerator sets the pace, a large one that the processor does.
+`train classifier`, measured as by `train ... --profile`. A share near 0 means that the accelerator
+sets the pace, a large one that the processor does.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,26 +21,20 @@ from melanoma_tf.classification.settings import (
     NetworkSettings,
 )
 from melanoma_tf.classification.train import classifier_job
+from melanoma_tf.records.parts import WHOLE
 from melanoma_tf.records.record_set import RecordSet
+from melanoma_tf.training.input_wait import InputWait
 
 
 def measure(records: RecordSet, settings: ClassifierSettings, steps: int, warm_up: int) -> None:
     job = classifier_job(records, settings, lambda line: None)
     model = job.compile(job.build())
-    batches = iter(job.training_batches(0))
-    waited = total = 0.0
-    for step in range(warm_up + steps):
-        begin = time.perf_counter()
-        batch = next(batches)
-        ready = time.perf_counter()
-        model.train_on_batch(*batch)
-        if step >= warm_up:
-            waited += ready - begin
-            total += time.perf_counter() - begin
-    images = steps * settings.batch_size
+    wait = InputWait(lambda line: None, warm_up)
+    batches = wait.watch(job.training_batches(0, WHOLE))
+    model.fit(batches, steps_per_epoch=warm_up + steps, verbose=0, callbacks=[wait])
     print(
-        f"{settings.augmentation.augment:10} {images / total:8.1f} images/s, step "
-        f"{1000 * total / steps:7.1f} ms, of which waiting for input {waited / total:6.1%}",
+        f"{settings.augmentation.augment:10} {settings.batch_size / wait.seconds:8.1f} images/s, "
+        f"step {1000 * wait.seconds:7.1f} ms, of which waiting for input {wait.waiting:6.1%}",
         flush=True,
     )
 

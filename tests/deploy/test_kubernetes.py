@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def test_each_worker_of_the_training_gets_its_place():
     assert spec["parallelism"] == workers
     assert {"name": "WORKERS", "value": str(workers)} in container["env"]
     assert service["spec"]["selector"] == pod["metadata"]["labels"]
-    script = container["args"][0].replace("exec melanoma-tf", 'echo "$TF_CONFIG"; exec echo')
+    script = container["args"][0].replace(".venv/bin/python", sys.executable)
+    script = script.replace("exec .venv/bin/melanoma-tf", 'echo "$TF_CONFIG"; exec echo')
     for index in range(workers):
         done = subprocess.run(
             ["/bin/sh", "-c", script], capture_output=True, text=True, check=True,
