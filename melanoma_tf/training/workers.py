@@ -1,6 +1,6 @@
 """The workers of a training on several machines, as the environment variable TF_CONFIG names them.
 
-Kubernetes operators and Vertex AI set it; `docs/training.md` shows it for Slurm.
+Kubernetes operators and Vertex AI set it; `docs/scale.md` shows it for Slurm.
 """
 
 from __future__ import annotations
