@@ -76,15 +76,7 @@ def shuffled_stream(
         MelanomaError: there are fewer shards than parts, or no example in those of this part.
     """
     kept = functools.partial(_kept, keep=keep)
-    if part.count > 1:
-        paths = part.files(paths, paths[0].parent if paths else "records")
-        count = _counted(kept(tf.data.Dataset.from_tensor_slices(list(map(str, paths)))), expand)
-        if not count:
-            raise MelanomaError(
-                f"{paths[0].parent}: expected examples to train on in each part of the input; part "
-                f"{part.index + 1} of {part.count}, {paths[0].name} and {len(paths) - 1} more, has "
-                "none. Train on fewer workers, or build the records with other --shards"
-            )
+    paths, count = _of_part(part, paths, count, kept, expand)
     first_pass, offset = divmod(first_example, count)
 
     def shuffled(number: tf.Tensor, which: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
@@ -174,6 +166,27 @@ def _kept(
 ) -> tf.data.Dataset:
     records = _read(shards)
     return records if keep is None else records.filter(keep)
+
+
+def _of_part(
+    part: Part,
+    paths: Sequence[Path],
+    count: int,
+    kept: Callable[[tf.data.Dataset], tf.data.Dataset],
+    expand: Expand | None,
+) -> tuple[Sequence[Path], int]:
+    """The shards of a part, and the number of examples that a pass over their records makes."""
+    if part.count == 1:
+        return paths, count
+    own = part.files(paths, paths[0].parent if paths else "records")
+    found = _counted(kept(tf.data.Dataset.from_tensor_slices([str(path) for path in own])), expand)
+    if not found:
+        raise MelanomaError(
+            f"{own[0].parent}: expected examples to train on in each part of the input; part "
+            f"{part.index + 1} of {part.count}, {own[0].name} and {len(own) - 1} more, has none. "
+            "Train on fewer workers, or build the records with other --shards"
+        )
+    return own, found
 
 
 def _counted(records: tf.data.Dataset, expand: Expand | None) -> int:
