@@ -51,37 +51,32 @@ def shuffled_stream(
 ) -> tf.data.Dataset:
     """Make the endless stream of shuffled records, each with its number.
 
-    Every record is seen once before any is seen again. The stream is a pure function of the
-    arguments. Records that all fit into the window are read once and kept encoded, which takes no
-    more memory than the window; others are read again in each pass.
+    Every record is seen once before any is seen again: a pure function of the arguments. Records
+    that all fit into the window are read once and kept encoded.
 
     Args:
         paths: the shards.
-        count: number of examples in a pass over the records to keep; equals the number of these
-            records, unless `expand` makes more examples of them.
+        count: number of examples in a pass over the records to keep.
         seed: seed of the order.
         window: number of records that are shuffled together.
         first_example: how many examples of the stream to leave out.
         keep: whether a serialised record belongs to the stream; all do by default.
         expand: makes the examples of a pass from serialised records, `(records,)`: a tensor or a
-            tuple of them with the examples along the first axis. Its result for a record must not
-            depend on the other records. By default the records are the examples.
-        part: the shards to read. Their records are counted first, which reads them once, unless
-            the part is everything. No two parts give the same number to an example.
+            tuple of them with the examples along the first axis, for each record by itself.
+        part: the shards to read, whose records are counted first; numbers of parts differ.
 
     Returns:
         Pairs `(number, example)`: an int64 scalar, and a string scalar or what `expand` makes.
 
     Raises:
-        MelanomaError: there are fewer shards than parts, or no example in those of this part.
+        MelanomaError: fewer shards than parts, or no example in those of this part.
     """
     kept = functools.partial(_kept, keep=keep)
     paths, count = _of_part(part, paths, count, kept, expand)
     first_pass, offset = divmod(first_example, count)
 
     def shuffled(number: tf.Tensor, which: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-        # A prime far above any number of passes keeps windows and passes apart. Not a named stream:
-        # the order of a seeded training stays what it was.
+        # A prime far above any number of passes. Not a named stream: the order stays as of old.
         key = tf.stack([tf.constant(seed, tf.int64), which + number * 1_000_003])
         return _reordered(records if expand is None else expand(which, records), key)
 
