@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from melanoma_tf.classification.data import evaluation_batches, training_batches
 from melanoma_tf.classification.inputs import classifier_inputs
@@ -22,6 +24,7 @@ from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import redeclared, setting
+from melanoma_tf.records.parts import WHOLE
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.training import train as training
 from melanoma_tf.training.job import TrainingJob
@@ -89,7 +92,7 @@ def make_job(records, settings, log, **changes):
 
 def train(
     records, run_dir, *, log=lambda line: None, resume=False, resume_if_begun=False,
-    overwrite=False, job=None, **settings,
+    overwrite=False, profile=False, job=None, **settings,
 ):  # fmt: skip
     """Train for two epochs; `job` changes what the job is."""
     return training.train(
@@ -100,6 +103,7 @@ def train(
         resume=resume,
         resume_if_begun=resume_if_begun,
         overwrite=overwrite,
+        profile=profile,
         log=log,
     )
 
@@ -368,3 +372,30 @@ def test_a_scheduler_begins_and_continues_by_one_command(phantom_records, tmp_pa
     assert [line.split()[1] for line in lines[1:]] == ["2/2"]
     with pytest.raises(MelanomaError, match="to resume a begun run or to overwrite it; found both"):
         train(**begun, overwrite=True)
+
+
+@pytest.mark.parametrize("devices", [{}, {"strategy": "mirrored", "replicas": 2}])
+def test_a_profile_is_written_and_the_wait_for_input_is_said(phantom_records, tmp_path, devices):
+    slow = make_job(RecordSet.read(phantom_records), Settings(), print).training_batches(0, WHOLE)
+    seconds = 0.2
+
+    def wait(*batch):
+        paused = tf.numpy_function(lambda: time.sleep(seconds) or True, [], tf.bool)
+        with tf.control_dependencies([paused]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    lines = []
+    train(
+        phantom_records, tmp_path / "run", profile=True, log=lines.append, **devices,
+        job={"training_batches": lambda done, part: slow.map(wait)},
+    )  # fmt: skip
+    (line,) = [line for line in lines if line.startswith("waiting for input: ")]
+    fraction = float(line.split("%")[0].rsplit(" ", 1)[1])
+    assert fraction > 50, line
+    assert f"(mean of {2 * STEPS - 3} steps)" in line
+    assert list((tmp_path / "run" / "logs").rglob("*.xplane.pb"))
+
+
+def test_steps_compiled_by_xla_train_like_others(straight, phantom_records, tmp_path):
+    history = train(phantom_records, tmp_path / "run", jit_compile=True)
+    assert history["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
