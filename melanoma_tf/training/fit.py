@@ -98,9 +98,7 @@ def _fit_beside_the_chief(job: TrainingJob, run: Run, session: Session) -> dict[
 def _built(job: TrainingJob) -> keras.Model:
     settings = job.record.settings
     keras.utils.set_random_seed(settings.seed)
-    model = job.compile(job.build())
-    model.jit_compile = settings.jit_compile
-    return model
+    return job.compile(job.build())
 
 
 def _train(

@@ -43,9 +43,7 @@ _CONTENTS = (
     "logs/*",
 )
 # What may differ when a run is resumed: it changes results by rounding at most.
-_FREE = frozenset(
-    {"versions", "assumed", "strategy", "replicas", "worker_timeout_s", "jit_compile"}
-)
+_FREE = frozenset({"versions", "assumed", "strategy", "replicas", "worker_timeout_s"})
 
 
 @dataclass(frozen=True)

@@ -394,8 +394,3 @@ def test_a_profile_is_written_and_the_wait_for_input_is_said(phantom_records, tm
     assert fraction > 50, line
     assert f"(mean of {2 * STEPS - 3} steps)" in line
     assert list((tmp_path / "run" / "logs").rglob("*.xplane.pb"))
-
-
-def test_steps_compiled_by_xla_train_like_others(straight, phantom_records, tmp_path):
-    history = train(phantom_records, tmp_path / "run", jit_compile=True)
-    assert history["loss"] == pytest.approx(straight[1]["loss"], rel=1e-4)
