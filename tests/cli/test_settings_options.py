@@ -21,7 +21,8 @@ PLACES = {
     "--server", "--truth", "--work-dir", "--counts", "--contact-sheet", "--labels", "--workers",
     "--masks",
     "--against", "--data", "--generated", "--purified", "--work", "--scale", "--from", "--dry-run",
-    "--lesion-masks", "--codes", "--recipe", "--help", "-h", "--version",
+    "--lesion-masks", "--codes", "--recipe", "--runner", "--beam-option", "--resume-if-begun",
+    "--devices", "--profile", "--help", "-h", "--version",
 }  # fmt: skip
 
 
