@@ -160,6 +160,33 @@ def test_one_call_takes_images_of_any_size_and_format_and_none(exported):
     assert empty["probabilities"].shape == (0, 3)
 
 
+def test_a_classification_request_gets_a_score_for_each_class(exported, image_files):
+    """As TensorFlow Serving runs the method: serialised examples in, classes and scores out."""
+    classification_pb2 = pytest.importorskip("tensorflow_serving.apis.classification_pb2")
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.signature_name = "classify"
+    contents = [path.read_bytes() for path in image_files]
+    for content in contents:
+        example = request.input.example_list.examples.add()
+        example.features.feature["image/encoded"].bytes_list.value.append(content)
+    request = classification_pb2.ClassificationRequest.FromString(request.SerializeToString())
+    signatures = tf.saved_model.load(str(exported / "1")).signatures
+    examples = [each.SerializeToString() for each in request.input.example_list.examples]
+    found = signatures[request.model_spec.signature_name](inputs=tf.constant(examples))
+    response = classification_pb2.ClassificationResponse()
+    for labels, scores in zip(found["classes"].numpy(), found["scores"].numpy()):
+        row = response.result.classifications.add()
+        for label, score in zip(labels, scores):
+            row.classes.add(label=label.decode(), score=score)
+    response = classification_pb2.ClassificationResponse.FromString(response.SerializeToString())
+    expected = signatures["serving_default"](images=tf.constant(contents))["probabilities"]
+    for row, probabilities in zip(response.result.classifications, expected.numpy()):
+        assert [each.label for each in row.classes] == [
+            "melanoma", "nevus", "seborrheic_keratosis",
+        ]  # fmt: skip
+        np.testing.assert_allclose([each.score for each in row.classes], probabilities, atol=1e-6)
+
+
 def test_warmup_requests_are_what_tensorflow_serving_reads(exported):
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     records = list(tf.data.TFRecordDataset(str(exported / "1" / FILE)).as_numpy_iterator())
