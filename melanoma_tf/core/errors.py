@@ -64,7 +64,7 @@ def _reason(message: str) -> str:
     if lines[0].startswith("Graph execution error"):
         first = _FIRST_OF_SEVERAL.search(message)
         told = [line for line in lines[1:] if line and not line[0].isspace()]
-        told = [line for line in told if not line.startswith("Detected at node")]
+        told = [line for line in told if not line.startswith(("Detected at node", 'File "'))]
         lines = [first[1]] if first else (told or lines)
     return _PLACE_IN_GRAPH.sub("", lines[0]).strip()
 

@@ -316,5 +316,5 @@ def _texts(payload: Any, name: str, where: str) -> dict[str, str]:
 def _of_type(payload: Any, name: str, kind: type, words: str, where: str) -> Any:
     value = payload.get(name) if isinstance(payload, Mapping) else None
     if not isinstance(value, kind):
-        raise MelanomaError(f"{where}: expected {words} as {name}; found {value!r:.80}")
+        raise MelanomaError(f"{where}: expected {words} as {shown(name)}; found {value!r:.80}")
     return value

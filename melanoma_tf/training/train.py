@@ -65,8 +65,7 @@ def train(
     with watchdog.watching(), lost_workers_named(workers):
         # First of all: the CPU can be split only before TensorFlow has used it.
         devices = choose_devices(settings, workers)
-        log(devices.words)
-        log = log if workers.is_chief else _silence
+        tell, log = log, log if workers.is_chief else _silence
         settings = _with_input_parts(settings, run_dir, workers, resume, overwrite)
         chosen = RecordSet.read(records)
         chosen.check_mixture()
@@ -79,6 +78,7 @@ def train(
                 overwrite=overwrite,
                 inputs=(*chosen.folders, *job.inputs),
             )
+            tell(devices.words)
             return fit(job, run, Session(devices, watchdog, log, profile))
 
 

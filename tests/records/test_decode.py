@@ -51,6 +51,7 @@ def assert_as_pillow(encoded):
             (mode, "TIFF", {"compression": compression})
             for mode in ("RGB", "L", "P", "1", "RGBA", "CMYK", "YCbCr")
             for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits")
+            if (mode, compression) != ("YCbCr", None)  # Pillow 12 does not read its own.
         ],
         ("RGB", "TIFF", {"compression": "jpeg"}),
         ("RGB", "TIFF", {"big_tiff": True}),
