@@ -71,6 +71,7 @@ def fit(job: TrainingJob, run: Run, session: Session) -> dict[str, list[float]]:
         with _precision(settings.mixed_precision), devices.strategy.scope():
             model = _built(job)
             run.begin()
+            session.log(devices.words)
             averages = WeightAverages(model, settings.average_momentum)
             state = RunState(model, run.working, job, averages)
             _train(model, state, averages, job, run.working, session)

@@ -65,7 +65,7 @@ def train(
     with watchdog.watching(), lost_workers_named(workers):
         # First of all: the CPU can be split only before TensorFlow has used it.
         devices = choose_devices(settings, workers)
-        tell, log = log, log if workers.is_chief else _silence
+        log = log if workers.is_chief else _silence
         settings = _with_input_parts(settings, run_dir, workers, resume, overwrite)
         chosen = RecordSet.read(records)
         chosen.check_mixture()
@@ -78,7 +78,6 @@ def train(
                 overwrite=overwrite,
                 inputs=(*chosen.folders, *job.inputs),
             )
-            tell(devices.words)
             return fit(job, run, Session(devices, watchdog, log, profile))
 
 
