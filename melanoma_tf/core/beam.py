@@ -1,4 +1,4 @@
-"""Work on items by Apache Beam: on this machine, or on the workers of Flink, Spark or Dataflow.
+"""Work on items by Apache Beam: on this machine, or on workers that share its drive.
 
 Workers write their results into files of a folder that they share with this process, one file for
 each bundle, which gets its name when the bundle is done. A bundle that a runner repeats writes the

@@ -106,6 +106,8 @@ def main() -> None:
     add_json_option(parser)
     parser.add_argument("--real", action="store_true", help="real rulers and bubbles")
     given = parser.parse_args()
+    if given.real and given.data is None:
+        parser.error("expected --data with --real; found none")
     rows: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     methods = fillings()
     drawn = cases(given.half, given.seed, given.data, given.phantoms)

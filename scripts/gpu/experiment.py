@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import augmentation
@@ -140,7 +140,6 @@ class Run:
     chosen: torch.Tensor
     loss: torch.Tensor
     graph: torch.cuda.CUDAGraph | None = None
-    losses: list = field(default_factory=list)
 
 
 def order_of(places: np.ndarray, labels: np.ndarray, balance: bool, shape, seed: int):
@@ -272,8 +271,6 @@ def train(runs: list[Run], images: Images, given, rates: list[dict]) -> int:
             torch.cuda.synchronize()
         if schedule.taken % given.every == 0:
             losses = [float(run.loss) for run in runs]
-            for run, loss in zip(runs, losses):
-                run.losses.append(loss)
             passed = time.monotonic() - schedule.start
             print(f"step {schedule.taken} losses {np.round(losses, 3)} {passed:.0f} s", flush=True)
     return schedule.taken

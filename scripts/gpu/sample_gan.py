@@ -1,6 +1,6 @@
 """Draw images from networks that `train_gan.py` trained, for `experiment.py --generated`.
 
-    python scripts/gpu/sample_gan.py results generated.npz --size 160 \\
+    python scripts/gpu/sample_gan.py results generated.npz --packs packs --size 160 \\
         --classes melanoma nevus seborrheic_keratosis \\
         --draw melanoma=350 --draw seborrheic_keratosis=750
 
