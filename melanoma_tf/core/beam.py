@@ -3,45 +3,57 @@
 Workers write their results into files of a folder that they share with this process, one file for
 each bundle, which gets its name when the bundle is done. A bundle that a runner repeats writes the
 same results again, and the first of them counts. So nothing depends on the runner.
+
+Results are bytes, and reading them runs no code. Each has a checksum under a key that only this
+process and its workers know, so what anybody else puts into the folder is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import importlib
 import os
-import pickle
 import secrets
 import struct
-import zlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from melanoma_tf.core.errors import MelanomaError
 
-# Index of the item, length of its results, and their checksum.
-_HEAD = struct.Struct("<QQI")
+# Index of the item, length of its result, and the keyed checksum of both.
+_HEAD = struct.Struct("<QQ16s")
+_CHECKSUM_BYTES = 16
+_COUNT = struct.Struct("<Q")
 _DONE = ".results"
 
+# Makes the parts of the result of an item.
+Task = Callable[[Any], Iterable[bytes]]
 
-def flat_map_on_beam(
-    task: Callable[[Any], Iterable[Any]],
+
+def map_on_beam(
+    task: Task,
     items: Sequence[Any],
     folder: Path,
     options: Sequence[str] = (),
-) -> Generator[Any, None, None]:
+) -> Generator[list[bytes], None, None]:
     """Apply a task to items by Apache Beam, and yield the results in the order of the items.
 
     Args:
-        task: gives some results for an item; both sides pickle it, its items and its results.
+        task: makes the result of an item, some byte strings; Beam pickles it and the items on their
+            way to the workers.
         items: what to work on; the paths in it must exist on the workers too.
         folder: an existing folder for the results, the same on all workers; they are removed from
             it at the end.
         options: of Beam, as `runner=FlinkRunner`.
 
+    Yields:
+        The byte strings of an item, which the caller checks: a worker may have another version.
+
     Raises:
         MelanomaError: Beam is not installed, an option has another form, the pipeline fails, or
-            results are missing.
+            results are missing, damaged or not those of the workers.
     """
     try:
         beam = importlib.import_module("apache_beam")
@@ -52,9 +64,10 @@ def flat_map_on_beam(
         ) from None
     work = folder / f"beam-{secrets.token_hex(4)}"
     work.mkdir()
+    key = secrets.token_bytes(32)
     try:
-        _run(beam, task, items, work.resolve(), options)
-        yield from _in_order(work, len(items))
+        _run(beam, task, items, work.resolve(), key, options)
+        yield from _in_order(work, len(items), key)
     finally:
         for path in work.iterdir():
             path.unlink()
@@ -82,9 +95,10 @@ def pipeline_arguments(options: Sequence[str]) -> list[str]:
 
 def _run(
     beam: Any,
-    task: Callable[[Any], Iterable[Any]],
+    task: Task,
     items: Sequence[Any],
     work: Path,
+    key: bytes,
     options: Sequence[str],
 ) -> None:
     arguments = pipeline_arguments(options)
@@ -94,7 +108,8 @@ def _run(
         with beam.Pipeline(options=make_options(arguments)) as pipeline:
             # Without it, some runners would keep all items on one worker.
             numbered = pipeline | beam.Create(list(enumerate(items)))
-            numbered | beam.Reshuffle() | beam.ParDo(worker.WriteResults(task, str(work)))
+            write = worker.WriteResults(task, str(work), key)
+            numbered | beam.Reshuffle() | beam.ParDo(write)
     except Exception as error:  # Each runner raises what it likes; the reason is in its last line.
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
         raise MelanomaError(
@@ -102,10 +117,11 @@ def _run(
         ) from error
 
 
-def write_results(stream: BinaryIO, index: int, results: list[Any]) -> None:
-    """Append the results of an item to a file of results."""
-    content = pickle.dumps(results, protocol=4)
-    stream.write(_HEAD.pack(index, len(content), zlib.crc32(content)) + content)
+def write_result(stream: BinaryIO, key: bytes, index: int, parts: Sequence[bytes]) -> None:
+    """Append the result of an item to a file of results."""
+    lengths = b"".join(map(_COUNT.pack, map(len, parts)))
+    content = b"".join((_COUNT.pack(len(parts)), lengths, *parts))
+    stream.write(_HEAD.pack(index, len(content), _checksum(key, index, content)) + content)
 
 
 def finish(partial: Path) -> None:
@@ -113,31 +129,58 @@ def finish(partial: Path) -> None:
     os.replace(partial, partial.with_suffix(_DONE))
 
 
-def _in_order(work: Path, count: int) -> Generator[Any, None, None]:
-    """Yield the results of the files; those of one item are in memory at a time."""
+def _checksum(key: bytes, index: int, content: bytes) -> bytes:
+    head = _COUNT.pack(index)
+    return hashlib.blake2b(head + content, key=key, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def _in_order(work: Path, count: int, key: bytes) -> Generator[list[bytes], None, None]:
+    """Yield the results of the files; that of one item is in memory at a time."""
     places: dict[int, tuple[Path, int]] = {}
     for path in sorted(work.glob(f"*{_DONE}")):
-        with path.open("rb") as stream:
-            while head := stream.read(_HEAD.size):
-                start = stream.tell() - _HEAD.size
-                index, length, _ = _HEAD.unpack(head)
-                places.setdefault(index, (path, start))
-                stream.seek(length, os.SEEK_CUR)
-    if len(places) != count:
+        for index, start in _places(path):
+            places.setdefault(index, (path, start))
+    absent = sum(index not in places for index in range(count))
+    if absent:
         raise MelanomaError(
-            f"expected results of {count} items from Apache Beam in {work}; found {len(places)}: "
-            "do the workers share this folder?"
+            f"expected results of {count} items from Apache Beam in {work}; found "
+            f"{count - absent}: do the workers share this folder?"
         )
     for index in range(count):
         path, start = places[index]
         with path.open("rb") as stream:
-            yield from _read(stream, start)
+            yield _read(stream, start, key)
 
 
-def _read(stream: BinaryIO, start: int) -> Generator[Any, None, None]:
+def _places(path: Path) -> Iterator[tuple[int, int]]:
+    """Index and start of each result in a file, as far as it is whole."""
+    with path.open("rb") as stream:
+        start, size = 0, os.fstat(stream.fileno()).st_size
+        while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+            index, length, _ = _HEAD.unpack(head)
+            yield index, start
+            start += _HEAD.size + length
+            if start > size:  # `_read` finds it damaged.
+                return
+            stream.seek(start)
+
+
+def _read(stream: BinaryIO, start: int, key: bytes) -> list[bytes]:
+    size = os.fstat(stream.fileno()).st_size
     stream.seek(start)
-    _, length, checksum = _HEAD.unpack(stream.read(_HEAD.size))
-    content = stream.read(length)
-    if zlib.crc32(content) != checksum:
-        raise MelanomaError(f"{stream.name}: expected whole results; found a damaged one")
-    yield from pickle.loads(content)
+    index, length, checksum = _HEAD.unpack(stream.read(_HEAD.size))
+    # A length that is no true one must not make this process allocate it.
+    content = stream.read(min(length, size))
+    is_whole = len(content) == length
+    if not is_whole or not hmac.compare_digest(_checksum(key, index, content), checksum):
+        raise MelanomaError(
+            f"{stream.name}: expected results of the workers; found a damaged one, or that of "
+            "another program"
+        )
+    (count,) = _COUNT.unpack_from(content)
+    lengths = struct.unpack_from(f"<{count}Q", content, _COUNT.size)
+    at, parts = _COUNT.size * (1 + count), []
+    for each in lengths:
+        parts.append(content[at : at + each])
+        at += each
+    return parts

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import apache_beam
 
-from melanoma_tf.core.beam import finish, write_results
+from melanoma_tf.core.beam import Task, finish, write_result
 
 
 class WriteResults(apache_beam.DoFn):
     """Writes the results of the items of a bundle into one file.
 
     Args:
-        task: see `beam.flat_map_on_beam`.
+        task: see `beam.map_on_beam`.
         folder: of the files.
+        key: of their checksums.
     """
 
-    def __init__(self, task: Callable[[Any], Iterable[Any]], folder: str) -> None:
+    def __init__(self, task: Task, folder: str, key: bytes) -> None:
         self._task = task
         self._folder = folder
+        self._key = key
 
     def start_bundle(self) -> None:
         """Open the file."""
@@ -31,9 +32,9 @@ class WriteResults(apache_beam.DoFn):
         self._stream = self._path.open("wb")
 
     def process(self, numbered: tuple[int, Any]) -> None:
-        """Write the results of one item; a failed bundle is repeated by the runner."""
+        """Write the result of one item; a failed bundle is repeated by the runner."""
         index, item = numbered
-        write_results(self._stream, index, list(self._task(item)))
+        write_result(self._stream, self._key, index, list(self._task(item)))
 
     def finish_bundle(self) -> None:
         """Close the file, which counts from now on."""

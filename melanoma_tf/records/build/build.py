@@ -19,6 +19,7 @@ from melanoma_tf.records.build.duplicates import (
     resolve_duplicates,
     split_clusters,
 )
+from melanoma_tf.records.build.on_beam import prepare_all_on_beam
 from melanoma_tf.records.build.pictures import RecordFolders, joined
 from melanoma_tf.records.build.plan import (
     LabelledRows,
@@ -37,7 +38,6 @@ from melanoma_tf.records.build.prepare import (
     Prepared,
     Refused,
     prepare_all,
-    prepare_all_on_beam,
 )
 from melanoma_tf.records.build.settings import BuildSettings
 from melanoma_tf.records.build.spool import PrepareAll, Spool, fill_spool

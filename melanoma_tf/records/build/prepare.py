@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
-from melanoma_tf.core.beam import flat_map_on_beam
 from melanoma_tf.records.build.threads import map_in_threads
 from melanoma_tf.records.build.thumbnails import THUMBNAIL_SIZE_PX, Thumbnail, thumbnail_of
 from melanoma_tf.records.decode import Pixels, read_bgr_at_least, read_mask_noted
@@ -159,30 +158,3 @@ def prepare_all(
     """
     task = functools.partial(prepare, encoding=encoding, max_megapixels=max_megapixels)
     return map_in_threads(task, files, workers=workers, bundle=_BUNDLE)
-
-
-def prepare_all_on_beam(
-    files: Iterable[ImageFiles],
-    encoding: Encoding,
-    *,
-    max_megapixels: float,
-    folder: Path,
-    options: Sequence[str],
-) -> Generator[Prepared | Refused, None, None]:
-    """Prepare images by Apache Beam, in order; see `core.beam` for `folder` and `options`."""
-    task = functools.partial(_one_of, encoding=encoding, max_megapixels=max_megapixels)
-    # Workers have another working folder.
-    absolute = [
-        ImageFiles(
-            each.image_path.absolute(),
-            None if each.mask_path is None else each.mask_path.absolute(),
-        )
-        for each in files
-    ]
-    return flat_map_on_beam(task, absolute, folder, options)
-
-
-def _one_of(
-    files: ImageFiles, encoding: Encoding, max_megapixels: float
-) -> list[Prepared | Refused]:
-    return [prepare(files, encoding, max_megapixels)]
