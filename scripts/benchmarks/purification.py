@@ -1,6 +1,7 @@
 """Measure purification against a known truth: occlusions drawn on images that have few.
 
     python scripts/benchmarks/purification.py --half reporting --data DATA
+    python scripts/benchmarks/purification.py --half reporting --data DATA --long-sides 96 160 256
 
 DATA holds `isic2017/` in the challenge's layout; without it only phantoms are measured. Images
 fall into a tuning and a reporting half by a hash of their name, phantoms by their seed, and each
@@ -32,6 +33,7 @@ from melanoma_tf.phantoms.image import PHANTOM_CLASSES, PhantomSettings, draw_ph
 
 # The shortest of these counts: other work on the machine can only lengthen a run.
 TIMED_RUNS = 5
+LEAST_CHANGE = 12
 GENERATORS = {"tuning": draw_tuning, "reporting": draw_reporting}
 # Images of isic2017 in which the eye finds next to no hair, ruler, ink or bubble.
 CLEANEST = (
@@ -231,6 +233,47 @@ def _reduced(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (256, 192), interpolation=cv2.INTER_AREA)
 
 
+def measure_small(
+    half: str, seed: int, data: Path, long_sides: list[int]
+) -> dict[str, dict[int, tuple[float, float]]]:
+    """PSNR in dB by method and long side, over the pixels that a drawing changed, and elsewhere.
+
+    Real images are drawn on at their full size and reduced afterwards, as a record folder of small
+    images is made. A pixel counts as changed where a channel differs by more than
+    `LEAST_CHANGE` of 255.
+    """
+    found: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    drawn = list(cases(half, seed, data, phantoms=0))
+    compared = methods(("nothing", "OpenCV recipe", "classical, OpenCV", "network"))
+    for side in long_sides:
+        for case in drawn:
+            clean, occluded = (_to_long_side(each, side) for each in (case.clean, case.occluded))
+            lesion = _to_long_side(case.lesion.astype(np.float32), side) > 0.5
+            changed = np.abs(clean.astype(int) - occluded).max(axis=2) > LEAST_CHANGE
+            for name, method in compared.items():
+                purified, _ = method(occluded, lesion)
+                pair = (psnr(purified, clean, changed), psnr(purified, clean, ~changed))
+                found.setdefault(name, {}).setdefault(side, []).append(pair)
+    return {
+        name: {side: tuple(np.nanmean(rows, axis=0)) for side, rows in by_side.items()}
+        for name, by_side in found.items()
+    }
+
+
+def _to_long_side(image: np.ndarray, side: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    size = (round(width * scale), round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def print_small(found: dict[str, dict[int, tuple[float, float]]]) -> None:
+    print("PSNR in dB over changed pixels / elsewhere, by long side in pixels")
+    for name, by_side in found.items():
+        cells = (f"{side}: {inside:.1f} / {out:.1f}" for side, (inside, out) in by_side.items())
+        print(f"{name:30} {'   '.join(cells)}", flush=True)
+
+
 def print_tables(table: dict[str, dict[str, Scores]]) -> None:
     for source, rows in table.items():
         print(f"\n{source}")
@@ -268,8 +311,16 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=16, help="number of phantoms")
     parser.add_argument("--scale-phantoms", type=int, default=4, help="to compare sizes on")
     parser.add_argument("--seed", type=int, default=0, help="of the drawn occlusions")
+    parser.add_argument(
+        "--long-sides", type=int, nargs="+", help="measure real images reduced to these instead"
+    )
     add_json_option(parser)
     options = parser.parse_args()
+    if options.long_sides:
+        if options.data is None:
+            parser.error("expected --data with --long-sides")
+        print_small(measure_small(options.half, options.seed, options.data, options.long_sides))
+        return
     table = measure(options.half, options.seed, options.data, options.phantoms)
     print_tables(table)
     scale = measure_scale(options.half, options.scale_phantoms)

@@ -1,6 +1,6 @@
 """The screenshot of the web page in docs/serving.md, by headless Chromium.
 
-python scripts/figures/app.py saved_models/first --output docs/figures/app.png
+python scripts/figures/app.py --output docs/figures/app.png
 
 Needs the extra `app`, selenium, chromium and chromedriver.
 """
@@ -47,7 +47,7 @@ def photograph(address: str, files: list[str], path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("--model", type=Path, help="default: the classifier that ships")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
