@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 @click.command(cls=GroupedCommand)
 @click.argument("source", type=options.RECORDS, metavar="IMAGE|DIR|RECORDS")
 @options.output(kind=options.RECORDS)
+@options.runner
 @options.overwrite()
 @settings_options(PurificationSettings)
-def purify(source: Path, output: Path, overwrite: bool, settings: PurificationSettings) -> None:
+def purify(
+    source: Path,
+    output: Path,
+    runner: str,
+    beam_options: tuple[str, ...],
+    overwrite: bool,
+    settings: PurificationSettings,
+) -> None:
     """Remove hairs, rulers, ink and bubbles from dermoscopic images; the lesion stays.
 
     Images keep their names, sizes and file types. Records come out as a new record folder with the
@@ -48,6 +56,7 @@ def purify(source: Path, output: Path, overwrite: bool, settings: PurificationSe
         output,
         settings,
         overwrite=overwrite,
+        beam=options.beam(runner, beam_options),
         progress=lambda items, total: progress(items, label="purifying", total=total),
         log=lambda line: click.echo(line, err=True),
     )

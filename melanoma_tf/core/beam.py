@@ -15,6 +15,7 @@ import hmac
 import importlib
 import os
 import secrets
+import shutil
 import struct
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -69,9 +70,8 @@ def map_on_beam(
         _run(beam, task, items, work.resolve(), key, options)
         yield from _in_order(work, len(items), key)
     finally:
-        for path in work.iterdir():
-            path.unlink()
-        work.rmdir()
+        # A worker whose bundle was given to another one may still write there.
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def pipeline_arguments(options: Sequence[str]) -> list[str]:

@@ -19,7 +19,11 @@ from melanoma_tf.core.ownership import (
     mark,
     refuse_inputs,
 )
-from melanoma_tf.core.remote_outputs import check_remote_output, uploaded_folder
+from melanoma_tf.core.remote_outputs import (
+    check_remote_output,
+    staging_folder,
+    uploaded_folder,
+)
 from melanoma_tf.core.urls import is_remote
 
 _RETIRED = ".retired"
@@ -100,6 +104,26 @@ def published_folder(
             replace_folder(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def workers_folder(output: Path) -> Iterator[Path]:
+    """Yield a folder next to `output` that workers with the same drive write to; then remove it.
+
+    What a killed process left of it is removed by the next one that writes `output`.
+
+    Args:
+        output: the folder to come; next to the local folder that stands for a remote one.
+    """
+    target = staging_folder(output) if is_remote(output) else _resolved(output)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = hidden_sibling(target, secrets.token_hex(4) + PARTIAL)
+    folder.mkdir()
+    try:
+        mark(folder, ("*",))
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def replace_folder(finished: Path, output: Path) -> None:

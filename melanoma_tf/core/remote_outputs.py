@@ -17,7 +17,7 @@ from typing import Any
 
 from melanoma_tf.core.cache import OUTGOING, entry
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_json
+from melanoma_tf.core.files import PARTIAL, partial_siblings, write_json
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.ownership import MARKER, mark
 from melanoma_tf.core.remote import in_parallel, list_files, put_file, read_file, remove_files
@@ -93,7 +93,8 @@ def uploaded_folder(
     check_remote_output(output, overwrite, inputs)
     folder = staging_folder(output)
     with locked(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+        for leftover in (folder, *partial_siblings(folder, PARTIAL)):
+            shutil.rmtree(leftover, ignore_errors=True)
         folder.mkdir()
         try:
             yield folder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.remote_outputs import refuse_remote
 from melanoma_tf.purification.on_files import Outcome, purify_files
 from melanoma_tf.purification.purifier import Progress
@@ -32,6 +33,7 @@ def purify(
     settings: PurificationSettings | None = None,
     *,
     overwrite: bool = False,
+    beam: Sequence[str] | None = None,
     progress: Progress | None = None,
     log: Callable[[str], None] = print,
 ) -> PurificationResult:
@@ -45,6 +47,7 @@ def purify(
         output: the folder to write.
         settings: see `PurificationSettings`.
         overwrite: replace existing output.
+        beam: for records: options of Apache Beam, see `purification.on_records.purify_records`.
         progress: wraps the stream of results, given their number.
         log: takes warnings.
 
@@ -68,7 +71,7 @@ def purify(
     source, output = Path(source), Path(output)
     is_records = is_record_folder(source)
     if not is_records:
-        refuse_remote(output)
+        _refuse_for_images(source, output, beam)
     settings.check_source(source, is_records)
     if settings.ignores_lesions:
         log("warning: lesion masks are not used: only the classical detector looks at them")
@@ -80,5 +83,13 @@ def purify(
     # Imported here: records need TensorFlow, which takes seconds to load.
     from melanoma_tf.purification.on_records import purify_records
 
-    manifest = purify_records(source, output, settings, overwrite=overwrite, progress=progress)
+    manifest = purify_records(
+        source, output, settings, overwrite=overwrite, beam=beam, progress=progress
+    )
     return PurificationResult(manifest=manifest)
+
+
+def _refuse_for_images(source: Path, output: Path, beam: Sequence[str] | None) -> None:
+    refuse_remote(output)
+    if beam is not None:
+        raise MelanomaError(f"expected a record folder with --runner beam; found {source}")

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
+from melanoma_tf.purification.on_beam import purified_on_beam
+from melanoma_tf.purification.on_example import purified_image
 from melanoma_tf.purification.purifier import (
     Progress,
     PurificationTools,
-    Purifier,
     in_threads,
     load_tools,
     purifier,
 )
 from melanoma_tf.purification.settings import PurificationSettings
-from melanoma_tf.records.decode import UnreadableImageError, decode_image, decode_stored_mask
-from melanoma_tf.records.encode import Encoding, encode_image
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.records.schema import Example
@@ -38,6 +35,7 @@ def purify_records(
     *,
     tools: PurificationTools | None = None,
     overwrite: bool = False,
+    beam: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write a record folder with purified images, in addition to or in place of their originals.
@@ -46,7 +44,7 @@ def purify_records(
     `purified`, its original's key in `origin/parent`, the same mask, label and split, and a key
     of its own; where it replaces the original it keeps the key. Only real images are purified.
     The bytes depend on the source and the settings alone, not on the number
-    of workers.
+    of workers or on Beam.
 
     Args:
         source: a record folder.
@@ -54,6 +52,8 @@ def purify_records(
         settings: see `PurificationSettings`; those of images do not count.
         tools: what `load_tools` makes of `settings`; None loads them.
         overwrite: replace an existing folder.
+        beam: options of Apache Beam, which then purifies the images, as `runner=FlinkRunner`; None
+            purifies them in threads of this process.
         progress: wraps the stream of examples read, given their number.
 
     Returns:
@@ -61,7 +61,7 @@ def purify_records(
 
     Raises:
         MelanomaError: `source` is no record folder, is `output` or is purified already; `output`
-            exists; an image cannot be decoded.
+            exists; an image cannot be decoded; or Beam fails, see `core.beam`.
     """
     settings = settings or PurificationSettings()
     source, output = Path(source), Path(output)
@@ -69,12 +69,10 @@ def purify_records(
     manifest = read_manifest(source)
     if manifest.count(origin="purified"):
         raise MelanomaError(f"expected records that are not purified yet; {source} is")
-    tools = tools or load_tools(settings)
-    apply = purifier(settings.method, tools.segment_lesion, tools.networks)
-    pairs: Iterable[tuple[Example, Example | None]] = in_threads(
-        lambda example: (example, _purified(example, apply, settings)),
-        read_examples(source),
-        workers=settings.workers,
+    pairs: Iterable[tuple[Example, bytes]] = (
+        _purified_here(source, settings, tools)
+        if beam is None
+        else purified_on_beam(source, output, settings, beam)
     )
     pairs = pairs if progress is None else progress(pairs, manifest.count())
     return write_records(
@@ -85,31 +83,33 @@ def purify_records(
     )
 
 
-def _chosen(pairs: Iterable[tuple[Example, Example | None]], replace: bool) -> Iterator[Example]:
-    for example, copy in pairs:
-        if copy is None or not replace:
+def _chosen(pairs: Iterable[tuple[Example, bytes]], replace: bool) -> Iterator[Example]:
+    for example, image in pairs:
+        if not image or not replace:
             yield example
-        if copy is not None:
+        if image:
+            copy = _copy(example, image)
             yield dataclasses.replace(copy, key=example.key) if replace else copy
 
 
-def _purified(example: Example, apply: Purifier, settings: PurificationSettings) -> Example | None:
-    """The purified copy, or None where too little is occluded."""
-    if example.origin != "real":
-        return None
-    try:
-        image = decode_image(example.image)
-        lesion = decode_stored_mask(example.mask) if example.mask else None
-    except UnreadableImageError as error:
-        raise MelanomaError(f"{example.key}: {error}") from None
-    purified, occlusions = apply(image, lesion)
-    if np.count_nonzero(occlusions) <= settings.min_occlusion * occlusions.size:
-        return None
-    encoding = Encoding(image_format=example.image_format, quality=settings.quality)
+def _copy(example: Example, image: bytes) -> Example:
     return dataclasses.replace(
         example,
-        image=encode_image(purified, encoding),
+        image=image,
         key=example.key + COPY_SUFFIX,
         origin="purified",
         parent=example.key,
+    )
+
+
+def _purified_here(
+    source: Path, settings: PurificationSettings, tools: PurificationTools | None
+) -> Iterator[tuple[Example, bytes]]:
+    """Each example with its purified image, made in threads of this process."""
+    tools = tools or load_tools(settings)
+    apply = purifier(settings.method, tools.segment_lesion, tools.networks)
+    return in_threads(
+        lambda example: (example, purified_image(example, apply, settings)),
+        read_examples(source),
+        workers=settings.workers,
     )

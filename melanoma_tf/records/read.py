@@ -36,15 +36,16 @@ def read_examples(folder: Path, split: str | None = None) -> Iterator[Example]:
             yield from read_shard(path)
 
 
-def read_shard(path: Path) -> Iterator[Example]:
-    """Read the examples of one shard.
+def read_shard(path: Path, first: int = 0, count: int = -1) -> Iterator[Example]:
+    """Read the examples of one shard, or `count` of them from the one with the number `first` on.
 
     Raises:
         MelanomaError: the file is damaged, or contains something else.
     """
-    position = 0
+    position = first
     try:
-        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        records = tf.data.TFRecordDataset(str(path)).skip(first).take(count)
+        for serialized in records.as_numpy_iterator():
             yield deserialize(serialized)
             position += 1
     except (tf.errors.OpError, ValueError) as error:

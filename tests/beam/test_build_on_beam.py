@@ -1,50 +1,12 @@
 """Records built by Apache Beam equal those of the local builder, to the byte."""
 
-import contextlib
-import os
-import subprocess
-import sys
-import time
-
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.beam.services import PROCESSES, assert_same_records, beam_arguments, job_service
 
 pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
 pytestmark = pytest.mark.beam
 BUILD = ("--taxonomy", "isic2017", "--image-size", "48", "--split", "0.6/0.2/0.2", "--skip-bad")
-
-
-@contextlib.contextmanager
-def service(module, port_file=None, **options):
-    """A service of Beam in a process of its own; yields its address."""
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    if port_file is not None:
-        arguments.append(f"--port_file={port_file}")
-    # The pool of workers starts `python`, whichever comes first on the path.
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PATH": path}
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], stderr=subprocess.DEVNULL, env=environment
-    ) as process:
-        try:
-            deadline = time.monotonic() + 120
-            while port_file is not None and not port_file.is_file():
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            port = options.get("service_port") or int(port_file.read_text())
-            yield f"localhost:{port}"
-        finally:
-            process.terminate()
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +29,16 @@ def local(data, tmp_path_factory, run_command):
     return output
 
 
-def assert_same_records(built, local):
-    names = sorted(path.name for path in local.iterdir())
-    assert sorted(path.name for path in built.iterdir()) == names
-    for name in names:
-        assert (built / name).read_bytes() == (local / name).read_bytes(), name
-    assert [path.name for path in built.parent.iterdir()] == [built.name]
-
-
 @pytest.fixture
 def build_on_beam(run_command, data, tmp_path):
     """A function that builds with some options of Beam, and gives folder and result."""
 
     def build(**options):
-        chosen = [f"--beam-option={name}={value}" for name, value in options.items()]
         output = tmp_path / "built" / "records"
         output.parent.mkdir()
         result = run_command(
             "build-records", "--add", f"isic2017={data}", *BUILD, "--output", output,
-            "--runner", "beam", *chosen,
+            *beam_arguments(options),
         )  # fmt: skip
         return output, result
 
@@ -93,30 +46,14 @@ def build_on_beam(run_command, data, tmp_path):
 
 
 def test_direct_runner_with_several_processes(build_on_beam, local):
-    built, result = build_on_beam(
-        runner="DirectRunner", direct_num_workers=2, direct_running_mode="multi_processing"
-    )
+    built, result = build_on_beam(**PROCESSES)
     assert result.returncode == 0, result.stderr
     assert_same_records(built, local)
 
 
 def test_job_service_with_external_workers(build_on_beam, local, tmp_path):
-    port = free_port()
-    with (
-        service("apache_beam.runners.worker.worker_pool_main", service_port=port) as workers,
-        service(
-            "apache_beam.runners.portability.local_job_service_main",
-            tmp_path / "port",
-            port=0,
-            staging_dir=tmp_path / "staging",
-        ) as jobs,
-    ):
-        built, result = build_on_beam(
-            runner="PortableRunner",
-            job_endpoint=jobs,
-            environment_type="EXTERNAL",
-            environment_config=workers,
-        )
+    with job_service(tmp_path) as options:
+        built, result = build_on_beam(**options)
     assert result.returncode == 0, result.stderr
     assert_same_records(built, local)
 
