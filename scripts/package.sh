@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the source archive and, from it, the wheel into dist/; checks what the wheel holds.
+# Builds the source archive and, from it, the wheel into dist/; checks what both hold.
 # With --install: also installs the wheel into an empty environment and runs a small demo there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +8,7 @@ prepare_environment "[dev]"
 python=$PWD/${VENV:-.venv}/bin/python
 rm -f dist/melanoma_tf-*
 "$python" -m build --outdir dist . | tail -n 1
-"$python" scripts/check_wheel.py dist/*.whl
+"$python" scripts/check_wheel.py dist/*.whl dist/*.tar.gz
 [ "${1:-}" = --install ] || exit 0
 
 wheel=$(realpath dist/*.whl)

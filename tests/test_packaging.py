@@ -2,13 +2,14 @@
 
 import json
 import re
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scripts.check_wheel import PACKAGE, package_files, problems
+from scripts.check_wheel import PACKAGE, package_files, problems, source_problems
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -50,6 +51,25 @@ def test_what_lacks_and_what_is_too_much_is_named(tree, tmp_path):
         f"{PACKAGE}/pretrained/weights.npz is missing",
         "tests/test_all.py does not belong in it",
         "NOTICE is missing",
+    ]
+
+
+def test_a_source_archive_holds_the_package_without_its_tests(tree, tmp_path):
+    for name in ("LICENSE", "NOTICE", "README.md", "MANIFEST.in", "PKG-INFO", "pyproject.toml"):
+        (tree / name).touch()
+    for name in (f"{PACKAGE}.egg-info/SOURCES.txt", "tests/test_all.py"):
+        (tree / name).parent.mkdir()
+        (tree / name).touch()
+
+    def packed(path):
+        path.name = f"{PACKAGE}-1/{path.name}"
+        return None if "__pycache__" in path.name else path
+
+    with tarfile.open(tmp_path / "package.tar.gz", "w:gz") as archive:
+        archive.add(tree, "", filter=packed)
+    assert source_problems(tmp_path / "package.tar.gz", tree) == [
+        "setup.cfg is missing",
+        "tests/test_all.py does not belong in it",
     ]
 
 

@@ -13,7 +13,7 @@ from melanoma_tf.classification.calibration_file import check_calibration
 from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
 from melanoma_tf.core.arrays import check_whole
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_names, read_json, sha256, write_json
+from melanoma_tf.core.files import public_names, read_checked_json, sha256, write_checked_json
 from melanoma_tf.core.outputs import refuse_existing_file
 from melanoma_tf.evaluation.metrics import classification_scores
 from melanoma_tf.evaluation.operating_points import choose_thresholds
@@ -89,7 +89,8 @@ def calibrate(
         "class_names": list(records.class_names),
         "model_sha256": sha256(weights_file(run_dir)),
     }
-    write_json(run_dir / FILE, payload)
+    refuse_existing_file(run_dir / FILE, overwrite)  # Another one may have ended meanwhile.
+    write_checked_json(run_dir / FILE, payload)
     return payload
 
 
@@ -104,7 +105,7 @@ def calibrate_trained(
     A calibration that the model has already, as after resuming a finished run, stays.
     """
     path = run_dir / FILE
-    earlier = read_json(path) if path.is_file() else None
+    earlier = read_checked_json(path) if path.is_file() else None
     model = sha256(weights_file(run_dir))
     if isinstance(earlier, dict) and earlier.get("model_sha256") == model:
         log(f"{path} belongs to this model already, and stays")
@@ -142,7 +143,7 @@ def read_calibration(run_dir: Path) -> dict[str, Any] | None:
     path = Path(run_dir) / FILE
     if not path.is_file():
         return None
-    payload = check_calibration(read_json(path), str(path))
+    payload = check_calibration(read_checked_json(path), str(path))
     weights = weights_file(run_dir)
     if payload["model_sha256"] != sha256(weights):
         check_whole(weights)  # Damage is no other model.

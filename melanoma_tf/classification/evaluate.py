@@ -41,10 +41,10 @@ from melanoma_tf.classification.predict_views import (
     images_sha256,
     view_logits,
 )
-from melanoma_tf.classification.report import refuse_existing_report, write_report
+from melanoma_tf.classification.report import alone_in, refuse_existing_report, write_report
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_names, write_json
+from melanoma_tf.core.files import public_names, write_checked_json
 from melanoma_tf.core.outputs import refuse_existing_file
 from melanoma_tf.core.ownership import refuse_inputs
 from melanoma_tf.evaluation.combine import combine
@@ -121,9 +121,12 @@ def evaluate_classifier(
             **_carried(members, labelled, settings, description),
         },
     }
-    _write(output, predictions, settings.format, seen)
-    write_json(output / "metrics.json", metrics)
-    write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
+    with alone_in(output):
+        # Again, since another evaluation may have ended meanwhile.
+        _refuse_existing(output, settings, overwrite)
+        _write(output, predictions, settings.format, seen)
+        write_checked_json(output / "metrics.json", metrics)
+        write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
 
 

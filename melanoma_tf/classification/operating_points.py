@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_name, read_json
+from melanoma_tf.core.files import public_name, read_checked_json
 from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.score import LabelledPredictions, groups_of
 
@@ -92,7 +92,7 @@ def read_thresholds(file: Path, here: dict[str, Any]) -> Thresholds:
     Raises:
         MelanomaError: the file is neither, is of ranks, or is of other classes.
     """
-    payload = read_json(file)
+    payload = read_checked_json(file)
     try:
         if "fitted_on" in payload:
             names, found = payload["class_names"], thresholds_of(file, payload, here["calibrated"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from melanoma_tf.classification.report_mistakes import find_mistakes
 from melanoma_tf.classification.report_stages import growth_stages
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_name, public_names, read_json, write_atomically
+from melanoma_tf.core.files import public_name, public_names, read_checked_json, write_atomically
+from melanoma_tf.core.locks import locked
 from melanoma_tf.core.outputs import refuse_existing, refuse_existing_file
 from melanoma_tf.evaluation.event_log import log_folder, write_evaluation_log
 from melanoma_tf.evaluation.metrics.scores import task_scores
@@ -26,7 +28,7 @@ from melanoma_tf.evaluation.report.render import render_report
 from melanoma_tf.evaluation.score import align_with_truth, prepared
 from melanoma_tf.records.manifest import Manifest, read_manifest
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
-from melanoma_tf.training.run import HISTORY
+from melanoma_tf.training.run import read_history
 from melanoma_tf.training.run_record import read_run
 
 REPORT, PREDICTIONS, METRICS = "report.html", "predictions.csv", "metrics.json"
@@ -115,7 +117,7 @@ def report_run(
         read_manifest(
             path
         )  # Else a folder without records would go unnoticed where it is not needed.
-    metrics = read_json(output / METRICS)
+    metrics = read_checked_json(output / METRICS)
     if not isinstance(metrics, dict) or not set(metrics) >= _NEEDED:
         raise MelanomaError(
             f"{output / METRICS}: expected what evaluate writes; found other JSON, or an older "
@@ -128,16 +130,27 @@ def report_run(
             f"{output / METRICS}: expected its {len(metrics['runs'])} run(s); found "
             f"{len(folders)} --run-dir"
         )
-    return write_report(
-        output,
-        folders,
-        _places(metrics["records"], trained),
-        predictions,
-        metrics,
-        moved=moved,
-        examples=examples,
-        overwrite=overwrite,
-    )
+    with alone_in(output):
+        return write_report(
+            output,
+            folders,
+            _places(metrics["records"], trained),
+            predictions,
+            metrics,
+            moved=moved,
+            examples=examples,
+            overwrite=overwrite,
+        )
+
+
+@contextlib.contextmanager
+def alone_in(output: Path) -> Iterator[None]:
+    """Hold the lock of a folder's evaluation, whose files are written one after the other."""
+    # In the logs, where a marker lets the tool add files: a killed process leaves its lock.
+    place = log_folder(output, "").parent / "evaluation"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with locked(place):
+        yield
 
 
 def refuse_existing_report(output: Path, split: str, overwrite: bool) -> None:
@@ -212,10 +225,7 @@ def _run(folder: Path, record: ClassifierRecord) -> TrainedRun:
         "class_names": list(record.class_names),
         "versions": record.versions,
     }
-    history = folder / HISTORY
-    return TrainedRun(
-        folder.resolve().name, config, read_json(history) if history.is_file() else {}
-    )
+    return TrainedRun(folder.resolve().name, config, read_history(folder))
 
 
 def _check_same(predictions: Predictions, metrics: Mapping[str, Any], path: Path) -> None:

@@ -7,6 +7,8 @@ in part. Here the caller says which arrays it expects; nothing else is read.
 from __future__ import annotations
 
 import io
+import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,8 +22,25 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 
 _ENDING = ".npy"
-_WIDEST_ITEM = 8
 _FORMAT = (1, 0)  # Its headers have at most 64 KiB.
+# As NumPy writes a header. Its own reader evaluates the text as Python, and fails on a damaged one
+# with errors of many kinds.
+_HEADER = re.compile(
+    r"\{'descr': '([<>=|]?)([A-Za-z])(\d{0,4})', 'fortran_order': (True|False), "
+    r"'shape': \(((?:\d{1,18}, )*(?:\d{1,18},?)?)\), \} *\n"
+)
+_FLOATS = frozenset({"f2", "f4", "f8"})
+# What zipfile raises on damage: RuntimeError where a flag says that an entry is encrypted, its
+# subclass NotImplementedError where one names a compression that it has not.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 Shape = tuple[int, ...]
 Array = npt.NDArray[np.floating]
 
@@ -57,7 +76,7 @@ def check_whole(path: Path) -> None:
     with _opened(path) as archive:
         try:
             damaged = archive.testzip()
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _DAMAGE as error:
             raise _damaged(path, str(error)) from None
     if damaged is not None:
         raise _damaged(path, f"{damaged} with another checksum")
@@ -82,7 +101,7 @@ def read_arrays(path: Path, shapes: Mapping[str, Shape]) -> dict[str, Array]:
             return {name: _read(path, archive, name, shape) for name, shape in shapes.items()}
         except MelanomaError:
             raise
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _DAMAGE as error:
             raise _damaged(path, str(error)) from None
 
 
@@ -91,7 +110,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
         raise MelanomaError(f"expected a .npz file of arrays; {path} does not exist")
     try:
         return zipfile.ZipFile(path)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise _damaged(path, str(error)) from None
 
 
@@ -101,9 +120,9 @@ def _read(path: Path, archive: zipfile.ZipFile, name: str, shape: Shape) -> Arra
     except KeyError:
         raise MelanomaError(f"{path}: expected the array {name}; found none") from None
     with archive.open(entry) as stream:
-        found, in_columns, dtype = _header(stream)
-        if dtype.kind != "f" or dtype.itemsize > _WIDEST_ITEM:
-            raise MelanomaError(f"{path}: expected floating-point numbers in {name}; found {dtype}")
+        found, in_columns, kind, dtype = _header(stream)
+        if dtype is None:
+            raise MelanomaError(f"{path}: expected floating-point numbers in {name}; found {kind}")
         if found != shape:
             raise MelanomaError(f"{path}: expected {name} of the shape {shape}; found {found}")
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
@@ -117,11 +136,21 @@ def _read(path: Path, archive: zipfile.ZipFile, name: str, shape: Shape) -> Arra
     return values
 
 
-def _header(stream: IO[bytes]) -> tuple[Shape, bool, np.dtype]:
+def _header(stream: IO[bytes]) -> tuple[Shape, bool, str, np.dtype | None]:
+    """Shape, whether it is stored by columns, the name of the type, and the type of a float."""
     version = np.lib.format.read_magic(stream)
     if version != _FORMAT:
         raise ValueError(f"an array of format {version}")
-    return np.lib.format.read_array_header_1_0(stream)
+    length = int.from_bytes(stream.read(2), "little")
+    text = stream.read(length).decode("latin-1")
+    found = _HEADER.fullmatch(text)
+    if found is None:
+        raise ValueError("an array whose header NumPy does not write")
+    order, kind, size, in_columns, sides = found.groups()
+    shape = tuple(int(side) for side in sides.split(",") if side.strip())
+    is_float = f"{kind}{size}" in _FLOATS
+    dtype = np.dtype(f"{order}{kind}{size}") if is_float else None
+    return shape, in_columns == "True", f"{order}{kind}{size}", dtype
 
 
 def _damaged(path: Path, reason: str) -> MelanomaError:

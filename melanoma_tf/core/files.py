@@ -9,13 +9,14 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
 
 PARTIAL = ".partial"
+CHECKSUM = "checksum"  # The key of it in a JSON object.
 _LONGEST_NAME, _KEPT_OF_NAME = 200, 40
 _WILDCARDS = frozenset("*?[]\\")
 
@@ -118,6 +119,31 @@ def read_json(path: Path) -> Any:
     return parse_json(content, str(path))
 
 
+def write_checked_json(path: Path, payload: Mapping[str, Any]) -> None:
+    """Write an object as JSON, atomically, with a checksum for `read_checked_json`."""
+    write_json(path, {**payload, CHECKSUM: _checksum(payload)})
+
+
+def read_checked_json(path: Path) -> Any:
+    """Parse a JSON file that `write_checked_json` wrote; the checksum is not in what is returned.
+
+    Files without one, as earlier versions wrote them, are read as they are.
+
+    Raises:
+        MelanomaError: a missing or broken file, or another content than was written.
+    """
+    payload = read_json(path)
+    if not isinstance(payload, dict) or CHECKSUM not in payload:
+        return payload
+    stored = payload.pop(CHECKSUM)
+    if stored != _checksum(payload):
+        raise MelanomaError(
+            f"{path}: expected the content that its {CHECKSUM} was made of; found another: the "
+            f"file is damaged, or was edited (to keep an edit of your own, remove its {CHECKSUM})"
+        )
+    return payload
+
+
 def parse_json(content: bytes, where: str) -> Any:
     """Parse JSON in UTF-8; what is none is a one-line `MelanomaError` that begins with `where`."""
     try:
@@ -178,6 +204,13 @@ def without_wildcards(folder: Path) -> Iterator[Path]:
         link = Path(parent) / "folder"
         link.symlink_to(folder.resolve(), target_is_directory=True)
         yield link
+
+
+def _checksum(payload: Mapping[str, Any]) -> str:
+    """The SHA-256 of JSON values, whatever the order of their keys."""
+    # As they are read back: JSON knows no tuples, and no keys but texts.
+    stored = json.loads(json.dumps(payload))
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_constant(name: str) -> Any:

@@ -12,8 +12,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from melanoma_tf.core.errors import MelanomaError
+
+if TYPE_CHECKING:
+    import h5py
 
 # What `records.decode.read_image` reads. In order of preference, where two names differ in the
 # suffix only.
@@ -124,7 +128,9 @@ def find_images(inputs: Iterable[Path], *, below: bool = False) -> FoundImages:
             found += listed.photographs
             passed += _beside(listed)
         elif path.is_file():
-            found += hdf5_images(path) if path.suffix.lower() in HDF5_SUFFIXES else [path]
+            inside = hdf5_images(path) if path.suffix.lower() in HDF5_SUFFIXES else None
+            found += inside.paths if inside else [path]
+            passed += inside.passed_over if inside else ()
         elif path.exists():
             raise MelanomaError(f"expected an image or a folder of images; {path} is no file")
         else:
@@ -206,8 +212,11 @@ def mask_of(masks: Mapping[str, Path], image: Path) -> Path | None:
     return None if path is None or path.resolve() == image.resolve() else path
 
 
-def hdf5_images(path: Path) -> list[Path]:
+def hdf5_images(path: Path) -> FoundImages:
     """List the images of an HDF5 file, each as if the file were a folder: `FILE.hdf5/KEY`.
+
+    Groups are no images. Names with control characters, and links, which may lead to nothing or
+    into other files, are passed over.
 
     Raises:
         MelanomaError: the file is another one, or has no image.
@@ -217,12 +226,29 @@ def hdf5_images(path: Path) -> list[Path]:
 
     try:
         with h5py.File(path, "r") as file:
-            keys = [key for key in file if isinstance(file[key], h5py.Dataset)]
-    except OSError as error:
+            reasons = {key: _why_no_image(file, key) for key in file}
+    except (OSError, RuntimeError) as error:  # The latter where the list of names is damaged.
         raise MelanomaError(f"{path}: expected an HDF5 file, found {error}") from None
-    if not keys:
-        raise MelanomaError(f"{path}: expected images in the HDF5 file; found none")
-    return [path / key for key in keys]
+    found = FoundImages(
+        tuple(path / key for key, reason in reasons.items() if not reason),
+        tuple(PassedOver(path / key, reason) for key, reason in reasons.items() if reason),
+    )
+    if not found.paths:
+        beside = "; ".join(describe(found.passed_over)) or "none"
+        raise MelanomaError(f"{path}: expected images in the HDF5 file; found {beside}")
+    return found
+
+
+def _why_no_image(file: h5py.File, key: str) -> str:
+    """Return why an entry of an HDF5 file is no image; "" for one that may be."""
+    import h5py
+
+    if not key.isprintable():
+        return "name with control characters"
+    if not issubclass(file.get(key, getclass=True, getlink=True), h5py.HardLink):
+        return "link in an HDF5 file"
+    is_array = issubclass(file.get(key, getclass=True), h5py.Dataset)
+    return "" if is_array else "group of an HDF5 file"
 
 
 def refuse_equal_names(paths: Iterable[Path]) -> None:

@@ -138,8 +138,9 @@ def feature_space_filter(
 def _line(class_name: str, novel: NovelImages) -> str:
     distance = novel.nearest.distance
     return (
-        f"{class_name}: {novel.candidates} candidates, {novel.near_real} too near to a real "
-        f"image, {novel.near_other} to another; distance to the nearest real image "
+        f"{class_name}: {novel.candidates} candidates, {len(novel.images)} accepted, "
+        f"{novel.near_real} too near to a real image, {novel.near_other} to another, "
+        f"{novel.surplus} more than wanted; distance to the nearest real image "
         f"{distance.mean():.4f} +- {distance.std():.4f}"
     )
 

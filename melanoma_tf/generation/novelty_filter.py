@@ -30,6 +30,7 @@ class NovelImages:
         candidates: the number of images generated.
         near_real: rejected because a real image is too near.
         near_other: rejected because another accepted image is too near.
+        surplus: passed in the last batch, after the number wanted: left out.
     """
 
     images: Images
@@ -37,6 +38,7 @@ class NovelImages:
     candidates: int
     near_real: int
     near_other: int
+    surplus: int = 0
 
 
 def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
@@ -120,7 +122,8 @@ def sample_novel(
         *(np.concatenate([getattr(each, name) for each in distances])[:count]
           for name in ("index", "distance", "mirrored"))
     )  # fmt: skip
-    return NovelImages(np.concatenate(kept)[:count], joined, candidates, near_real, near_other)
+    images = np.concatenate(kept)[:count]
+    return NovelImages(images, joined, candidates, near_real, near_other, passed - count)
 
 
 def _apart(

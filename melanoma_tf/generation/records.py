@@ -86,6 +86,7 @@ def write_generated(
             "accepted": len(each.novel.images),
             "rejected_near_real": each.novel.near_real,
             "rejected_near_other": each.novel.near_other,
+            "surplus": each.novel.surplus,
         }
         for each in generated
     }

@@ -26,6 +26,8 @@ from melanoma_tf.records.mask_values import Mask, read_values
 Pixels = npt.NDArray[np.uint8]
 
 _DICOM = b"DICM"
+# An array of an HDF5 file may claim more than the file has, and takes as much memory.
+_MOST_HDF5_BYTES = 2**28
 # libjpeg averages blocks of pixels while it decodes. Its scales of a fourth and an eighth are
 # coarse, and are used only where as much again is averaged afterwards: so the pixels stay within a
 # grey level, on average, of those of area averaging (`scripts/benchmarks/build_records.py`).
@@ -198,6 +200,11 @@ def _read_hdf5(path: Path, key: str) -> bytes:
     try:
         with h5py.File(path, "r") as file:
             found = file[key]
+            if isinstance(found, h5py.Dataset) and found.nbytes > _MOST_HDF5_BYTES:
+                raise UnreadableImageError(
+                    f"expected at most {_MOST_HDF5_BYTES:,} bytes under {key} in {path.name}; "
+                    f"found {found.nbytes:,}"
+                )
             value = found[()] if isinstance(found, h5py.Dataset) else None
     except (OSError, KeyError) as error:
         raise UnreadableImageError(f"cannot be read from {path.name}: {error}") from None

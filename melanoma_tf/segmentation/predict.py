@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import public_name, read_json
+from melanoma_tf.core.files import public_name, read_checked_json
 from melanoma_tf.core.outputs import published_folder, refuse_existing
 from melanoma_tf.core.remote_outputs import refuse_remote
 from melanoma_tf.core.settings import SHIPPED
@@ -199,7 +199,7 @@ def image_files(path: Path) -> FoundImages:
 
 
 def _read_threshold(path: Path) -> float:
-    payload = read_json(path)
+    payload = read_checked_json(path)
     threshold = payload.get("threshold") if isinstance(payload, dict) else None
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
         raise MelanomaError(f"{path}: expected a threshold from 0 to 1; found {threshold!r:.80}")

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from melanoma_tf.augmentation.settings import SEGMENTER_PRESETS
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_json
+from melanoma_tf.core.files import write_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 from melanoma_tf.segmentation import data as pipeline
@@ -178,7 +178,7 @@ def _write_threshold(
     if not threshold:
         threshold = best_threshold(load_model(run_dir, SEGMENTER), validation)
         log(f"threshold {threshold} is the best on the validation split")
-    write_json(run_dir / THRESHOLD_FILE, {"threshold": threshold})
+    write_checked_json(run_dir / THRESHOLD_FILE, {"threshold": threshold})
 
 
 def best_threshold(model: keras.Model, batches: tf.data.Dataset) -> float:

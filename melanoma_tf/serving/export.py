@@ -14,7 +14,7 @@ from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import read_checked_json, read_json, write_json
 from melanoma_tf.core.settings import SHIPPED
 from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.purification.networks import GraphPurifier
@@ -118,7 +118,7 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
         settings.saliency,
         settings.max_megapixels,
     )
-    metrics = read_json(evaluated) if evaluated.is_file() else None
+    metrics = read_checked_json(evaluated) if evaluated.is_file() else None
     formats = _formats(settings)
 
     def write(folder: Path, name: str) -> None:

@@ -15,6 +15,9 @@ from melanoma_tf.core.files import without_wildcards
 
 _KEPT = 2
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
+# What TensorFlow raises on damage; IndexError and RuntimeError where it reads the list of a
+# checkpoint's contents.
+_DAMAGE = (tf.errors.OpError, ValueError, IndexError, RuntimeError)
 _UNFINISHED = re.compile(r"ckpt-\d+_temp")  # TensorFlow's name for it.
 
 
@@ -69,7 +72,7 @@ class Checkpoints:
                     f"{self._folder}/ckpt-{number}: expected the state of this network; found that "
                     f"of another one, or of another Keras: {str(error).splitlines()[0]}"
                 ) from None
-            except (tf.errors.OpError, ValueError) as error:
+            except _DAMAGE as error:
                 reason = str(getattr(error, "message", error)).splitlines()[0]
                 log(f"warning: {self._folder}/ckpt-{number} is damaged and left out: {reason}")
                 continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, remove_partial, write_json
+from melanoma_tf.core.files import read_checked_json, remove_partial, write_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
@@ -113,7 +113,7 @@ class Run:
             remove_partial(self.working / name)
         if not self.resume:
             mark(self.working, _CONTENTS)
-        write_json(self.working / CONFIG, self.record.to_json())
+        write_checked_json(self.working / CONFIG, self.record.to_json())
 
     def publish(self, finish: Callable[[Path], object] | None = None) -> None:
         """Put a finished replacement in the place of the run that it replaces.
@@ -154,7 +154,7 @@ def read_history(run_dir: Path) -> dict[str, list[float]]:
     path = run_dir / HISTORY
     if not path.is_file():
         return {}
-    history = read_json(path)
+    history = read_checked_json(path)
     if not isinstance(history, dict) or not all(map(_are_numbers, history.values())):
         raise MelanomaError(f"{path}: expected lists of numbers by metric; found other JSON")
     return history

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from melanoma_tf import __version__
 from melanoma_tf.core.errors import MelanomaError, shown
-from melanoma_tf.core.files import public_names, read_json
+from melanoma_tf.core.files import public_names, read_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import Settings, missing_settings
 from melanoma_tf.core.urls import without_secrets
@@ -238,7 +238,7 @@ def run_payload(run_dir: Path) -> dict[str, Any]:
     path = run_dir / CONFIG
     if not path.is_file():
         raise MelanomaError(f"expected a run folder at {run_dir}; found no {CONFIG} there")
-    return _checked_format(read_json(path), str(path))
+    return _checked_format(read_checked_json(path), str(path))
 
 
 def _checked_format(payload: Any, where: str) -> dict[str, Any]:

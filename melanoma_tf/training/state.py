@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_json
+from melanoma_tf.core.files import write_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
 from melanoma_tf.training.checkpoints import (
@@ -92,7 +92,7 @@ class RunState:
         best = self._is_best()
         if best:
             write_weights(self._model, self._best_path)
-        write_json(self._run_dir / HISTORY, self.history)
+        write_checked_json(self._run_dir / HISTORY, self.history)
         self._epoch.assign_add(1)
         self._checkpoints.write(int(self._epoch.numpy()))
         return best

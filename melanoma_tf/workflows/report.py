@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
-from melanoma_tf.core.files import read_json, write_atomically, write_json
+from melanoma_tf.core.files import read_checked_json, read_json, write_atomically, write_json
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.evaluation.report import data
 from melanoma_tf.evaluation.report.charts import Chart
@@ -114,7 +114,10 @@ def appendix(
 
 def read_scores(work_dir: Path, names: Iterable[str]) -> dict[str, Any]:
     """Read the metrics of some evaluations, by name."""
-    return {name: read_json(work_dir / tasks.EVALUATION / name / "metrics.json") for name in names}
+    return {
+        name: read_checked_json(work_dir / tasks.EVALUATION / name / "metrics.json")
+        for name in names
+    }
 
 
 def read_comparison(work_dir: Path, suffix: str = "") -> dict[str, Any]:

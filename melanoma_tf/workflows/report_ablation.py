@@ -11,7 +11,7 @@ import numpy as np
 
 from melanoma_tf import __version__
 from melanoma_tf.classification.settings import ClassifierSettings
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.evaluation.predictions import read_predictions
 from melanoma_tf.evaluation.report import figures
 from melanoma_tf.evaluation.report.charts import Chart
@@ -47,7 +47,8 @@ def write_ablation_report(ablation: Ablation, training: ClassifierSettings, outp
         for name, variant in ablation.variants.items()
     }
     scores = {
-        run: read_json(ablation.work_dir / path / "metrics.json") for run, path in runs.items()
+        run: read_checked_json(ablation.work_dir / path / "metrics.json")
+        for run, path in runs.items()
     }
     metrics = {
         path: title

@@ -32,7 +32,7 @@ from melanoma_tf.classification.settings import (
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.arrays import write_arrays
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import sha256, write_json
+from melanoma_tf.core.files import sha256, write_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.datasets.sources.isic2017 import ISIC2017
@@ -78,9 +78,9 @@ def convert(weights: Path, packed: Path, run_dir: Path, size_px: int = 0) -> Non
     network = kind.network(record)
     assign(network, arrays)
     run_dir.mkdir(parents=True)
-    write_json(run_dir / CONFIG, record.to_json())
+    write_checked_json(run_dir / CONFIG, record.to_json())
     if segments:
-        write_json(run_dir / THRESHOLD_FILE, {"threshold": THRESHOLD})
+        write_checked_json(run_dir / THRESHOLD_FILE, {"threshold": THRESHOLD})
     arrays16 = {name: value.numpy() for name, value in named_weights(network).items()}
     arrays16 = {name: value.astype(np.float16) for name, value in arrays16.items()}
     write_arrays(run_dir / WEIGHTS, arrays16, compressed=True)

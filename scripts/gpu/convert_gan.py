@@ -25,7 +25,7 @@ from convert import assign
 
 from melanoma_tf.core.arrays import write_arrays
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import write_json
+from melanoma_tf.core.files import write_checked_json
 from melanoma_tf.core.outputs import refuse_existing
 from melanoma_tf.generation.data import require_classes
 from melanoma_tf.generation.settings import (
@@ -81,7 +81,7 @@ def convert(weights: Path, records: Path, run_dir: Path) -> None:
             f"found {difference:.3g}"
         )
     run_dir.mkdir(parents=True)
-    write_json(run_dir / CONFIG, record.to_json())
+    write_checked_json(run_dir / CONFIG, record.to_json())
     arrays16 = {name: value.numpy() for name, value in named_weights(network).items()}
     arrays16 = {name: value.astype(np.float16) for name, value in arrays16.items()}
     write_arrays(run_dir / WEIGHTS, arrays16, compressed=True)

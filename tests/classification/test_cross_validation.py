@@ -13,6 +13,7 @@ from melanoma_tf.classification.evaluation_settings import EvaluationSettings
 from melanoma_tf.classification.settings import ClassifierSettings, FoldSettings, NetworkSettings
 from melanoma_tf.classification.train import CLASSIFIER, train_classifier
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.records.read import read_examples
 from melanoma_tf.training.run_record import read_run
 from tests.conftest import ONE_CONVOLUTION
@@ -46,7 +47,7 @@ def runs(phantom_records, tmp_path_factory):
     for fold in (1, 2):
         shutil.copytree(base / "0", base / str(fold))
         path = base / str(fold) / "config.json"
-        config = json.loads(path.read_text())
+        config = read_checked_json(path)
         config["settings"]["cross_validation"]["fold"] = fold
         path.write_text(json.dumps(config))
     return [base / str(fold) for fold in range(3)]

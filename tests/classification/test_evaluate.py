@@ -20,6 +20,7 @@ from melanoma_tf.classification.evaluation_settings import EvaluationSettings
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.evaluation.temperature import fit_temperature
 from melanoma_tf.images import loading
 from melanoma_tf.records.read import read_examples
@@ -133,7 +134,7 @@ def test_an_ensemble_averages_calibrated_views_of_every_run(ensemble, trained_ru
     points = metrics["operating_points"]
     assert points["carried_over"] is None, "no run's thresholds are those of the ensemble"
     assert points["chosen_on_this_set"]["melanoma"]["0.82"]["sensitivity"] >= 0.82
-    saved = json.loads((output / "metrics.json").read_text())
+    saved = read_checked_json(output / "metrics.json")
     assert saved == metrics
 
 

@@ -33,6 +33,7 @@ from melanoma_tf.classification.settings import FoldSettings
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.images.loading import load_image
 from melanoma_tf.purification.purify import purify
 from melanoma_tf.records.read import read_examples
@@ -136,7 +137,7 @@ def test_single_records_come_in_the_order_asked_for_with_calibrated_probabilitie
 ):
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
     digest = hashlib.sha256((run_dir / "weights.npz").read_bytes()).hexdigest()
-    calibration = json.loads((run_dir / "calibration.json").read_text())
+    calibration = read_checked_json(run_dir / "calibration.json")
     calibration.update(temperature=2.5, model_sha256=digest)
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
     keys = [looks[3].image_id, f"isic2017/{looks[0].image_id}"]

@@ -20,7 +20,7 @@ from melanoma_tf.classification.folds import divide_by_folds
 from melanoma_tf.classification.settings import FoldSettings
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import read_checked_json, read_json, write_json
 from melanoma_tf.evaluation.predictions import read_predictions
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.training.run_record import RecordFolder, read_run
@@ -55,7 +55,7 @@ def plain(page):
 
 
 def replace_in(path, **changes):
-    write_json(path, {**read_json(path), **changes})
+    write_json(path, {**read_checked_json(path), **changes})
 
 
 def change_record(run_dir, **changes):

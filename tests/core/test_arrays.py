@@ -9,6 +9,7 @@ import pytest
 
 from melanoma_tf.core.arrays import array_names, read_arrays, write_arrays
 from melanoma_tf.core.errors import MelanomaError
+from tests.damage import bits_of, each_with_a_flipped_bit, read_or_refused
 
 ARRAYS = {
     "0000/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -112,3 +113,24 @@ def test_other_arrays_are_refused_by_name(tmp_path, arrays, message):
 def test_an_absent_file_is_one_line(tmp_path):
     with pytest.raises(MelanomaError, match=r"a\.npz does not exist"):
         read_arrays(tmp_path / "a.npz", {})
+
+
+def test_a_flipped_bit_never_changes_what_is_read(path):
+    """Every third bit of a file: of arrays, of their headers, of the archive's own entries."""
+    for _ in each_with_a_flipped_bit(path, bits_of(path)[::3]):
+        found, refused = read_or_refused(read_arrays, path, SHAPES)
+        if not refused:
+            for name, values in ARRAYS.items():
+                np.testing.assert_array_equal(found[name], values)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': '<f4', 'shape': (2", "{[]: 1}", "(" * 5000, "{'descr': '<,f4', 'shape': (2,)}"],
+)
+def test_a_header_is_never_evaluated(tmp_path, header):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+        archive.writestr("a.npy", start + header.encode() + b"\0" * 8)
+    with pytest.raises(MelanomaError, match=r"a\.npz: expected a whole .npz file of arrays"):
+        read_arrays(tmp_path / "a.npz", {"a": (2,)})

@@ -3,9 +3,17 @@ import json
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_atomically, write_json
+from melanoma_tf.core.files import (
+    CHECKSUM,
+    read_checked_json,
+    read_json,
+    write_atomically,
+    write_checked_json,
+    write_json,
+)
 from melanoma_tf.core.outputs import published_folder
 from melanoma_tf.core.ownership import MARKER
+from tests.damage import bits_of, each_with_a_flipped_bit, read_or_refused
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
@@ -51,3 +59,28 @@ def test_unreadable_json_is_one_line(tmp_path):
         read_json(tmp_path / "a.json")
     with pytest.raises(MelanomaError, match="does not exist"):
         read_json(tmp_path / "b.json")
+
+
+def test_a_flipped_bit_of_checked_json_never_changes_what_is_read(tmp_path):
+    """It is refused, or lies in the name of the checksum."""
+    path, written = tmp_path / "a.json", {"threshold": 0.35, "names": ("a", "b"), "at": {2: None}}
+    write_checked_json(path, written)
+    expected, refusals = read_checked_json(path), 0
+    assert expected == {"threshold": 0.35, "names": ["a", "b"], "at": {"2": None}}
+    for _ in each_with_a_flipped_bit(path, bits_of(path)):
+        found, refused = read_or_refused(read_checked_json, path)
+        refusals += refused is not None
+        assert refused or {name: found.get(name) for name in expected} == expected
+    assert refusals > 0.9 * len(bits_of(path))
+
+
+def test_an_edit_is_read_once_the_checksum_is_gone(tmp_path):
+    path = tmp_path / "a.json"
+    write_checked_json(path, {"path": "old"})
+    edited = json.loads(path.read_text().replace("old", "new"))
+    write_json(path, edited)
+    with pytest.raises(MelanomaError, match=r"a\.json: .*to keep an edit .* remove its checksum"):
+        read_checked_json(path)
+    del edited[CHECKSUM]
+    write_json(path, edited)
+    assert read_checked_json(path) == {"path": "new"}

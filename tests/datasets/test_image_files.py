@@ -126,11 +126,31 @@ def test_an_hdf5_file_stands_for_its_images(tmp_path):
     assert find_images([path]).paths == (path / "ISIC_1", path / "ISIC_2")
     with h5py.File(path, "w") as file:
         file.create_group("empty")
-    with pytest.raises(MelanomaError, match="expected images in the HDF5 file; found none"):
+    message = "expected images in the HDF5 file; found 1 x group of an HDF5 file: empty"
+    with pytest.raises(MelanomaError, match=message):
         find_images([path])
     path.write_bytes(b"text")
     with pytest.raises(MelanomaError, match="expected an HDF5 file"):
         find_images([path])
+
+
+def test_odd_names_and_links_of_an_hdf5_file_are_passed_over(tmp_path):
+    with h5py.File(tmp_path / "private.hdf5", "w") as file:
+        file["secret"] = np.void(b"JPEG bytes")
+    path = tmp_path / "images.hdf5"
+    with h5py.File(path, "w") as file:
+        for name in ("ISIC_1", "a\nb", "\x1b[31m"):
+            file[name] = np.void(b"JPEG bytes")
+        file["dangling"] = h5py.SoftLink("/absent")
+        file["outside"] = h5py.ExternalLink("private.hdf5", "secret")
+    found = find_images([path])
+    assert found.paths == (path / "ISIC_1",)
+    assert {each.name: each.reason for each in found.passed_over} == {
+        "\\x1b[31m": "name with control characters",
+        "a\\nb": "name with control characters",
+        "dangling": "link in an HDF5 file",
+        "outside": "link in an HDF5 file",
+    }
 
 
 def test_masks_by_name(folder_of):

@@ -1,7 +1,8 @@
 """Run commands in children of a process that has imported everything, and kill them at a moment.
 
-A line of JSON on stdin asks for one: `arguments`, `kill_after` (seconds, or null) and `said` (the
-file for what it prints). The answer is a line with its return code and its seconds.
+A line of JSON on stdin asks for some at the same time, as a list: of each the `arguments`,
+`kill_after` (seconds, or null) and `said` (the file for what it prints). The answer is a line with
+the return code and the seconds of each.
 """
 
 from __future__ import annotations
@@ -41,33 +42,42 @@ def no_occlusions(image):
     return 0.0 * image[..., :1]
 
 
-def run(arguments: list[str], kill_after: float | None, said: str) -> dict[str, float]:
-    begun = time.monotonic()
+def start(arguments: list[str], said: str) -> int:
     child = os.fork()
-    if child == 0:
-        file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        try:
-            main.main(arguments, prog_name="melanoma-tf")
-        except SystemExit as end:
-            sys.stdout.flush()
-            os._exit(int(end.code or 0))
-        except BaseException:
-            import traceback
+    if child:
+        return child
+    file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    try:
+        main.main(arguments, prog_name="melanoma-tf")
+    except SystemExit as end:
+        sys.stdout.flush()
+        os._exit(int(end.code or 0))
+    except BaseException:
+        import traceback
 
-            traceback.print_exc()
-            os._exit(99)
-        os._exit(0)
-    if kill_after is not None:
-        deadline = begun + kill_after
-        while time.monotonic() < deadline:
-            if os.waitpid(child, os.WNOHANG) != (0, 0):
-                return {"code": 0, "seconds": time.monotonic() - begun}
-            time.sleep(0.005)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return {"code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - begun}
+        traceback.print_exc()
+        os._exit(99)
+    os._exit(0)
+
+
+def run(asked: list[dict]) -> list[dict[str, float]]:
+    begun = time.monotonic()
+    children = {start(each["arguments"], each["said"]): each["kill_after"] for each in asked}
+    found: dict[int, dict[str, float]] = {}
+    while len(found) < len(children):
+        for child, kill_after in children.items():
+            seconds = time.monotonic() - begun
+            if child in found:
+                continue
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                found[child] = {"code": os.waitstatus_to_exitcode(status), "seconds": seconds}
+            elif kill_after is not None and seconds >= kill_after:
+                os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+    return [found[child] for child in children]
 
 
 if __name__ == "__main__":
@@ -78,4 +88,4 @@ if __name__ == "__main__":
         module.detected_occlusions = no_occlusions
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(run(**json.loads(line))), flush=True)
+        print(json.dumps(run(json.loads(line))), flush=True)

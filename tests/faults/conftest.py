@@ -21,7 +21,7 @@ class Commands:
     """The process that runs commands, see `command_server`."""
 
     def __init__(self, folder: Path):
-        self._said = folder / "said"
+        self._said = [folder / "said", folder / "said-too"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.command_server"], cwd=REPOSITORY, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -31,14 +31,25 @@ class Commands:
 
     def run(self, *arguments, kill_after=None):
         """Run a command; return its code (-9 where it was killed), seconds, and what it said."""
-        asked = {"arguments": [str(each) for each in arguments], "kill_after": kill_after,
-                 "said": str(self._said)}  # fmt: skip
+        (answer,) = self._run([arguments], kill_after)
+        return answer
+
+    def run_together(self, *commands):
+        """Run commands at the same time; return of each what `run` does."""
+        return self._run(commands)
+
+    def _run(self, commands, kill_after=None):
+        asked = [
+            {"arguments": [str(each) for each in arguments], "kill_after": kill_after,
+             "said": str(place)}
+            for arguments, place in zip(commands, self._said)
+        ]  # fmt: skip
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        said = self._said.read_text()
-        assert not any(word in said for word in CHATTER), said
-        return answer["code"], answer["seconds"], said
+        answers = json.loads(self._process.stdout.readline())
+        said = [place.read_text() for _, place in zip(answers, self._said)]
+        assert not any(word in each for word in CHATTER for each in said), said
+        return [(each["code"], each["seconds"], words) for each, words in zip(answers, said)]
 
     def succeed(self, *arguments):
         """Run a command that must succeed; return its seconds."""

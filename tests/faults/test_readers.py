@@ -16,7 +16,7 @@ from melanoma_tf.classification.calibrate import read_calibration
 from melanoma_tf.classification.calibration_file import check_calibration
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json
+from melanoma_tf.core.files import read_checked_json, read_json
 from melanoma_tf.records.manifest import Count, Manifest, manifest_from_json, read_manifest
 from melanoma_tf.training.run import read_history
 from melanoma_tf.training.run_record import read_run, run_from_json
@@ -94,8 +94,8 @@ def files(trained_run, phantom_records):
     """The JSON of a record folder and of a run."""
     return {
         "manifest": json.loads((phantom_records / "manifest.json").read_text()),
-        "config": json.loads((trained_run / "config.json").read_text()),
-        "calibration": json.loads((trained_run / "calibration.json").read_text()),
+        "config": read_checked_json(trained_run / "config.json"),
+        "calibration": read_checked_json(trained_run / "calibration.json"),
     }
 
 
@@ -215,7 +215,7 @@ def test_a_manifest_may_lack_what_has_a_default(phantom_records):
 def test_a_temperature_is_a_number_above_zero(trained_run, tmp_path, temperature):
     for name in ("config.json", "weights.npz"):
         (tmp_path / name).write_bytes((trained_run / name).read_bytes())
-    payload = json.loads((trained_run / "calibration.json").read_text())
+    payload = read_checked_json(trained_run / "calibration.json")
     payload["temperature"] = temperature
     (tmp_path / "calibration.json").write_text(json.dumps(payload))
     with pytest.raises(MelanomaError, match="expected a finite temperature above 0"):
@@ -241,7 +241,7 @@ def test_histories(trained_run, tmp_path, history):
 
 @pytest.mark.parametrize("classes", [[], "melanoma", [1, 2], None])
 def test_class_names_of_a_run(trained_run, tmp_path, classes):
-    payload = json.loads((trained_run / "config.json").read_text())
+    payload = read_checked_json(trained_run / "config.json")
     (tmp_path / "config.json").write_text(json.dumps({**payload, "class_names": classes}))
     (tmp_path / "weights.npz").touch()
     with pytest.raises(MelanomaError, match=r"config\.json: expected"):

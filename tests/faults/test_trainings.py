@@ -15,6 +15,7 @@ KINDS = {
     "segmenter": ("--image-size", 64, "--base-filters", 1, "--padding", "same", "--augment", "none",
                   "--batch-size", 12),
     "gan": ("--class", "melanoma", *GAN),
+    "coupled-gan": GAN,
     "inpainter": ("--image-size", 32, "--base-filters", 2, "--levels", 1, "--features", "none",
                   "--batch-size", 12, "--frozen-epochs", 1, "--no-augment"),
     "occlusion-detector": ("--image-size", 64, "--base-filters", 2, "--levels", 1,

@@ -45,6 +45,7 @@ def test_copies_are_replaced_by_what_comes_next():
     found = sample_novel(generate, 20, real, 0.01, image_size_px=SIZE_PX)
     np.testing.assert_array_equal(found.images, NEW[:20])
     assert (found.near_real, found.near_other) == (3, 2)
+    assert found.candidates == 28 == len(found.images) + 3 + 2 + found.surplus
     # 20, of which 15 passed, and as many more as should do by that share.
     assert asked == [20, 8]
     for image, index, distance, mirrored in zip(

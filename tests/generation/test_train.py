@@ -16,6 +16,7 @@ from melanoma_tf.backbones.features import Extractor
 from melanoma_tf.cli import main
 from melanoma_tf.cli.train import coupled_gan
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.core.settings import declaration
 from melanoma_tf.datasets.catalogue import list_source
 from melanoma_tf.generation.adversarial import Gan, build_gan, updates
@@ -304,7 +305,7 @@ def test_what_cannot_be_generated_is_one_line(run, tmp_path):
     ):
         with pytest.raises(MelanomaError, match=message):
             generate_records(run, tmp_path / "no", GenerationSettings(count=4, **changes))
-    config = json.loads((run / "config.json").read_text())
+    config = read_checked_json(run / "config.json")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/config.json").write_text(json.dumps({**config, "kind": "segmenter"}))
     with pytest.raises(MelanomaError, match="expected a gan or coupled-gan run; found segmenter"):

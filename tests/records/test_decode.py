@@ -264,6 +264,8 @@ def test_images_in_an_hdf5_file_are_read_by_their_key(tmp_path):
         file["ISIC_0000003"] = np.frombuffer(encoded, np.uint8)
         file["ISIC_0000004"] = 5
         file["broken"] = np.bytes_(encoded[:500])
+        # Nothing of it is in the file.
+        file.create_dataset("huge", (2**40,), np.uint8, chunks=(2**20,))
     for number in (1, 2, 3):
         decoded = read_image(path / f"ISIC_000000{number}")
         np.testing.assert_array_equal(decoded, decode_image(encoded))
@@ -271,6 +273,7 @@ def test_images_in_an_hdf5_file_are_read_by_their_key(tmp_path):
         ("ISIC_0000004", "expected the content of an image file"),
         ("absent", "train-image.hdf5"),
         ("broken", "truncated"),
+        ("huge", "expected at most 268,435,456 bytes under huge"),
     ):
         with pytest.raises(UnreadableImageError, match=message):
             read_image(path / key)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.record_set import RecordSet
@@ -309,7 +310,7 @@ def test_the_exported_model_answers_as_the_command_does(run_dir, phantom_folder,
 
 
 def test_a_run_of_another_kind_is_no_segmenter(run_dir, tmp_path):
-    config = json.loads((run_dir / "config.json").read_text())
+    config = read_checked_json(run_dir / "config.json")
     (tmp_path / "config.json").write_text(json.dumps({**config, "kind": "classifier"}))
     with pytest.raises(MelanomaError, match="expected a segmenter run; found classifier"):
         load_segmenter(tmp_path)

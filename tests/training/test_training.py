@@ -22,13 +22,14 @@ from melanoma_tf.classification.settings import (
 )
 from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.settings import redeclared, setting
 from melanoma_tf.records.parts import WHOLE
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.training import train as training
 from melanoma_tf.training.job import TrainingJob
-from melanoma_tf.training.run import Run
+from melanoma_tf.training.run import Run, read_history
 from melanoma_tf.training.run_record import RunKind, describe_run, read_run
 from melanoma_tf.training.settings import TrainingSettings
 from melanoma_tf.training.strategy import make_strategy
@@ -125,7 +126,7 @@ def test_the_run_folder_is_as_designed(straight):
         ".melanoma-tf.json", "config.json", "history.json", "logs", "checkpoints", "weights.npz",
     }  # fmt: skip
     assert read_run(run_dir, KIND).settings.learning_rate == 1e-2
-    assert json.loads((run_dir / "history.json").read_text()) == history
+    assert read_history(run_dir) == history
     assert all(len(values) == 2 for values in history.values())
     assert {"loss", "accuracy", "auc", "val_loss", "val_auc", "images_per_second"} <= set(history)
 
@@ -265,7 +266,7 @@ def test_a_calibration_on_other_images_survives_resuming_a_finished_run(
     trained_run, phantom_records, tmp_path
 ):
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
-    calibration = {**json.loads((run_dir / "calibration.json").read_text()), "temperature": 7.0}
+    calibration = {**read_checked_json(run_dir / "calibration.json"), "temperature": 7.0}
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
     network = NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32)
     settings = ClassifierSettings(epochs=1, batch_size=8, network=network)

@@ -85,8 +85,11 @@ def _list_part(folder: Path, part: _Part) -> Listing | None:
     else:
         # Images in a folder are preferred to those in the HDF5 file.
         files = scan_images(*image_folders(folder, *part.folders))
-        images = {path.name: path for path in hdf5_images(hdf5)}
-        files = ImageScan({**images, **files.images}, passed_over=files.passed_over)
+        inside = hdf5_images(hdf5)
+        images = {path.name: path for path in inside.paths}
+        files = ImageScan(
+            {**images, **files.images}, passed_over=(*files.passed_over, *inside.passed_over)
+        )
     return join_images("isic2024", part.split, rows, files)
 
 

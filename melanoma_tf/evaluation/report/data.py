@@ -84,8 +84,10 @@ def findings(manifest: Manifest) -> Iterator[str]:
     for class_name, counts in found.get("novelty_filter", {}).items():
         yield (
             f"{counts['accepted']:,} of {counts['candidates']:,} generated images of "
-            f"{spoken(class_name)} passed the novelty filter; "
-            f"{counts['rejected_near_real']:,} were too near to a real one."
+            f"{spoken(class_name)} were kept by the novelty filter; "
+            f"{counts['rejected_near_real']:,} were too near to a real one, "
+            f"{counts['rejected_near_other']:,} to another, and {counts.get('surplus', 0):,} more "
+            "than wanted."
         )
     if manifest.skipped:
         names = listed([row.get("key", "") for row in manifest.skipped])

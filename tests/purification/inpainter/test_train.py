@@ -17,6 +17,7 @@ from melanoma_tf.classification.settings import ClassifierSettings
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.images import loading
 from melanoma_tf.images.filling import fill
 from melanoma_tf.purification.inpainter.data import evaluation_batches, training_batches
@@ -232,7 +233,7 @@ def test_runs_that_cannot_be_used_and_options_of_other_methods_are_refused(
     (broken / "weights.npz").write_bytes(b"no model")
     other = tmp_path / "other"
     other.mkdir()
-    config = json.loads((run_dir / "config.json").read_text())
+    config = read_checked_json(run_dir / "config.json")
     (other / "config.json").write_text(json.dumps({**config, "kind": "gan"}))
     for method, given, message in (
         ("network", broken, "expected a whole .npz file of arrays"),
