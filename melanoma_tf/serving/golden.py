@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_json, write_json
+from melanoma_tf.core.files import read_json, without_wildcards, write_json
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.serving.signatures import EXPLAIN, IMAGES, PURIFY, SEGMENT
 from melanoma_tf.serving.warmup import WarmupRequest, write_warmup
@@ -62,8 +62,9 @@ def write_golden(version_dir: Path, model_name: str) -> None:
     folder.mkdir(parents=True)
     for name, content in images.items():
         (folder / name).write_bytes(content)
-    signatures = tf.saved_model.load(str(version_dir)).signatures
-    answers = answers_of(signatures, list(images.values()))
+    with without_wildcards(version_dir) as named:
+        model = tf.saved_model.load(str(named))
+        answers = answers_of(model.signatures, list(images.values()))
     write_json(folder / ANSWERS, {"inputs": list(images), "answers": answers})
     good = np.array(list(images.values())[:-1], dtype=object)
     requests = [

@@ -129,18 +129,19 @@ def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_
     bare = tmp_path / "run"
     shutil.copytree(trained_run, bare)
     (bare / "calibration.json").unlink()
-    export_run(bare, tmp_path / "model", ExportSettings(saliency=False))
+    # TensorFlow would take this name for a pattern.
+    folder = tmp_path / "v[1]"
+    export_run(bare, folder, ExportSettings(saliency=False))
     size = read_run(bare, CLASSIFIER).settings.network.image_size_px
     model = load_network(bare)
-    for answer in load_classifier(tmp_path / "model").predict(image_files):
+    for answer in load_classifier(folder).predict(image_files):
         image = loading.load_image(answer.path.read_bytes(), round(size * 8 / 7))
         logits = model(loading.centre_crop(image, size)[tf.newaxis])
         np.testing.assert_allclose(answer.probabilities, tf.nn.softmax(logits)[0], atol=1e-5)
-    assert (
-        json.loads((tmp_path / "model" / "1" / "metadata.json").read_text())["calibration"] is None
-    )
-    assert "are not calibrated" in (tmp_path / "model" / "1" / "model_card.md").read_text()
-    signatures = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures
+    assert json.loads((folder / "1" / "metadata.json").read_text())["calibration"] is None
+    assert "are not calibrated" in (folder / "1" / "model_card.md").read_text()
+    plain = folder.rename(tmp_path / "model")
+    signatures = tf.saved_model.load(str(plain / "1")).signatures
     assert set(signatures) == {"serving_default", "tensor", "classify"}
     assert not any(name.startswith("above") for name in signatures["tensor"].structured_outputs)
 
