@@ -79,12 +79,9 @@ def calibrate(
         "raw": reliability(raw, seen.labels, records.class_names),
         "calibrated": reliability(calibrated, seen.labels, records.class_names),
         "fitted_on": {
-            "records": public_names(records.folders),
-            "split": split,
-            **_counts(seen, records.class_names),
+            **_fitted_images(records, split, seen),
             "tta": views,
             "purify": inputs.test_purification,
-            "images_sha256": images_sha256(seen.names()),
         },
         "class_names": list(records.class_names),
         "model_sha256": sha256(weights_file(run_dir)),
@@ -166,6 +163,12 @@ def reliability(
     }
 
 
-def _counts(seen: ViewLogits, class_names: tuple[str, ...]) -> dict[str, Any]:
-    counts = np.bincount(seen.labels, minlength=len(class_names)).tolist()
-    return {"n": len(seen.keys), "n_per_class": dict(zip(class_names, counts))}
+def _fitted_images(records: RecordSet, split: str, seen: ViewLogits) -> dict[str, Any]:
+    counts = np.bincount(seen.labels, minlength=len(records.class_names)).tolist()
+    return {
+        "records": public_names(records.folders),
+        "split": split,
+        "n": len(seen.keys),
+        "n_per_class": dict(zip(records.class_names, counts)),
+        "images_sha256": images_sha256(seen.names()),
+    }
