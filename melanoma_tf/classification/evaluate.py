@@ -122,18 +122,21 @@ def evaluate_classifier(
         },
     }
     with alone_in(output):
-        # Again, since another evaluation may have ended meanwhile.
-        _refuse_existing(output, settings, overwrite)
-        _write(output, predictions, settings.format, seen)
-        write_checked_json(output / "metrics.json", metrics)
+        _refuse_existing(output, settings, overwrite)  # Again: another one may have ended.
+        _write(output, predictions, metrics, settings.format, seen)
         write_report(output, run_dirs, records, predictions, metrics, overwrite=overwrite)
     return metrics
 
 
 def _write(
-    output: Path, predictions: Predictions, format: str | None, seen: Sequence[ViewLogits]
+    output: Path,
+    predictions: Predictions,
+    metrics: dict[str, Any],
+    format: str | None,
+    seen: Sequence[ViewLogits],
 ) -> None:
     write_predictions(output / "predictions.csv", predictions)
+    write_checked_json(output / "metrics.json", metrics)
     if format and FORMATS[format].key == "lesion_id":
         predictions = by_lesion(predictions, seen)
     if format:
