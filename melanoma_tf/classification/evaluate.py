@@ -116,10 +116,7 @@ def evaluate_classifier(
         **description,
         **_scored(labelled, settings, progress),
         "calibration": _calibration(members, seen, settings, apply),
-        "operating_points": {
-            "chosen_on_this_set": in_sample_points(labelled, settings.rounds, settings.seed),
-            **_carried(members, labelled, settings, description),
-        },
+        "operating_points": _operating_points(members, labelled, settings, description),
     }
     with alone_in(output):
         _refuse_existing(output, settings, overwrite)  # Again: another one may have ended.
@@ -318,6 +315,18 @@ def _calibration(
         assert predictions.labels is not None  # Records always have them.
         found[name] = reliability(predictions.scores, predictions.labels, names)
     return found
+
+
+def _operating_points(
+    members: Sequence[Member],
+    labelled: LabelledPredictions,
+    settings: EvaluationSettings,
+    description: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "chosen_on_this_set": in_sample_points(labelled, settings.rounds, settings.seed),
+        **_carried(members, labelled, settings, description),
+    }
 
 
 def _carried(
