@@ -116,21 +116,37 @@ def _resnet50(size_px: int, weights: str | None) -> keras.Model:
     network = keras.applications.ResNet50(
         include_top=False, weights=weights, input_tensor=CaffeNormalization()(images)
     )
-    return keras.Model(images, network.output, name="resnet50")
+    return _synchronized(keras.Model(images, network.output, name="resnet50"))
 
 
 def _efficientnetv2_b0(size_px: int, weights: str | None) -> keras.Model:
     network = keras.applications.EfficientNetV2B0(
         include_top=False, weights=weights, input_shape=(size_px, size_px, 3)
     )
-    return keras.Model(network.input, network.output, name="efficientnetv2-b0")
+    return _synchronized(keras.Model(network.input, network.output, name="efficientnetv2-b0"))
 
 
 def _mobilenetv3_small(size_px: int, weights: str | None) -> keras.Model:
     network = keras.applications.MobileNetV3Small(
         include_top=False, weights=weights, input_shape=(size_px, size_px, 3)
     )
-    return keras.Model(network.input, network.output, name="mobilenetv3-small")
+    return _synchronized(keras.Model(network.input, network.output, name="mobilenetv3-small"))
+
+
+def _synchronized(network: keras.Model) -> keras.Model:
+    """Over several replicas, normalise by the global batch, as `_convolution` does."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return network
+
+    def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.BatchNormalization):
+            config["synchronized"] = True
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(network, clone_function=copied)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def _efficientnet_lite(name: str) -> Build:

@@ -22,6 +22,7 @@ from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.purification.inpainter.settings import RECIPES as INPAINTER_RECIPES
 from melanoma_tf.purification.inpainter.settings import InpainterSettings
 from melanoma_tf.segmentation.settings import SegmenterSettings
+from melanoma_tf.training.settings import TrainingSettings
 
 
 @click.group()
@@ -52,11 +53,11 @@ def training_command(
     return decorate
 
 
-def say_where(run_dir: Path) -> None:
+def say_where(run_dir: Path, settings: TrainingSettings) -> None:
     """Say where a trained network is, and how to look at its curves; the chief of workers does."""
     from melanoma_tf.training.workers import visible_workers
 
-    if not visible_workers().is_chief:
+    if not visible_workers(strategy=settings.strategy).is_chief:
         return
     click.echo(f"model: {run_dir / 'weights.npz'}   curves: tensorboard --logdir {run_dir}")
 
@@ -105,7 +106,7 @@ def segmenter(
     from melanoma_tf.segmentation.train import train_segmenter
 
     train_segmenter(records, run_dir, settings, log=click.echo, **run)
-    say_where(run_dir)
+    say_where(run_dir, settings)
 
 
 @training_command(
@@ -136,7 +137,7 @@ def inpainter(
     from melanoma_tf.purification.inpainter.train import train_inpainter
 
     train_inpainter(records, run_dir, settings, log=click.echo, **run)
-    say_where(run_dir)
+    say_where(run_dir, settings)
 
 
 @training_command("occlusion-detector", DetectorSettings)
@@ -160,7 +161,7 @@ def occlusion_detector(
     from melanoma_tf.purification.detector.train import train_occlusion_detector
 
     train_occlusion_detector(records, run_dir, settings, log=click.echo, **run)
-    say_where(run_dir)
+    say_where(run_dir, settings)
 
 
 _GAN_RECIPES = "bisla2019: no averaged weights, no differentiable augmentation."
@@ -187,7 +188,7 @@ def gan(
     from melanoma_tf.generation.train import train_gan
 
     train_gan(records, run_dir, settings, log=click.echo, **run)
-    say_where(run_dir)
+    say_where(run_dir, settings)
 
 
 @training_command(
@@ -212,7 +213,7 @@ def coupled_gan(
     from melanoma_tf.generation.train import train_coupled_gan
 
     train_coupled_gan(records, run_dir, settings, log=click.echo, **run)
-    say_where(run_dir)
+    say_where(run_dir, settings)
 
 
 @training_command(
@@ -246,7 +247,7 @@ def classifier(
     from melanoma_tf.classification.train import train_classifier
 
     train_classifier(records, run_dir, settings, log=click.echo, **run)
-    say_where(run_dir)
+    say_where(run_dir, settings)
 
 
 COMMANDS = (train,)

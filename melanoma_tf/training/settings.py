@@ -54,7 +54,8 @@ class TrainingSettings(Settings):
     strategy: str = setting(
         "auto",
         "single device; mirrored: one replica on every visible GPU; multi-worker: on every GPU of "
-        "the workers that TF_CONFIG names; auto: the last of these that is possible.",
+        "the workers that TF_CONFIG names, or else the tasks of a Slurm step; auto: the last of "
+        "these that is possible, Slurm left out.",
         choices=STRATEGIES,
         group="Devices",
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError, reason_of
+from melanoma_tf.training import slurm
 from melanoma_tf.training.settings import STRATEGIES, TrainingSettings
-from melanoma_tf.training.workers import VARIABLE, Workers, visible_workers
+from melanoma_tf.training.workers import SLURM, VARIABLE, Workers, visible_workers
 
 _NAMED = tuple(name for name in STRATEGIES if name != "auto")
 # What TensorFlow raises where another worker is gone.
@@ -46,21 +48,24 @@ def choose_devices(settings: TrainingSettings, workers: Workers | None = None) -
     Args:
         settings: whose strategy `auto` is `multi-worker` where TF_CONFIG names several workers,
             else `mirrored` where several GPUs can share a batch equally, else `single`.
-        workers: those of TF_CONFIG by default.
+        workers: see `visible_workers`, by default.
 
     Raises:
         MelanomaError: see `make_strategy` and `visible_workers`; or more than one worker and
             another strategy than `multi-worker`.
     """
-    workers = visible_workers() if workers is None else workers
     name, replicas = settings.strategy, settings.replicas
+    workers = visible_workers(strategy=name) if workers is None else workers
     why = "" if name != "auto" else ", chosen by what is visible"
     if name == "auto":
         name, replicas = _chosen(settings, workers)
+        tasks = slurm.count_tasks(os.environ)
+        if workers.count == 1 and tasks > 1:
+            why += f"; --strategy multi-worker would take the {tasks} tasks of this Slurm step"
     if workers.count > 1 and name != "multi-worker":
         raise MelanomaError(
-            f"expected --strategy multi-worker for the {workers.count} workers of {VARIABLE}; "
-            f"found {name}"
+            f"expected --strategy multi-worker for the {workers.count} workers of "
+            f"{workers.named_by}; found {name}"
         )
     strategy = make_strategy(name, replicas, workers)
     return Devices(strategy, workers, f"strategy: {_in_words(name, strategy, workers)}{why}")
@@ -76,7 +81,7 @@ def make_strategy(
             GPUs of all workers.
         replicas: number of devices to mirror on; 0 takes all GPUs. Without a GPU the CPU is split
             into that many logical devices, which is possible only before TensorFlow has used it.
-        workers: those of TF_CONFIG by default.
+        workers: see `visible_workers`, by default.
 
     Raises:
         MelanomaError: unknown name, more replicas than GPUs, the CPU can no longer be split, or no
@@ -89,11 +94,11 @@ def make_strategy(
     if name == "single":
         return tf.distribute.get_strategy()
     if name == "multi-worker":
-        workers = visible_workers() if workers is None else workers
+        workers = visible_workers(strategy=name) if workers is None else workers
         if workers.count == 1:
             raise MelanomaError(
-                f"expected {VARIABLE} to name more than one worker for --strategy multi-worker; "
-                "found none. scripts/launch_workers.py sets it for local ones"
+                f"expected {VARIABLE} or a Slurm step to name more than one worker for --strategy "
+                "multi-worker; found none. scripts/launch_workers.py sets it for local ones"
             )
         return _multi_worker(workers)
     gpus = _gpus()
@@ -161,7 +166,18 @@ def _chosen(settings: TrainingSettings, workers: Workers) -> tuple[str, int]:
 @functools.lru_cache(maxsize=1)  # TensorFlow connects to a cluster once in a process.
 def _multi_worker(workers: Workers) -> tf.distribute.Strategy:
     assert workers.count > 1
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    if workers.named_by == VARIABLE:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    # Not TensorFlow's own resolver for Slurm: it sorts hosts by name and ranks as Slurm does not,
+    # and it divides GPUs by itself, where Slurm has done so.
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(workers.addresses)}),
+            task_type="worker",
+            task_id=workers.index,
+            rpc_layer="grpc",
+        )
+    )
 
 
 def _gpus() -> list[str]:
@@ -180,10 +196,15 @@ def _in_words(name: str, strategy: tf.distribute.Strategy, workers: Workers) -> 
         of = f" of {gpus}" if gpus > replicas else ""
         return f"mirrored, {replicas}{of} replicas on {kind}s"
     role = "the chief" if workers.is_chief else workers.addresses[workers.index]
+    by = f" of the Slurm step on {_hosts(workers)}" if workers.named_by == SLURM else ""
     return (
-        f"multi-worker, worker {workers.index + 1} of {workers.count} ({role}), {replicas} "
+        f"multi-worker, worker {workers.index + 1} of {workers.count} ({role}){by}, {replicas} "
         f"replicas on {kind}s in all"
     )
+
+
+def _hosts(workers: Workers) -> str:
+    return ", ".join(dict.fromkeys(each.rpartition(":")[0] for each in workers.addresses))
 
 
 def _split_cpu(count: int) -> None:

@@ -34,8 +34,9 @@ def train(
 ) -> History:
     """Train a network on record folders, from the start or from where a run stopped.
 
-    With several workers (TF_CONFIG) every one of them calls this with the same arguments. All of
-    them read the record folders and the run folder, which the first one alone writes.
+    With several workers (see `training.workers`) every one of them calls this with the same
+    arguments. All of them read the record folders and the run folder, which the first one alone
+    writes.
 
     Args:
         make_job: the job of a kind of network, given the records, the settings and `log`.
@@ -59,7 +60,7 @@ def train(
     """
     if resume_if_begun and overwrite:
         raise MelanomaError("expected to resume a begun run or to overwrite it; found both")
-    run_dir, workers = Path(run_dir), visible_workers()
+    run_dir, workers = Path(run_dir), visible_workers(strategy=settings.strategy)
     resume = resume or (resume_if_begun and (run_dir / CONFIG).is_file())
     watchdog = Watchdog(workers, settings.worker_timeout_s)
     with watchdog.watching(), lost_workers_named(workers):

@@ -1,6 +1,6 @@
-"""The workers of a training on several machines, as the environment variable TF_CONFIG names them.
+"""The workers of a training on several machines, as TF_CONFIG or Slurm names them.
 
-Kubernetes operators and Vertex AI set it; `docs/scale.md` shows it for Slurm.
+Kubernetes operators and Vertex AI set the environment variable TF_CONFIG.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError, shown
+from melanoma_tf.training import slurm
 
-VARIABLE = "TF_CONFIG"
+VARIABLE, SLURM = "TF_CONFIG", "Slurm"
 _ROLES = ("chief", "worker")
 
 
@@ -24,10 +25,12 @@ class Workers:
     Attributes:
         addresses: `host:port` of each, the chief first.
         index: the place of this process among them.
+        named_by: `TF_CONFIG` or `Slurm`.
     """
 
     addresses: tuple[str, ...] = ("",)
     index: int = 0
+    named_by: str = VARIABLE
 
     @property
     def count(self) -> int:
@@ -45,15 +48,21 @@ class Workers:
         return [each for place, each in enumerate(self.addresses) if place != self.index]
 
 
-def visible_workers(environment: Mapping[str, str] | None = None) -> Workers:
+def visible_workers(
+    environment: Mapping[str, str] | None = None, *, strategy: str = "auto"
+) -> Workers:
     """Return the workers that TF_CONFIG names; one without it.
+
+    The tasks of a Slurm step can be workers of one training, or each a training of its own: they
+    are workers where the strategy says so, and TF_CONFIG names none.
 
     Args:
         environment: of this process, by default.
+        strategy: the setting; the tasks of Slurm are workers with `multi-worker`.
 
     Raises:
         MelanomaError: the variable holds something else, or names another role than `chief` and
-            `worker` for this process.
+            `worker` for this process; or see `slurm.tasks`.
 
     Example:
         >>> task = {"type": "worker", "index": 1}
@@ -62,7 +71,14 @@ def visible_workers(environment: Mapping[str, str] | None = None) -> Workers:
         >>> found.count, found.is_chief
         (2, False)
     """
-    text = (os.environ if environment is None else environment).get(VARIABLE, "").strip()
+    environment = os.environ if environment is None else environment
+    found = _of_variable(environment.get(VARIABLE, "").strip())
+    if found.count == 1 and strategy == "multi-worker" and slurm.count_tasks(environment) > 1:
+        return Workers(*slurm.tasks(environment), SLURM)
+    return found
+
+
+def _of_variable(text: str) -> Workers:
     if not text:
         return Workers()
     try:

@@ -46,7 +46,7 @@ def examine() -> Iterator[Finding]:
     yield _python()
     yield from _guarded("requirements", _requirements)
     yield from _guarded("TensorFlow", _tensorflow)
-    yield from _guarded("TF_CONFIG", _workers)
+    yield from _guarded("workers", _workers)
     yield from _networks()
     yield from _guarded("disk", _disk)
 
@@ -145,12 +145,16 @@ def _tensorflow() -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    from melanoma_tf.training.workers import visible_workers
+    from melanoma_tf.training.workers import SLURM, visible_workers
 
-    workers = visible_workers()
+    # Named by Slurm they are workers only where a training says so.
+    workers = visible_workers(strategy="multi-worker")
     if workers.count > 1:
         role = "the chief" if workers.is_chief else workers.addresses[workers.index]
-        yield Finding("TF_CONFIG", OK, f"worker {workers.index + 1} of {workers.count} ({role})")
+        found = f"worker {workers.index + 1} of {workers.count} ({role})"
+        if workers.named_by == SLURM:
+            found += ", with --strategy multi-worker"
+        yield Finding(workers.named_by, OK, found)
 
 
 def _networks() -> Iterator[Finding]:

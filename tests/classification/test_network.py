@@ -3,9 +3,10 @@ import pytest
 import tensorflow as tf
 
 from melanoma_tf.backbones.classifier import build_classifier
-from melanoma_tf.backbones.networks import BACKBONES, CaffeNormalization
+from melanoma_tf.backbones.networks import BACKBONES, CaffeNormalization, build_backbone
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
+from melanoma_tf.training.strategy import make_strategy
 from melanoma_tf.training.weights import write_weights
 
 
@@ -83,3 +84,50 @@ def test_the_random_layers_of_a_backbone_have_generators_that_can_be_seeded():
     np.testing.assert_array_equal(masks[0], masks[1])
     assert (masks[0] != masks[2]).any()
     assert not keras.backend.experimental.is_tf_random_generator_enabled()
+
+
+def tiny_application(*, include_top, weights, input_shape=None, input_tensor=None):
+    """In the place of a network of Keras: a convolution and its normalisation."""
+    del include_top, weights
+    images = keras.Input(input_shape) if input_tensor is None else input_tensor
+    features = keras.layers.Conv2D(4, 3, 2)(images)
+    return keras.Model(
+        keras.utils.get_source_inputs(images)[0],
+        keras.layers.BatchNormalization(momentum=0.5)(features),
+    )
+
+
+def statistics_after_one_batch(backbone, images, strategy):
+    """Moving means and variances of a backbone after a batch, which the replicas share."""
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = build_backbone(backbone, 32, "none")
+    parts = tf.reshape(images, [strategy.num_replicas_in_sync, -1, 32, 32, 3])
+
+    @tf.function
+    def step():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        model(tf.gather(parts, replica), training=True)
+
+    strategy.run(step)
+    return [each.numpy() for each in model.weights if "moving" in each.name]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "application"),
+    [
+        ("resnet50", "ResNet50"),
+        ("efficientnetv2-b0", "EfficientNetV2B0"),
+        ("mobilenetv3-small", "MobileNetV3Small"),
+    ],
+)
+def test_backbones_of_keras_normalise_by_the_global_batch(monkeypatch, backbone, application):
+    monkeypatch.setattr(keras.applications, application, tiny_application)
+    images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
+    images[:4] /= 4.0  # The halves differ.
+    one = statistics_after_one_batch(backbone, images, tf.distribute.get_strategy())
+    two = statistics_after_one_batch(backbone, images, make_strategy("mirrored", 2))
+    assert len(one) == 2
+    for ours, theirs in zip(one, two):
+        # The kernel of a single device divides a variance by one less than the count.
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3)

@@ -90,7 +90,7 @@ def test_several_workers_train_together_or_not_at_all():
     workers = Workers(("a:1", "b:1"))
     with pytest.raises(MelanomaError, match="expected --strategy multi-worker for the 2 workers"):
         choose_devices(TrainingSettings(strategy="single"), workers)
-    with pytest.raises(MelanomaError, match="expected TF_CONFIG to name more than one worker"):
+    with pytest.raises(MelanomaError, match="expected TF_CONFIG or a Slurm step to name"):
         choose_devices(TrainingSettings(strategy="multi-worker"), Workers())
 
 

@@ -57,9 +57,7 @@ def test_what_is_broken_is_named_and_the_rest_is_still_looked_at(monkeypatch, tm
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     last = result.output.splitlines()[-1]
-    assert last == (
-        "Error: broken: click, TF_CONFIG, network efficientnet_lite0, network classifier"
-    )
+    assert last == ("Error: broken: click, workers, network efficientnet_lite0, network classifier")
     assert "its answer differs by 0.020 from the stored one" in result.output
     assert "ZeroDivisionError" in result.output
     assert "disk, here" in result.output
