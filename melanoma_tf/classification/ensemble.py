@@ -17,6 +17,7 @@ from melanoma_tf.classification.evaluation_settings import (
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import resolved
 from melanoma_tf.training.run_record import read_run
 
 _Settings = Union[InferenceSettings, FilePredictionSettings]
@@ -69,7 +70,7 @@ def refuse_repeated(run_dirs: Sequence[Path]) -> None:
     if not run_dirs:
         raise MelanomaError("expected a run folder; found none")
     for index, run_dir in enumerate(run_dirs):
-        if Path(run_dir).resolve() in [Path(other).resolve() for other in run_dirs[:index]]:
+        if resolved(Path(run_dir)) in [resolved(Path(other)) for other in run_dirs[:index]]:
             raise MelanomaError(f"expected each run once; {run_dir} is given twice")
 
 

@@ -112,6 +112,7 @@ def write_json(path: Path, payload: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Parse a JSON file; a missing or broken one is a one-line `MelanomaError`."""
+    refuse_special(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -152,6 +153,29 @@ def parse_json(content: bytes, where: str) -> Any:
         raise MelanomaError(f"{where}: expected JSON, found {error}") from None
     except RecursionError:
         raise MelanomaError(f"{where}: expected JSON, found it nested too deeply") from None
+
+
+def resolved(path: Path) -> Path:
+    """A path without links.
+
+    Raises:
+        MelanomaError: links lead in a loop.
+    """
+    try:
+        found = path.resolve()
+        # Python 3.13 returns a path that still holds the loop; earlier versions raise.
+        is_loop = any(each.is_symlink() for each in (found, *found.parents))
+    except RuntimeError:
+        is_loop = True
+    if is_loop:
+        raise MelanomaError(f"expected a path to a file or folder; {path} is a loop of links")
+    return found
+
+
+def refuse_special(path: Path) -> None:
+    """Raise `MelanomaError` where a path is a pipe or a device: to read one may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MelanomaError(f"expected a file at {path}; found a pipe or a device")
 
 
 def sha256(path: Path) -> str:

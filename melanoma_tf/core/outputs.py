@@ -10,7 +10,13 @@ from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.exchange import exchange
-from melanoma_tf.core.files import PARTIAL, hidden_sibling, partial_siblings, remove_partial
+from melanoma_tf.core.files import (
+    PARTIAL,
+    hidden_sibling,
+    partial_siblings,
+    remove_partial,
+    resolved,
+)
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.ownership import (
     check_replaceable,
@@ -44,7 +50,7 @@ def refuse_existing(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) ->
     if is_remote(path):
         check_remote_output(path, overwrite, inputs)
         return
-    target = _resolved(path)
+    target = resolved(path)
     refuse_inputs(path, inputs)
     if _leftovers(target):
         with locked(target):
@@ -54,11 +60,11 @@ def refuse_existing(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) ->
 
 def refuse_existing_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Raise `MelanomaError` where an output file exists and may not be replaced, or is an input."""
-    _resolved(path)
+    target = resolved(path)
     remove_partial(path)
     if path.is_dir():
         raise MelanomaError(f"expected a file to write at {path}; found a folder")
-    if any(path.resolve() == each.resolve() for each in inputs):
+    if any(target == resolved(each) for each in inputs):
         raise MelanomaError(f"expected an output apart from the input; {path} is the input")
     if path.exists() and not overwrite:
         raise MelanomaError(f"{path} exists; expected a new path, or --overwrite to replace it")
@@ -88,7 +94,7 @@ def published_folder(
             yield folder
         return
     refuse_existing(output, overwrite, inputs)
-    target = _resolved(output)
+    target = resolved(output)
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target):
         _recover(target)
@@ -115,7 +121,7 @@ def workers_folder(output: Path) -> Iterator[Path]:
     Args:
         output: the folder to come; next to the local folder that stands for a remote one.
     """
-    target = staging_folder(output) if is_remote(output) else _resolved(output)
+    target = staging_folder(output) if is_remote(output) else resolved(output)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = hidden_sibling(target, secrets.token_hex(4) + PARTIAL)
     folder.mkdir()
@@ -155,18 +161,6 @@ def _check(path: Path, overwrite: bool) -> None:
     if not overwrite:
         raise MelanomaError(f"{path} exists; expected a new path, or --overwrite to replace it")
     check_replaceable(path)
-
-
-def _resolved(path: Path) -> Path:
-    """A path without links; a loop of them is an error."""
-    try:
-        found = path.resolve()
-    except (OSError, RuntimeError):
-        found = path
-    # What is still a link leads nowhere; Python 3.13 returns it, older versions raise.
-    if found.is_symlink():
-        raise MelanomaError(f"expected a path to write at {path}; found a loop of links")
-    return found
 
 
 def _leftovers(target: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import is_partial, read_json, write_json
+from melanoma_tf.core.files import is_partial, read_json, resolved, write_json
 
 MARKER = ".melanoma-tf.json"
 _FORMAT, _VERSION = "melanoma_tf output folder", 1
@@ -95,9 +95,9 @@ def refuse_inputs(output: Path, inputs: Iterable[Path]) -> None:
 
     Links are followed on both sides. An input that does not exist is left to its reader.
     """
-    target = output.resolve()
+    target = resolved(output)
     for each in inputs:
-        source = each.resolve()
+        source = resolved(each)
         if target == source:
             raise MelanomaError(f"expected an output apart from the input; {output} is the input")
         if target in source.parents:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import refuse_special
 from melanoma_tf.datasets.readers.label_files import WEIGHT_COLUMNS
 from melanoma_tf.datasets.readers.tables import read_header, read_table
 from melanoma_tf.evaluation.predictions import listed
@@ -57,6 +58,7 @@ def check_submission(path: Path, truth: Path) -> None:
 
 
 def _lines(path: Path) -> tuple[list[str], list[list[str]]]:
+    refuse_special(path)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -249,6 +249,7 @@ def manifest_from_json(payload: Any, where: str) -> Manifest:
     )
 
 
+_LARGEST_COUNT = 2**63 - 1
 _KINDS: dict[str, tuple[type, str]] = {
     "str": (str, "a text"),
     "int": (int, "a count"),
@@ -274,7 +275,7 @@ def _checked_fields(kind: type, payload: Any, where: str) -> dict[str, Any]:
             expected, words = _KINDS[str(declared.type).partition("[")[0]]
             value = payload[name]
             wrong = not isinstance(value, expected) or isinstance(value, bool)
-            if wrong or (expected is int and value < 0):
+            if wrong or (expected is int and not 0 <= value <= _LARGEST_COUNT):
                 raise MelanomaError(f"{where}: expected {words} as {name}; found {value!r:.80}")
     defaults: dict[str, Any] = {"skipped": [], "findings": {}, "tool_version": ""}
     return {**{name: value for name, value in defaults.items() if name in fields}, **payload}

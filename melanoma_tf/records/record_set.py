@@ -11,6 +11,7 @@ from typing import Any, Union
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import resolved
 from melanoma_tf.datasets.splits import picture_name, shared_ids
 from melanoma_tf.records.build.duplicates import SAME_PICTURE_IN_RECORDS, find_pairs
 from melanoma_tf.records.build.pictures import read_pictures
@@ -58,7 +59,7 @@ class RecordSet:
         manifests = tuple(read_manifest(path) for path in paths)
         first = manifests[0]
         for index, (path, manifest) in enumerate(zip(paths, manifests)):
-            if path.resolve() in [other.resolve() for other in paths[:index]]:
+            if resolved(path) in [resolved(other) for other in paths[:index]]:
                 raise MelanomaError(f"expected each record folder once; {path} is given twice")
             if (manifest.taxonomy, manifest.class_names) != (first.taxonomy, first.class_names):
                 raise MelanomaError(

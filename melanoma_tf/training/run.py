@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.files import read_checked_json, remove_partial, write_checked_json
+from melanoma_tf.core.files import read_checked_json, remove_partial, resolved, write_checked_json
 from melanoma_tf.core.keras import keras
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.outputs import refuse_existing, replace_folder
@@ -98,7 +98,7 @@ class Run:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock of the run folder; another training of it is refused meanwhile."""
-        folder = self.folder.resolve()
+        folder = resolved(self.folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             yield

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import resolved
 from melanoma_tf.core.locks import locked
 from melanoma_tf.core.ownership import check_replaceable
 from melanoma_tf.workflows.input_files import InputFiles
@@ -59,7 +60,7 @@ def run_steps(
             of another experiment; another run works in the folder.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    with locked(work_dir.resolve(), "run that works in"):
+    with locked(resolved(work_dir), "run that works in"):
         ledger = Ledger(work_dir, experiment)
         files = InputFiles(work_dir / _INPUTS)
         fingerprints = Fingerprints(steps, files)

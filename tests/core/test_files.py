@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -59,6 +60,9 @@ def test_unreadable_json_is_one_line(tmp_path):
         read_json(tmp_path / "a.json")
     with pytest.raises(MelanomaError, match="does not exist"):
         read_json(tmp_path / "b.json")
+    os.mkfifo(tmp_path / "c.json")
+    with pytest.raises(MelanomaError, match=r"c\.json; found a pipe or a device"):
+        read_json(tmp_path / "c.json")
 
 
 def test_a_flipped_bit_of_checked_json_never_changes_what_is_read(tmp_path):

@@ -170,8 +170,12 @@ def test_a_loop_of_links_is_refused_before_the_work(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     for refuse in (refuse_existing, refuse_existing_file):
-        with pytest.raises(MelanomaError, match="found a loop of links"):
+        with pytest.raises(MelanomaError, match="is a loop of links"):
             refuse(tmp_path / "a", False)
+        with pytest.raises(MelanomaError, match="is a loop of links"):
+            refuse(tmp_path / "a" / "below", False)
+        with pytest.raises(MelanomaError, match="is a loop of links"):
+            refuse(tmp_path / "out", False, [tmp_path / "b"])
 
 
 def test_names_as_long_as_the_system_takes(tmp_path):

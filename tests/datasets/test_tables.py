@@ -1,5 +1,6 @@
 """Tables as people have them: every accepted oddity is told in one line, every refusal named."""
 
+import os
 import zipfile
 
 import pytest
@@ -75,6 +76,35 @@ def test_a_zip_holds_one_table(tmp_path, caplog):
         archive.writestr("more.csv", PLAIN)
     with pytest.raises(MelanomaError, match=r"one table .* found folder/labels.csv, more.csv"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("place", [6, 8])
+def test_an_archive_that_is_encrypted_or_packed_otherwise_is_one_line(tmp_path, place):
+    """Flags and the number of the compression, as an archiver would set them."""
+    path = tmp_path / "labels.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels.csv", PLAIN)
+    content = bytearray(path.read_bytes())
+    for start in (0, content.index(b"PK\x01\x02") + 2):
+        content[start + place] |= 1 if place == 6 else 97
+    path.write_bytes(content)
+    with pytest.raises(MelanomaError, match=r"labels.zip: expected a CSV file in an archive"):
+        read_labels(path)
+
+
+def test_an_archive_of_gigabytes_is_not_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "labels.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.csv", b"a" * 1_000_000)
+    monkeypatch.setattr("melanoma_tf.datasets.readers.delimited._MOST_BYTES", 999_999)
+    with pytest.raises(MelanomaError, match="expected a table of at most 512 MiB in the archive"):
+        read_labels(path)
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(MelanomaError, match=r"labels.csv; found a pipe or a device"):
+        read_labels(tmp_path / "labels.csv")
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,25 @@ import contextlib
 import csv
 import io
 import logging
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import refuse_special
 
 _LOG = logging.getLogger("melanoma_tf.tables")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _ARCHIVE_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff")
+# A member of an archive is held in memory, and an archive of some KB can hold GBs.
+_MOST_BYTES = 2**29
+# RuntimeError: the archive is encrypted, or packed in a way that zipfile does not know.
+_DAMAGE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 # What the challenges pack beside a table.
 _NOT_TABLES = {"attribution.txt", "license.txt", "readme.txt", "readme.md"}
 
@@ -73,6 +80,7 @@ def open_lines(path: Path, *, quiet: bool = False) -> Iterator[Lines]:
         MelanomaError: the file is absent, empty, no text, or an archive of no table or several.
     """
     notes = Notes(path, quiet)
+    refuse_special(path)
     try:
         with _open_text(path, notes) as stream:
             delimiter = _delimiter(stream.readline())
@@ -82,7 +90,7 @@ def open_lines(path: Path, *, quiet: bool = False) -> Iterator[Lines]:
         raise MelanomaError(f"expected the label file {path}; it does not exist") from None
     except IsADirectoryError:
         raise MelanomaError(f"{path}: expected a CSV file, found a folder") from None
-    except (OSError, UnicodeError, csv.Error, zipfile.BadZipFile) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise MelanomaError(f"{path}: expected a CSV file in UTF-8, found {error}") from None
 
 
@@ -104,15 +112,24 @@ def _open_text(path: Path, notes: Notes) -> Iterator[IO[str]]:
         start = binary.read(4)
         binary.seek(0)
         if start in _ARCHIVE_STARTS:
-            archive = stack.enter_context(zipfile.ZipFile(binary))
-            member = _table_in(path, archive)
-            notes.add(f"read {member} of the archive")
             # In memory: the member of an archive cannot be read twice.
-            binary = io.BytesIO(archive.read(member))
+            binary = io.BytesIO(_unpacked(path, binary, notes))
             start = binary.read(4)
             binary.seek(0)
         encoding = "utf-16" if start[:2] in _UTF16_STARTS else "utf-8-sig"
         yield stack.enter_context(io.TextIOWrapper(binary, encoding=encoding, newline=""))
+
+
+def _unpacked(path: Path, packed: IO[bytes], notes: Notes) -> bytes:
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            member = _table_in(path, archive)
+            notes.add(f"read {member} of the archive")
+            if archive.getinfo(member).file_size > _MOST_BYTES:
+                raise MelanomaError(f"{path}: expected a table of at most 512 MiB in the archive")
+            return archive.read(member)
+    except _DAMAGE as error:
+        raise MelanomaError(f"{path}: expected a CSV file in an archive, found {error}") from None
 
 
 def _table_in(path: Path, archive: zipfile.ZipFile) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import refuse_special
 from melanoma_tf.datasets.diagnoses import diagnosis_of
 from melanoma_tf.datasets.image_files import PassedOver, scan_images
 from melanoma_tf.datasets.lesion import Listing
@@ -115,6 +116,7 @@ def read_labels(path: Path) -> tuple[LabelRow, ...]:
 
 def _text_cells(path: Path) -> list[tuple[str, str]]:
     """Read name and clinical diagnosis from lines such as `|| IMD003 ||  ||  0  || 0 || ...`."""
+    refuse_special(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
