@@ -36,7 +36,7 @@ def check_calibration(payload: Any, where: str) -> dict[str, Any]:
         _require(
             payload,
             key,
-            lambda value: _are_thresholds(value, names),
+            lambda value: are_thresholds(value, names),
             f"thresholds of {', '.join(names)}, each from 0 to 1 or null,",
             where,
         )
@@ -64,8 +64,11 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_text, value))
 
 
-def _are_thresholds(value: Any, names: list[str]) -> bool:
-    """By class, by sensitivity; a score is a probability, next to which a threshold lies."""
+def are_thresholds(value: Any, names: list[str]) -> bool:
+    """Tell whether a value holds thresholds by class and sensitivity, each a number or None.
+
+    A score is a probability, next to which a threshold lies.
+    """
     return (
         isinstance(value, dict)
         and set(value) == set(names)

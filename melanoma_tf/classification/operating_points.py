@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.classification.calibration_file import are_thresholds, check_calibration
+from melanoma_tf.core.errors import MelanomaError, shown
 from melanoma_tf.core.files import public_name, read_checked_json
 from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
 from melanoma_tf.evaluation.score import LabelledPredictions, groups_of
@@ -95,18 +96,21 @@ def read_thresholds(file: Path, here: dict[str, Any]) -> Thresholds:
     payload = read_checked_json(file)
     try:
         if "fitted_on" in payload:
+            check_calibration(payload, str(file))
             names, found = payload["class_names"], thresholds_of(file, payload, here["calibrated"])
         else:
             names, found = payload["classes"], _chosen_in(file, payload)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         raise MelanomaError(
             f"{file}: expected a calibration.json, or the metrics.json of evaluate; "
             "found other JSON"
         ) from None
     if names != here["classes"]:
         raise MelanomaError(
-            f"{file}: expected thresholds of {', '.join(here['classes'])}; found {', '.join(names)}"
+            f"{file}: expected thresholds of {', '.join(here['classes'])}; found {shown(names)}"
         )
+    if not are_thresholds(found.by_class, names):
+        raise MelanomaError(f"{file}: expected thresholds from 0 to 1 or null; found others")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -232,12 +233,16 @@ def manifest_from_json(payload: Any, where: str) -> Manifest:
     names = tuple(_texts(values["class_names"], f"{where}: class_names"))
     if not names or len(set(names)) != len(names):
         raise MelanomaError(f"{where}: expected different class names; found {list(names)}")
+    shards = _rows(Shard, values["shards"], f"{where}: shards", _check_shard)
+    twice = sorted(name for name, number in Counter(s.name for s in shards).items() if number > 1)
+    if twice:
+        raise MelanomaError(f"{where}: expected each shard once; found {twice[0]} several times")
     return Manifest(
         **{
             **values,
             "class_names": names,
             "counts": _rows(Count, values["counts"], f"{where}: counts"),
-            "shards": _rows(Shard, values["shards"], f"{where}: shards", _check_shard),
+            "shards": shards,
             "sources": {
                 name: dict(zip(row, _texts(row, f"{where}: sources")))
                 for name, row in values["sources"].items()

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError, reason_of
 from melanoma_tf.records.manifest import local_paths, read_manifest
 from melanoma_tf.records.schema import FEATURES, Example, deserialize, parse
 
@@ -49,7 +49,8 @@ def read_shard(path: Path, first: int = 0, count: int = -1) -> Iterator[Example]
             yield deserialize(serialized)
             position += 1
     except (tf.errors.OpError, ValueError) as error:
-        detail = getattr(error, "message", str(error)).splitlines()[0]
+        is_of_tensorflow = isinstance(error, tf.errors.OpError)
+        detail = reason_of(error) if is_of_tensorflow else str(error).splitlines()[0]
         raise MelanomaError(f"{path}: cannot be read after {position} examples: {detail}") from None
 
 
@@ -66,7 +67,7 @@ def damage_named(paths: Iterable[Path]) -> Iterator[None]:
         for path in paths:
             for _ in read_shard(path):
                 pass
-        raise MelanomaError(f"expected whole records; found {error.message}") from error
+        raise MelanomaError(f"expected whole records; found {reason_of(error)}") from error
 
 
 def read_features(paths: Sequence[Path], names: Sequence[str]) -> Iterator[dict[str, Any]]:

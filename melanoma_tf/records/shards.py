@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError, reason_of
 from melanoma_tf.core.files import sha256
 from melanoma_tf.datasets.lesion import SPLITS
 from melanoma_tf.records.manifest import Count, Shard
@@ -205,7 +205,7 @@ class _OpenShard:
         try:
             yield
         except tf.errors.OpError as error:
-            raise MelanomaError(f"{self._path}: cannot be written: {error.message}") from None
+            raise MelanomaError(f"{self._path}: cannot be written: {reason_of(error)}") from None
 
     def finish(self, split: str) -> tuple[Shard, tuple[Count, ...]]:
         self.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.errors import MelanomaError, reason_of
 from melanoma_tf.core.files import without_wildcards
 
 _KEPT = 2
@@ -73,7 +73,8 @@ class Checkpoints:
                     f"of another one, or of another Keras: {str(error).splitlines()[0]}"
                 ) from None
             except _DAMAGE as error:
-                reason = str(getattr(error, "message", error)).splitlines()[0]
+                is_of_tensorflow = isinstance(error, tf.errors.OpError)
+                reason = reason_of(error) if is_of_tensorflow else str(error).splitlines()[0]
                 log(f"warning: {self._folder}/ckpt-{number} is damaged and left out: {reason}")
                 continue
             return number

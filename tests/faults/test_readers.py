@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from melanoma_tf.classification.calibrate import read_calibration
 from melanoma_tf.classification.calibration_file import check_calibration
+from melanoma_tf.classification.operating_points import read_thresholds
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_checked_json, read_json
@@ -184,6 +185,14 @@ def test_flipped_bits_of_a_manifest_never_change_what_is_read_of_a_shard(phantom
         ({"skipped": [1]}, "skipped: expected texts; found 1"),
         ({"class_names": ["a", "a"]}, "expected different class names"),
         ({"looks": 1}, "found looks too"),
+        (
+            {
+                "shards": [
+                    {"name": "a", "split": "train", "count": 10**400, "size_bytes": 1, "sha256": ""}
+                ]
+            },
+            "expected a count as count",
+        ),
     ],
 )
 def test_damages_met_in_manifests(phantom_records, tmp_path, damage, message):
@@ -200,6 +209,14 @@ def test_a_shard_is_a_file_of_the_folder(phantom_records, tmp_path):
         (tmp_path / "manifest.json").write_text(json.dumps(payload))
         with pytest.raises(MelanomaError, match="expected the name of a file in the folder"):
             read_manifest(tmp_path)
+
+
+def test_a_manifest_names_each_shard_once(phantom_records, tmp_path):
+    payload = json.loads((phantom_records / "manifest.json").read_text())
+    payload["shards"].append(payload["shards"][0])
+    (tmp_path / "manifest.json").write_text(json.dumps(payload))
+    with pytest.raises(MelanomaError, match=r"expected each shard once; found .* several times"):
+        read_manifest(tmp_path)
 
 
 def test_a_manifest_may_lack_what_has_a_default(phantom_records):
@@ -220,6 +237,23 @@ def test_a_temperature_is_a_number_above_zero(trained_run, tmp_path, temperature
     (tmp_path / "calibration.json").write_text(json.dumps(payload))
     with pytest.raises(MelanomaError, match="expected a finite temperature above 0"):
         read_calibration(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"thresholds": {"melanoma": {"0.82": "hot"}}}, {"class_names": [1]}, {"fitted_on": 3}],
+)
+def test_thresholds_of_a_damaged_file_are_not_applied(trained_run, tmp_path, damage):
+    payload = read_checked_json(trained_run / "calibration.json")
+    here = {"classes": payload["class_names"], "calibrated": True}
+    path = tmp_path / "file.json"
+    path.write_text(json.dumps(payload))
+    assert read_thresholds(path, here).by_class == payload["thresholds"]
+    path.write_text(json.dumps({**payload, **damage}))
+    assert refused_in_one_line(read_thresholds, path, here) is None
+    chosen = {"scores": "probabilities", "classes": ["a"], "operating_points": []}
+    path.write_text(json.dumps(chosen))
+    assert refused_in_one_line(read_thresholds, path, here) is None
 
 
 def test_damaged_weights_are_not_taken_for_those_of_another_model(trained_run, tmp_path):
