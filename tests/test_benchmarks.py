@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "scripts" / "benchmarks"
 # all.py itself; one that compares two environments, and one without a peer; modules.
 NOT_RUN = {
     "all.py", "stack.py", "input_wait.py", "comparison.py", "occlusion_drawings.py",
-    "purification_methods.py", "workers.py",
+    "purification_methods.py",
 }  # fmt: skip
 
 

@@ -78,6 +78,7 @@ BENCHMARKS = (
     Benchmark(
         "generation", "novelty_filter.py", "--candidates 200 --real 4000 --rounds 2", ""
     ),
+    Benchmark("training", "workers.py", "--image-size 32 --batch-size 4 --steps 10", ""),
     Benchmark(
         "scores", "scores.py", "--images 10000 --rounds 200 --plain-rounds 2", ""
     ),

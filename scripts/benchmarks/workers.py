@@ -4,7 +4,8 @@
 
 Each process has one thread and the same share of a batch, so a step of several workers does per
 process what the single process does, and also sums the gradients over loopback. All batches are the
-same noise: input costs nothing. Processes beyond the number of idle cores measure waiting.
+same noise: input costs nothing. Processor seconds are those of the chief: a busy machine hardly
+changes them. By the clock, processes beyond the number of idle cores measure waiting.
 """
 
 from __future__ import annotations
@@ -17,14 +18,25 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
+
+from comparison import Comparison, add_json_option, write_json
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "launch_workers.py"
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 WARM_UP_STEPS = 3
 
 
+class Step(NamedTuple):
+    """Median seconds of a step by the clock, mean processor seconds, megabytes of weights."""
+
+    clock_s: float
+    processor_s: float
+    weights_mb: float
+
+
 def train(options: argparse.Namespace) -> None:
-    """Train as one worker; the chief prints the seconds of its steps, median and mean."""
+    """Train as one worker; the chief prints its `Step`."""
     from melanoma_tf.training.settings import TrainingSettings
     from melanoma_tf.training.strategy import choose_devices
     from melanoma_tf.training.workers import visible_workers
@@ -38,7 +50,7 @@ def train(options: argparse.Namespace) -> None:
     from melanoma_tf.backbones.classifier import build_classifier
     from melanoma_tf.core.keras import keras
 
-    ends: list[float] = []
+    ends: list[tuple[float, float]] = []
     with devices.strategy.scope():
         model = build_classifier(
             backbone=options.backbone, num_classes=3, image_size_px=options.image_size
@@ -53,23 +65,28 @@ def train(options: argparse.Namespace) -> None:
 
     several = workers.count > 1
     given = devices.strategy.distribute_datasets_from_function(batches) if several else batches()
-    clock = keras.callbacks.LambdaCallback(on_batch_end=lambda *_: ends.append(time.perf_counter()))
+    clock = keras.callbacks.LambdaCallback(
+        on_batch_end=lambda batch, logs: ends.append((time.perf_counter(), time.process_time()))
+    )
     model.fit(given, steps_per_epoch=WARM_UP_STEPS + options.steps, verbose=0, callbacks=[clock])
     if workers.is_chief:
-        kept = ends[WARM_UP_STEPS - 1 :]
-        seconds = [later - earlier for earlier, later in zip(kept, kept[1:])]
-        size_mb = 4 * model.count_params() / 1e6
-        print(f"median {statistics.median(seconds)} weights {size_mb}", flush=True)
+        clocks, processors = zip(*ends[WARM_UP_STEPS - 1 :])
+        step = Step(
+            statistics.median(later - earlier for earlier, later in zip(clocks, clocks[1:])),
+            (processors[-1] - processors[0]) / options.steps,
+            4 * model.count_params() / 1e6,
+        )
+        print("step", *step, flush=True)
 
 
-def measure(command: list[str]) -> tuple[float, float]:
-    """Median seconds of a step, and megabytes of weights."""
+def measure(command: list[str]) -> Step:
+    """The step of the chief of a training in processes of its own."""
     done = subprocess.run(
         command, env={**os.environ, **THREADS}, stdout=subprocess.PIPE, text=True, check=True
     )
-    found = re.search(r"median (\S+) weights (\S+)", done.stdout)
+    found = re.search(r"step (\S+) (\S+) (\S+)", done.stdout)
     assert found is not None, done.stdout
-    return float(found[1]), float(found[2])
+    return Step(*map(float, found.groups()))
 
 
 def main() -> None:
@@ -79,6 +96,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--batch-size", type=int, default=16, help="images of one worker")
     parser.add_argument("--steps", type=int, default=20)
+    add_json_option(parser)
     parser.add_argument("--as-worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.as_worker:
@@ -90,13 +108,24 @@ def main() -> None:
     launched = [sys.executable, str(LAUNCHER), str(options.workers), "--", *own]
     # Alternating, so that whatever else the machine does falls on both.
     rounds = [(measure(own), measure(launched)) for _ in range(2)]
-    one, several = (min(pair[side][0] for pair in rounds) for side in (0, 1))
-    print(f"{options.backbone} at {options.image_size} px, {rounds[0][0][1]:.1f} MB of weights, "
-          f"{options.batch_size} images a worker")  # fmt: skip
-    print(f"1 process   {1000 * one:8.1f} ms a step")
-    print(f"{options.workers} workers   {1000 * several:8.1f} ms a step")
-    print(f"overhead    {1000 * (several - one):8.1f} ms, {several / one:.2f} times the step; "
-          f"{options.workers * one / several:.2f} times the images per second")  # fmt: skip
+    one, several = (Step(*map(min, zip(*[pair[side] for pair in rounds]))) for side in (0, 1))
+    work = (
+        f"{options.backbone} at {options.image_size} px, {one.weights_mb:.1f} MB of weights, "
+        f"{options.batch_size} images a worker"
+    )
+    print(f"{work}\n{'':12}  clock, ms  processor, ms a step")
+    for name, step in (("1 process", one), (f"{options.workers} workers", several)):
+        print(f"{name:12} {1000 * step.clock_s:10.1f} {1000 * step.processor_s:14.1f}")
+    print(f"{'overhead':12} {1000 * (several.clock_s - one.clock_s):10.1f} "
+          f"{1000 * (several.processor_s - one.processor_s):14.1f}")  # fmt: skip
+    speed = options.workers * one.clock_s / several.clock_s
+    print(f"{speed:.2f} times the images per second by the clock, "
+          f"{several.processor_s / one.processor_s:.2f} times the processor time")  # fmt: skip
+    write_json(
+        options.json,
+        [Comparison(f"a step of {options.workers} workers, {work}", several.processor_s,
+                    one.processor_s, "s", "a process alone, processor time")],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
