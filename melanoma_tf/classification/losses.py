@@ -191,9 +191,16 @@ class CohenKappa(addons.CohenKappa):
         self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Add labels and logits `(batch, classes)`."""
-        # Not through Addons' own handling of labels, which differs between 2 and more classes.
-        return self._update_confusion_matrix(
-            _class_numbers(y_true, y_pred), tf.argmax(y_pred, -1), sample_weight
+        # Not through Addons' own handling of labels, which differs between 2 and more classes, and
+        # branches on their shape, which XLA cannot compile.
+        return self.conf_mtx.assign_add(
+            tf.math.confusion_matrix(
+                _class_numbers(y_true, y_pred),
+                tf.argmax(y_pred, -1),
+                self.num_classes,
+                weights=sample_weight,
+                dtype=tf.float32,
+            )
         )
 
     def result(self) -> tf.Tensor:

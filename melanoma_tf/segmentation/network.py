@@ -17,6 +17,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images.colour import rgb_to_lightness
 from melanoma_tf.segmentation.settings import NORMALIZATIONS, PADDINGS, SegmenterSettings
+from melanoma_tf.training.upsampling import NearestUpsampling2D
 
 SMALLEST_INPUT_PX = 228  # The bottom is then a single pixel.
 _SMALLEST_PADDED_PX = 64
@@ -151,7 +152,7 @@ class _Layers:
 
     def ascend(self, features: tf.Tensor, skips: list[tf.Tensor]) -> tf.Tensor:
         for level, rows in reversed(list(enumerate(_DOWN, start=1))):
-            features = keras.layers.UpSampling2D(2, name=f"up{level}_upsample")(features)
+            features = NearestUpsampling2D(name=f"up{level}_upsample")(features)
             features = self.convolve(features, rows[0], f"up{level}_conv", padding="same")
             both = [skips[level - 1], features]
             features = keras.layers.Concatenate(name=f"up{level}_skip")(both)

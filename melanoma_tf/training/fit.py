@@ -14,6 +14,7 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.averaging import WeightAverages
+from melanoma_tf.training.compilation import check_compilable, compilation_errors_named
 from melanoma_tf.training.distribution import (
     check_equal_shares,
     training_batches,
@@ -59,11 +60,12 @@ def fit(job: TrainingJob, run: Run, session: Session) -> dict[str, list[float]]:
         The history: for each metric its value by epoch.
 
     Raises:
-        MelanomaError: see `Run.check`; the replicas cannot share a batch equally; or the loss is
-            not finite, and the state of the epoch before stays.
+        MelanomaError: see `Run.check`; the replicas cannot share a batch equally; XLA cannot
+            compile the steps; or the loss is not finite, and the state of the epoch before stays.
     """
     settings, devices = job.record.settings, session.devices
     check_equal_shares(settings.batch_size, max(1, settings.input_parts), devices.strategy)
+    check_compilable(settings.jit_compile, devices.strategy)
     if not devices.workers.is_chief:
         return _fit_beside_the_chief(job, run, session)
     run.check()
@@ -99,7 +101,9 @@ def _fit_beside_the_chief(job: TrainingJob, run: Run, session: Session) -> dict[
 def _built(job: TrainingJob) -> keras.Model:
     settings = job.record.settings
     keras.utils.set_random_seed(settings.seed)
-    return job.compile(job.build())
+    model = job.compile(job.build())
+    model.jit_compile = settings.jit_compile
+    return model
 
 
 def _train(
@@ -115,7 +119,7 @@ def _train(
     several = devices.workers.count > 1
     if several:
         agreed(devices.strategy, 1)  # The chief has begun the run folder.
-    with state.open():
+    with state.open(), compilation_errors_named(model):
         first_epoch = state.restore(session.log)
         if several:
             _require_same_epoch(first_epoch, devices, run_dir)

@@ -42,8 +42,10 @@ _CONTENTS = (
     "checkpoints/*",
     "logs/*",
 )
-# What may differ when a run is resumed: it changes results by rounding at most.
-_FREE = frozenset({"versions", "assumed", "strategy", "replicas", "worker_timeout_s"})
+# What may differ when a run is resumed: it changes results by rounding, or what dropout draws.
+_FREE = frozenset(
+    {"versions", "assumed", "strategy", "replicas", "worker_timeout_s", "jit_compile"}
+)
 
 
 @dataclass(frozen=True)

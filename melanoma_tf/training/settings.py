@@ -27,6 +27,7 @@ class TrainingSettings(Settings):
             `records.parts`; 0 is one a worker.
         worker_timeout_s: seconds without progress after which a worker ends.
         mixed_precision: compute in float16 (on a CPU in bfloat16), keep variables in float32.
+        jit_compile: compile the steps by XLA, on a single device; see `training.compilation`.
     """
 
     epochs: int = setting(30, "Passes over the training split.", minimum=1, group="Training")
@@ -81,6 +82,11 @@ class TrainingSettings(Settings):
     )
     mixed_precision: bool = setting(
         False, "Compute in float16 (bfloat16 on a CPU).", group="Devices"
+    )
+    jit_compile: bool = setting(
+        False,
+        "Compile the steps by XLA, on a single device.",
+        group="Devices",
     )
 
     @property

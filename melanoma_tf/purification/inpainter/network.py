@@ -22,6 +22,7 @@ from melanoma_tf.purification.inpainter.settings import (
     InpainterSettings,
 )
 from melanoma_tf.training.freezable import FreezableBatchNormalization
+from melanoma_tf.training.upsampling import NearestUpsampling2D
 
 _KERNELS = (7, 5, 5)  # Of the first encoder layers; the others have 3.
 _WIDEST = 8  # Times the base filters.
@@ -153,8 +154,8 @@ class _Layers:
 
     def _joined(self, below: _Masked, skips: list[_Masked], name: str) -> _Masked:
         raised = _Masked(
-            keras.layers.UpSampling2D(2, name=f"{name}_features")(below.features),
-            keras.layers.UpSampling2D(2, name=f"{name}_known")(below.known),
+            NearestUpsampling2D(name=f"{name}_features")(below.features),
+            NearestUpsampling2D(name=f"{name}_known")(below.known),
         )
         parts = [raised, *skips]
         masks = [MaskPerChannel(p.features.shape[-1], name=f"{name}_mask{i}")(p.known)
