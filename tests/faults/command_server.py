@@ -1,13 +1,14 @@
 """Run commands in children of a process that has imported everything, and kill them at a moment.
 
 A line of JSON on stdin asks for some at the same time, as a list: of each the `arguments`,
-`kill_after` (seconds, or null) and `said` (the file for what it prints). The answer is a line with
-the return code and the seconds of each.
+`kill_after` (seconds, "first": once another one has ended, or null) and `said` (the file for what
+it prints). The answer is a line with the return code and the seconds of each.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -74,7 +75,7 @@ def run(asked: list[dict]) -> list[dict[str, float]]:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 found[child] = {"code": os.waitstatus_to_exitcode(status), "seconds": seconds}
-            elif kill_after is not None and seconds >= kill_after:
+            elif found if kill_after == "first" else seconds >= (kill_after or math.inf):
                 os.kill(child, signal.SIGKILL)
         time.sleep(0.005)
     return [found[child] for child in children]

@@ -34,9 +34,12 @@ class Commands:
         (answer,) = self._run([arguments], kill_after)
         return answer
 
-    def run_together(self, *commands):
-        """Run commands at the same time; return of each what `run` does."""
-        return self._run(commands)
+    def run_together(self, *commands, kill_after=None):
+        """Run commands at the same time; return of each what `run` does.
+
+        With `kill_after="first"`, those that still run are killed once one has ended.
+        """
+        return self._run(commands, kill_after)
 
     def _run(self, commands, kill_after=None):
         asked = [

@@ -61,7 +61,7 @@ def label_row(row: Row, key: str, diagnosis: str) -> LabelRow:
         diagnosis,
         lesion_id=row.text("lesion_id") or None,
         patient_id=row.text("patient_id") or None,
-        age=row.number("age_approx", "age_approximate", "age"),
+        age=row.age("age_approx", "age_approximate", "age"),
         sex=sex if sex in {"female", "male"} else None,
         site=None if site.lower() == UNKNOWN else site or None,
         score_weight=score,

@@ -24,6 +24,7 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _ISIC_ID = re.compile(r"ISIC_\d+(_downsampled)?(\.jpe?g)?", re.IGNORECASE)
 _IMAGE_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|tiff?|dcm)$", re.IGNORECASE)
 _LISTED_AT_ONCE = 9
+_OLDEST = 150
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,21 @@ class Row:
             self.notes.add("read decimal commas")
             return float(text.replace(",", "."))
         names = "/".join(columns)
-        raise MelanomaError(f"{self.place}: expected a number in {names}, found {text!r}")
+        raise MelanomaError(f"{self.place}: expected a number in {names}, found {text[:40]!r}")
+
+    def age(self, *columns: str) -> float | None:
+        """Return the first value in the columns as an age in years, or None.
+
+        Raises:
+            MelanomaError: the value is no number from 0 to 150.
+        """
+        value = self.number(*columns)
+        if value is not None and not 0 <= value <= _OLDEST:
+            names, text = "/".join(columns), self.text(*columns)
+            raise MelanomaError(
+                f"{self.place}: expected an age from 0 to {_OLDEST} in {names}, found {text[:40]!r}"
+            )
+        return value
 
     def image_id(self, column: str) -> str:
         """Return the image id in a column, without the suffix of an image file; may be empty."""

@@ -193,7 +193,7 @@ def _lesion(row: Row, key: str, image: Path, mask: Path | None, columns: CsvColu
         split=split,
         lesion_id=row.text(columns.lesion) or None,
         patient_id=row.text(columns.patient) or None,
-        age=row.number(columns.age),
+        age=row.age(columns.age),
         sex={"f": "female", "m": "male"}.get(sex, sex if sex in {"female", "male"} else None),
         site=row.text(columns.site) or None,
     )
