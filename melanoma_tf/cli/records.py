@@ -117,7 +117,7 @@ def inspect(folder: Path, contact_sheet: Path | None, overwrite: bool, save_json
     from melanoma_tf.records.manifest import read_manifest
 
     if contact_sheet is not None:
-        refuse_existing_file(contact_sheet, overwrite)
+        refuse_existing_file(contact_sheet, overwrite, [folder])
     manifest = read_manifest(folder)
     save_json(dataclasses.asdict(manifest))
     _print_counts(folder, manifest)

@@ -33,6 +33,14 @@ from melanoma_tf.core.remote_outputs import (
 from melanoma_tf.core.urls import is_remote
 
 _RETIRED = ".retired"
+_RESULTS = frozenset({".csv", ".json"})
+# JSON that record folders, runs and exported models consist of.
+_OF_FOLDERS = frozenset(
+    (
+        "manifest.json", "config.json", "history.json", "calibration.json", "threshold.json",
+        "metadata.json", "checksums.json", "steps.json",
+    )
+)  # fmt: skip
 
 
 def refuse_existing(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -59,13 +67,25 @@ def refuse_existing(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) ->
 
 
 def refuse_existing_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
-    """Raise `MelanomaError` where an output file exists and may not be replaced, or is an input."""
+    """Raise `MelanomaError` where an output file may not be written.
+
+    Refused is: it exists and `overwrite` is false; it is a folder or an input; or it exists and is
+    part of an input folder, as a photograph, a shard or a manifest is. Other tables and JSON files
+    that lie there may be replaced: results are often written next to the images.
+    """
     target = resolved(path)
     remove_partial(path)
     if path.is_dir():
         raise MelanomaError(f"expected a file to write at {path}; found a folder")
-    if any(target == resolved(each) for each in inputs):
-        raise MelanomaError(f"expected an output apart from the input; {path} is the input")
+    is_result = path.suffix.lower() in _RESULTS and path.name not in _OF_FOLDERS
+    for each in inputs:
+        source = resolved(each)
+        if target == source:
+            raise MelanomaError(f"expected an output apart from the input; {path} is the input")
+        if path.exists() and source in target.parents and not is_result:
+            raise MelanomaError(
+                f"expected an output apart from the input; {path} is a file of the input {each}"
+            )
     if path.exists() and not overwrite:
         raise MelanomaError(f"{path} exists; expected a new path, or --overwrite to replace it")
 

@@ -231,8 +231,11 @@ def manifest_from_json(payload: Any, where: str) -> Manifest:
         raise MelanomaError(f"{where}: expected schema_version {SCHEMA_VERSION}, found {found!r}")
     values = _checked_fields(Manifest, payload, where)
     names = tuple(_texts(values["class_names"], f"{where}: class_names"))
-    if not names or len(set(names)) != len(names):
-        raise MelanomaError(f"{where}: expected different class names; found {list(names)}")
+    if not names or len(set(names)) != len(names) or not all(map(str.isprintable, names)):
+        raise MelanomaError(
+            f"{where}: expected different class names of printable characters; found "
+            f"{list(names)!r:.200}"
+        )
     shards = _rows(Shard, values["shards"], f"{where}: shards", _check_shard)
     twice = sorted(name for name, number in Counter(s.name for s in shards).items() if number > 1)
     if twice:

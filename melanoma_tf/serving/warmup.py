@@ -52,17 +52,20 @@ def read_warmup(version_dir: Path) -> list[WarmupRequest]:
     """Read the requests of a version folder.
 
     Raises:
-        MelanomaError: the file is absent or damaged.
+        MelanomaError: the file is absent, damaged, or without requests.
     """
     path = version_dir / FILE
     if not path.is_file():
         raise MelanomaError(f"expected warm-up requests at {path}; found no such file")
     try:
         records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-        return [_decoded(record) for record in records]
+        found = [_decoded(record) for record in records]
     except (tf.errors.OpError, LookupError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise MelanomaError(f"{path}: expected warm-up requests; found {reason}") from error
+    if not found:  # TensorFlow takes a file of a few bytes for one without records.
+        raise MelanomaError(f"{path}: expected warm-up requests; found none")
+    return found
 
 
 def _encoded(request: WarmupRequest) -> bytes:

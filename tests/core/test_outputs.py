@@ -166,6 +166,20 @@ def test_a_drive_that_refuses_chmod_loses_nothing(tmp_path, monkeypatch):
     assert (tmp_path / "private").stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "a.jpg", "train.tfrecord", "below/b.PNG"])
+def test_a_file_of_an_input_is_never_replaced(tmp_path, name):
+    photographs, link = tmp_path / "photographs", tmp_path / "link"
+    (photographs / "below").mkdir(parents=True)
+    link.symlink_to(photographs)
+    (photographs / name).touch()
+    (photographs / "predictions.csv").touch()
+    for folder in (photographs, link):
+        with pytest.raises(MelanomaError, match=f"{name} is a file of the input"):
+            refuse_existing_file(folder / name, True, [photographs])
+        refuse_existing_file(folder / "predictions.csv", True, [photographs])
+        refuse_existing_file(folder / "new.json", False, [photographs])
+
+
 def test_a_loop_of_links_is_refused_before_the_work(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")

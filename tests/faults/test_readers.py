@@ -184,6 +184,7 @@ def test_flipped_bits_of_a_manifest_never_change_what_is_read_of_a_shard(phantom
         ({"sources": []}, r"expected an object as sources; found \[\]"),
         ({"skipped": [1]}, "skipped: expected texts; found 1"),
         ({"class_names": ["a", "a"]}, "expected different class names"),
+        ({"class_names": ["a", "\x1b[31m"]}, "names of printable characters"),
         ({"looks": 1}, "found looks too"),
         (
             {
