@@ -29,10 +29,12 @@ from melanoma_tf.records.parts import WHOLE
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.segmentation.train import SEGMENTER, segmenter_job, train_segmenter
 from melanoma_tf.training.compilation import compilation_errors_named
-from melanoma_tf.training.run import load_model
+from melanoma_tf.training.run import Run, load_model
+from melanoma_tf.training.run_record import describe_run
 from melanoma_tf.training.upsampling import NearestUpsampling2D
 from tests.conftest import ONE_CONVOLUTION, few_occlusions
 from tests.generation.test_train import SIZE_PX, make_small
+from tests.training.test_training import KIND, Settings, train
 
 CLASSES = ("melanoma", "nevus")
 # XLA draws other random numbers: nothing is drawn in a step here.
@@ -71,14 +73,7 @@ NETWORKS = {
 }  # fmt: skip
 
 
-# Those of the others take tens of seconds of processor time: XLA compiles slowly.
-EACH = [
-    pytest.param(name, marks=() if name == "classifier" else pytest.mark.experiments)
-    for name in NETWORKS
-]
-
-
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def small(monkeypatch):
     """Networks and drawings that are quickly traced, without dropout."""
     make_small(monkeypatch)
@@ -98,9 +93,9 @@ def small(monkeypatch):
 
 
 def trained(name, records, run_dir, *, epochs=1, resume=False, **changes):
-    train, _, kind, settings = NETWORKS[name]
+    train_network, _, kind, settings = NETWORKS[name]
     settings = kind.settings(epochs=epochs, **settings, **changes)
-    return train(records, run_dir, settings, log=lambda line: None, resume=resume)
+    return train_network(records, run_dir, settings, log=lambda line: None, resume=resume)
 
 
 def fitted(job, batches, compiled):
@@ -111,7 +106,9 @@ def fitted(job, batches, compiled):
     return model.fit(batches, verbose=0).history
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.experiments
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", NETWORKS)
 def test_compiled_steps_train_as_others_do(name, phantom_records):
     _, make_job, kind, settings = NETWORKS[name]
     records = RecordSet.read(phantom_records)
@@ -126,26 +123,28 @@ def test_compiled_steps_train_as_others_do(name, phantom_records):
         assert compiled[metric] == pytest.approx(values, rel=tolerance, abs=1e-3), metric
 
 
-def test_the_option_compiles_the_steps_of_a_training(phantom_records, tmp_path):
+def test_a_run_may_go_on_compiled(phantom_records, tmp_path):
+    records = RecordSet.read(phantom_records)
     plain, compiled = (
-        trained("classifier", phantom_records, tmp_path / str(choice), jit_compile=choice)
-        for choice in (False, True)
+        describe_run(KIND, Settings(jit_compile=choice), records) for choice in (False, True)
     )
-    assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-3)
-    assert compiled["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-3)
-    # It may change when a run goes on.
-    history = trained("classifier", phantom_records, tmp_path / "True", epochs=2, resume=True)
-    assert history["loss"][:1] == compiled["loss"]
+    Run(tmp_path / "run", plain).begin()
+    Run(tmp_path / "run", compiled, resume=True).check()
 
 
-@pytest.mark.parametrize("name", EACH)
+def test_mixed_precision_leaves_the_policy_as_it_was(phantom_records, tmp_path):
+    history = train(phantom_records, tmp_path / "run", epochs=1, mixed_precision=True)
+    assert math.isfinite(history["loss"][0])
+    assert keras.mixed_precision.global_policy().name == "float32"
+
+
+@pytest.mark.experiments
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", NETWORKS)
 def test_mixed_precision_trains_resumes_and_answers_in_float32(name, phantom_records, tmp_path):
     run_dir = tmp_path / "run"
     trained(name, phantom_records, run_dir, mixed_precision=True)
-    history = trained(
-        name, phantom_records, run_dir, mixed_precision=True, epochs=2, resume=True,
-        **({"schedule": "constant"} if name == "segmenter" else {}),
-    )  # fmt: skip
+    history = trained(name, phantom_records, run_dir, mixed_precision=True, epochs=2, resume=True)
     assert len(history["loss"]) == 2
     assert all(math.isfinite(value) for values in history.values() for value in values)
     kind = NETWORKS[name][2]
@@ -155,13 +154,11 @@ def test_mixed_precision_trains_resumes_and_answers_in_float32(name, phantom_rec
 
 
 def test_steps_of_several_replicas_are_not_compiled(phantom_records, tmp_path):
+    several = {"strategy": "mirrored", "replicas": 2, "jit_compile": True}
     with pytest.raises(
         MelanomaError, match=r"a single device with --jit-compile.* found 2 replicas"
     ):
-        trained(
-            "classifier", phantom_records, tmp_path / "run",
-            strategy="mirrored", replicas=2, jit_compile=True,
-        )  # fmt: skip
+        train(phantom_records, tmp_path / "run", **several)
     assert not (tmp_path / "run").exists()
 
 
