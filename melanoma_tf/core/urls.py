@@ -34,12 +34,22 @@ def full_url(path: Path | str, name: str = "") -> str:
         path: the folder, see `is_remote`.
         name: of the file, relative to the folder; it goes before a query.
 
+    Raises:
+        MelanomaError: the path of the folder has spaces.
+
     Example:
         >>> full_url(Path("http://host/records?signature=x"), "manifest.json")
         'http://host/records/manifest.json?signature=x'
     """
     found = _URL.match(str(path))
     assert found is not None, path
+    if found.end() < len(str(path)):
+        from melanoma_tf.core.errors import MelanomaError  # It imports this module.
+
+        # What follows might be a query with a signature, so no more of it is shown.
+        raise MelanomaError(
+            f"expected a URL without spaces; found one after {without_secrets(found[0])}"
+        )
     place, mark, query = found[2].partition("?")
     place = "/".join(part for part in (place.rstrip("/"), name) if part)
     return f"{found[1].lower()}://{place}{mark}{query}"

@@ -3,10 +3,13 @@
 import contextlib
 import functools
 import http.server
+import os
 import threading
 import urllib.request
 from pathlib import Path
 
+# As `core.remote` sets it, if no test has imported gcsfs by then.
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 KEY, SECRET = "AKIALOOPBACK", "no-one-may-read-this"
 
 
@@ -68,3 +71,27 @@ def object_store(monkeypatch):
     system.mkdir("bucket")
     yield system
     server.stop()
+
+
+@contextlib.contextmanager
+def google_store(monkeypatch):
+    """A Google Cloud Storage server with the bucket `bucket`, found by the usual environment."""
+    from gcp_storage_emulator.server import create_server
+
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
+    server.start()
+    try:
+        host, port = server._api._httpd.socket.getsockname()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://{host}:{port}")
+        import gcsfs
+
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        yield gcsfs.GCSFileSystem(use_listings_cache=False)
+    finally:
+        server.stop()
+
+
+STORES = {
+    "s3": (object_store, ("s3fs", "moto")),
+    "gs": (google_store, ("gcsfs", "gcp_storage_emulator")),
+}

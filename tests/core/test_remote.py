@@ -4,7 +4,7 @@ import pytest
 
 from melanoma_tf.core import remote
 from melanoma_tf.core.errors import MelanomaError
-from tests.core.remote_servers import web_server
+from tests.core.remote_servers import STORES, web_server
 
 pytest.importorskip("aiohttp", reason="the extra `remote` is not installed")
 CONTENT = bytes(range(256)) * 64
@@ -70,6 +70,41 @@ def test_an_absent_server_is_an_error(monkeypatch):
     monkeypatch.setattr(remote, "_FIRST_DELAY_SECONDS", 0.001)
     with pytest.raises(MelanomaError, match=r"cannot read http://127.0.0.1:9/x/y after 5 attempts"):
         remote.read_file("http://me:word@127.0.0.1:9/x", "y")
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_files_of_a_store(tmp_path, monkeypatch, scheme):
+    make, libraries = STORES[scheme]
+    for library in libraries:
+        pytest.importorskip(library, reason=f"{library} is not installed: no {scheme}://")
+    # More than one chunk of an upload.
+    contents = {"empty": b"", "a b.csv": b"x", "sub/shard": CONTENT * 400}
+    folder = f"{scheme}://bucket/some/records"
+    with make(monkeypatch):
+        assert remote.list_files(folder) == {}
+        for name, content in contents.items():
+            (tmp_path / "source").write_bytes(content)
+            remote.put_file(tmp_path / "source", folder, name)
+        found = remote.list_files(folder)
+        assert {name: found[name].size_bytes for name in found} == {
+            name: len(content) for name, content in contents.items()
+        }
+        version = found["a b.csv"].version
+        assert [remote.RemoteFile("a b.csv", 1, version)] == remote.describe_files(
+            folder, ["a b.csv"]
+        )
+        for name, content in contents.items():
+            remote.fetch_file(folder, name, tmp_path / "target", size_bytes=len(content))
+            assert (tmp_path / "target").read_bytes() == content
+        (tmp_path / "source").write_bytes(b"y")
+        remote.put_file(tmp_path / "source", folder, "a b.csv")
+        assert remote.list_files(folder)["a b.csv"].version != version
+        assert remote.read_file(folder, "a b.csv") == b"y"
+        assert remote.read_file(folder, "absent") is None
+        with pytest.raises(MelanomaError, match=r"cannot fetch .*absent: it does not exist"):
+            remote.fetch_file(folder, "absent", tmp_path / "target")
+        remote.remove_files(folder, ["a b.csv", "absent"])
+        assert set(remote.list_files(folder)) == {"empty", "sub/shard"}
 
 
 def test_a_missing_library_is_named_with_the_extra(monkeypatch):

@@ -27,6 +27,12 @@ def test_a_url_survives_as_a_path(url):
     assert full_url(Path(url), "x y/z.jpg") == f"{url}/x y/z.jpg"
 
 
+def test_a_url_with_a_space_is_refused_and_not_cut_there():
+    with pytest.raises(MelanomaError, match="expected a URL without spaces; found") as caught:
+        full_url(Path("gs://me:word@bucket/first name/records?signature=x"))
+    assert str(caught.value).endswith("gs://bucket/first")
+
+
 @hypothesis.settings(max_examples=25)
 @hypothesis.given(user=WORDS, password=WORDS, host=st.from_regex(r"[a-z]{1,9}", fullmatch=True),
                   folder=st.from_regex(r"[a-z]{1,9}", fullmatch=True), signature=WORDS)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Records on an S3 server and a web server: built there, verified, trained from there, resumed."""
+"""Records on S3, Google and web servers: built there, verified, trained from there, resumed."""
 
 import json
 
@@ -16,12 +16,10 @@ from melanoma_tf.records.manifest import read_manifest
 from melanoma_tf.records.record_set import RecordSet
 from melanoma_tf.records.verify import verify_records
 from tests.conftest import ONE_CONVOLUTION
-from tests.core.remote_servers import KEY, SECRET, object_store, web_server
+from tests.core.remote_servers import KEY, SECRET, STORES, web_server
 
-pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
-pytest.importorskip("moto", reason="the S3 server of the tests is not installed")
+pytest.importorskip("aiohttp", reason="the extra `remote` is not installed")
 SETTINGS = BuildSettings("isic2017", image_size=48, split="0.6/0.2/0.2", shards=2)
-URL = "s3://bucket/some/records"
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +30,22 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "_FIRST_DELAY_SECONDS", 0.001)
 
 
+@pytest.fixture(params=STORES)
+def scheme(request):
+    for library in STORES[request.param][1]:
+        pytest.importorskip(library, reason=f"{library} is not installed: no {request.param}://")
+    return request.param
+
+
 @pytest.fixture
-def store(monkeypatch):
-    with object_store(monkeypatch) as system:
+def store(monkeypatch, scheme):
+    with STORES[scheme][0](monkeypatch) as system:
         yield system
+
+
+@pytest.fixture
+def url(scheme):
+    return f"{scheme}://bucket/some/records"
 
 
 @pytest.fixture
@@ -51,49 +61,56 @@ def local(phantom_folder, tmp_path_factory):
     return folder
 
 
-def test_build_there_verify_train_resume(store, phantom_folder, local, tmp_path):
+def trained_twice(records, run_dir):
+    """Validation losses of a training of one epoch that goes on for another."""
+    network = NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32)
+    for epochs in (1, 2):
+        settings = ClassifierSettings(epochs=epochs, batch_size=16, network=network)
+        history = train_classifier(
+            [records], run_dir, settings, resume=epochs == 2, log=lambda line: None
+        )
+    assert len(history["val_loss"]) == 2
+    return history["val_loss"]
+
+
+@pytest.fixture(scope="module")
+def local_losses(local, tmp_path_factory):
+    return trained_twice(local, tmp_path_factory.mktemp("runs") / "local")
+
+
+def test_build_there_verify_train_resume(
+    store, scheme, url, phantom_folder, local, local_losses, tmp_path
+):
     store.put(str(phantom_folder), "bucket/isic2017", recursive=True)
-    there = list_source("isic2017", "s3://bucket/isic2017")
-    build_records([there], SETTINGS, URL)
+    there = list_source("isic2017", f"{scheme}://bucket/isic2017")
+    build_records([there], SETTINGS, url)
     for path in local.iterdir():
         if path.name != ".melanoma-tf.json":
             assert store.cat(f"bucket/some/records/{path.name}") == path.read_bytes(), path.name
-    assert verify_records(URL) == []
-    histories = []
-    for records in (local, URL):
-        run_dir = tmp_path / f"run{len(histories)}"
-        for epochs in (1, 2):
-            settings = ClassifierSettings(
-                epochs=epochs,
-                batch_size=16,
-                network=NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32),
-            )
-            history = train_classifier(
-                [records], run_dir, settings, resume=epochs == 2, log=lambda line: None
-            )
-        histories.append(history["val_loss"])
-    assert len(histories[0]) == 2
-    assert histories[0] == histories[1]
-    config = json.loads((tmp_path / "run1" / "config.json").read_text())
-    assert config["records"][0]["path"] == URL
+    assert verify_records(url) == []
+    assert trained_twice(url, tmp_path / "run") == local_losses
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["records"][0]["path"] == url
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(word.encode() in path.read_bytes() for path in written for word in (KEY, SECRET))
 
 
-def test_a_copy_of_a_data_set_follows_its_changes(store, phantom_folder):
+def test_a_copy_of_a_data_set_follows_its_changes(store, scheme, phantom_folder):
     store.put(str(phantom_folder), "bucket/isic2017", recursive=True)
     image = "ISIC-2017_Training_Data/PHANTOM_0000003.jpg"
-    first = list_source("isic2017", "s3://bucket/isic2017").lesions[3].image_path
+    first = list_source("isic2017", f"{scheme}://bucket/isic2017").lesions[3].image_path
     unchanged = first.with_name("PHANTOM_0000004.jpg").stat()
     store.pipe(f"bucket/isic2017/{image}", b"another")
     store.rm_file("bucket/isic2017/ISIC-2017_Training_Data/PHANTOM_0000005.jpg")
-    listing = list_source("isic2017", "s3://bucket/isic2017")
+    listing = list_source("isic2017", f"{scheme}://bucket/isic2017")
     assert first.read_bytes() == b"another"
     assert listing.missing == ("PHANTOM_0000005",)
     assert first.with_name("PHANTOM_0000004.jpg").stat() == unchanged
 
 
-def test_an_upload_that_is_cut_off_is_no_folder_and_is_resumed(store, listing, local, monkeypatch):
+def test_an_upload_that_is_cut_off_is_no_folder_and_is_resumed(
+    store, url, listing, local, monkeypatch
+):
     put, sent = remote.put_file, []
 
     def failing(source, folder, name):
@@ -104,50 +121,51 @@ def test_an_upload_that_is_cut_off_is_no_folder_and_is_resumed(store, listing, l
 
     monkeypatch.setattr("melanoma_tf.core.remote_outputs.put_file", failing)
     with pytest.raises(MelanomaError, match="the line is down"):
-        build_records([listing], SETTINGS, URL)
+        build_records([listing], SETTINGS, url)
     assert sent[0] == ".melanoma-tf.json"
     with pytest.raises(MelanomaError, match=r"has no manifest\.json"):
-        read_manifest(URL)
+        read_manifest(url)
     monkeypatch.setattr("melanoma_tf.core.remote_outputs.put_file", put)
-    build_records([listing], SETTINGS, URL, resume=True)
-    assert read_manifest(URL) == read_manifest(local)
-    assert not unfinished_folder(remote.Path(URL)).exists()
+    build_records([listing], SETTINGS, url, resume=True)
+    assert read_manifest(url) == read_manifest(local)
+    assert not unfinished_folder(remote.Path(url)).exists()
 
 
-def test_nothing_there_is_overwritten_unasked(store, listing, local):
-    build_records([listing], SETTINGS, URL)
+def test_nothing_there_is_overwritten_unasked(store, scheme, url, listing):
+    build_records([listing], SETTINGS, url)
     with pytest.raises(MelanomaError, match="exists; expected a new path, or --overwrite"):
-        build_records([listing], SETTINGS, URL)
+        build_records([listing], SETTINGS, url)
     fewer = BuildSettings("isic2017", image_size=48, split="0.6/0.2/0.2", shards=1)
-    build_records([listing], fewer, URL, overwrite=True)
-    assert verify_records(URL) == []
-    assert len(read_manifest(URL).shards) == 3
+    build_records([listing], fewer, url, overwrite=True)
+    assert verify_records(url) == []
+    assert len(read_manifest(url).shards) == 3
     store.pipe("bucket/some/records/thesis.txt", b"mine")
     with pytest.raises(MelanomaError, match=r"found 1 others, as thesis\.txt"):
-        build_records([listing], SETTINGS, URL, overwrite=True)
-    assert verify_records(URL) == []
+        build_records([listing], SETTINGS, url, overwrite=True)
+    assert verify_records(url) == []
     store.pipe("bucket/mine/thesis.txt", b"mine")
     with pytest.raises(MelanomaError, match="exists"):
-        build_records([listing], SETTINGS, "s3://bucket/mine")
+        build_records([listing], SETTINGS, f"{scheme}://bucket/mine")
 
 
-def test_a_damaged_shard_there_is_named(store, local):
+def test_a_damaged_shard_there_is_named(store, scheme, local):
     store.put(str(local), "bucket/records", recursive=True)
+    url = f"{scheme}://bucket/records"
     name = read_manifest(local).shards[0].name
     content = bytearray(store.cat(f"bucket/records/{name}"))
     content[100] ^= 1
     store.pipe(f"bucket/records/{name}", bytes(content))
-    (problem, *_) = verify_records("s3://bucket/records")
+    (problem, *_) = verify_records(url)
     assert problem.startswith(name)
     assert "SHA-256" in problem
     with pytest.raises(MelanomaError, match=f"{name}.*SHA-256"):
-        RecordSet.read("s3://bucket/records").shard_paths("train")
+        RecordSet.read(url).shard_paths("train")
     store.pipe(f"bucket/records/{name}", bytes(content[:-1]))
     with pytest.raises(MelanomaError, match=f"{name}: expected {len(content)} bytes; found"):
-        RecordSet.read("s3://bucket/records")
+        RecordSet.read(url)
     store.rm_file(f"bucket/records/{name}")
     with pytest.raises(MelanomaError, match="that the manifest lists; it does not exist"):
-        RecordSet.read("s3://bucket/records")
+        RecordSet.read(url)
 
 
 def test_records_of_a_web_server_whose_connections_drop(local, listing):
