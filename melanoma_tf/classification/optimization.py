@@ -15,6 +15,7 @@ from melanoma_tf.classification.losses import (
 from melanoma_tf.classification.settings import OptimizationSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
+from melanoma_tf.training.compile_model import compile_model
 from melanoma_tf.training.schedules import cosine
 
 _DECAY_PER_STEP = 10.0
@@ -52,7 +53,8 @@ def compile_classifier(
     if settings.frozen_epochs:
         model = FrozenStart(model.inputs, model.outputs, name=model.name)
         model.frozen_steps = settings.frozen_epochs * steps_per_epoch
-    model.compile(
+    return compile_model(
+        model,
         optimizer=_optimizer(settings, steps_per_epoch, epochs),
         loss=ClassificationLoss(
             settings.loss,
@@ -62,7 +64,6 @@ def compile_classifier(
         ),
         metrics=classification_metrics([count > 0 for count in counts]),
     )
-    return model
 
 
 def _optimizer(
@@ -112,8 +113,6 @@ class FrozenStart(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Callable[[Iterator], dict[str, Any]]:
         """One function for each stage, since each trains other variables."""
-        # All slots exist from the beginning, whichever variables are trained first.
-        self.optimizer.build(self.trainable_variables)
         frozen = super().make_train_function(force=True)
         whole = super().make_train_function(force=True)
         step = int(self.optimizer.iterations.numpy())

@@ -9,6 +9,7 @@ import tensorflow as tf
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.segmentation.settings import OVERLAPS
+from melanoma_tf.training.compile_model import compile_model
 
 # Pixels added to both sides of a soft overlap's fraction: empty against empty is then 1, and the
 # gradient stays finite. Small compared to lesions of the smallest inputs (thousands of pixels).
@@ -114,9 +115,9 @@ def compile_segmenter(
         label_smoothing: see `SegmentationLoss`.
         threshold: see `MeanOverlap`.
     """
-    model.compile(
+    return compile_model(
+        model,
         optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.999),
         loss=SegmentationLoss(overlap, label_smoothing),
         metrics=[MeanOverlap("jaccard", threshold), MeanOverlap("dice", threshold)],
     )
-    return model

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.detector.settings import DetectorSettings
+from melanoma_tf.training.compile_model import compile_model
 from melanoma_tf.training.schedules import Rate
 
 # Pixels added to both sides of a soft overlap's fraction.
@@ -93,9 +94,9 @@ def compile_detector(
         model: what `purification.detector.network.build_detector` returns.
         learning_rate: of Adam.
     """
-    model.compile(
+    return compile_model(
+        model,
         optimizer=keras.optimizers.Adam(learning_rate),
         loss=OcclusionLoss(),
         metrics=[OcclusionDice()],
     )
-    return model

@@ -14,6 +14,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images.morphology import dilate
 from melanoma_tf.purification.inpainter.settings import LossWeights
+from melanoma_tf.training.compile_model import compile_model
 
 
 def pack(truth: tf.Tensor, known: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
@@ -185,5 +186,5 @@ def compile_inpainter(
         weights: see `InpaintingLoss`.
         features: see `InpaintingLoss`.
     """
-    model.compile(optimizer=optimizer, loss=InpaintingLoss(weights, features), metrics=[HolePSNR()])
-    return model
+    loss = InpaintingLoss(weights, features)
+    return compile_model(model, optimizer=optimizer, loss=loss, metrics=[HolePSNR()])
