@@ -1,6 +1,8 @@
 """Shared fixtures: where the real data lies, and how a command is run as a user runs it."""
 
 import contextlib
+import gc
+import inspect
 import os
 import subprocess
 import sys
@@ -12,24 +14,30 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# Machines differ and are shared: an example may be slow without being wrong.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
+# Machines differ and are shared: an example may be slow without being wrong. CI's workflow tries
+# more examples of each property.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=30)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=150)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ONE_CONVOLUTION = "one-convolution"
 # Folders and files that take longest. They come first, so that two processes end together.
 _LONGEST = (
-    "workflows",
-    "purification/inpainter",
     "training",
-    "generation",
+    "purification/inpainter",
     "test_public_api.py",
+    "generation",
+    "workflows",
     "purification",
     "classification",
     "serving",
     "segmentation",
     "test_docs_examples.py",
+    "records/test_remote_records.py",
+    "exchange",
+    "backbones",
+    "evaluation/official",
     "cli",
 )
 
@@ -59,6 +67,26 @@ def run_command():
 
 
 @pytest.fixture(scope="session")
+def invoke_command():
+    """`run_command` in this process, for what does not depend on a process of its own."""
+    from click.testing import CliRunner
+
+    from melanoma_tf.cli import main
+
+    # Click before 8.2 joins both outputs unless it is told not to.
+    apart = "mix_stderr" in inspect.signature(CliRunner).parameters
+    runner = CliRunner(**({"mix_stderr": False} if apart else {}))
+
+    def invoke(*arguments):
+        done = runner.invoke(main, [str(each) for each in arguments])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+    return invoke
+
+
+@pytest.fixture(scope="session")
 def preview_tags():
     """A function that returns the titles of the pictures in the TensorBoard logs of a run."""
     import tensorflow as tf
@@ -74,11 +102,13 @@ def preview_tags():
     return tags
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Split the CPU in two before anything uses it, so that mirrored training can be tested.
 
     Registers a backbone that compiles at once, too.
     """
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return  # The process that only hands out the tests of pytest-xdist.
     import tensorflow as tf
 
     from melanoma_tf.backbones import register_backbone
@@ -100,6 +130,12 @@ def pytest_collection_modifyitems(items):
         return next(found, len(_LONGEST))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish():
+    """Spare the collector what is loaded by now and stays: it took a twelfth of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

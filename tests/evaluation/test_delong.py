@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -37,7 +37,6 @@ def by_clusters(truth, score, groups):
     return s10 / m + s01 / n + 2 * s11 / (m * n)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), levels=st.integers(1, 12))
 def test_area_and_covariance_follow_the_definition(seed, levels):
     generator = np.random.default_rng(seed)

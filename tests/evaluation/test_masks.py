@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, jaccard_score, recall_score
 
@@ -28,7 +28,6 @@ def values(score):
     return {name: getattr(score, name) for name in METRICS}
 
 
-@settings(deadline=None, max_examples=50)
 @given(hnp.arrays(bool, (2, 6, 7)))
 def test_metrics_are_scikit_learns(pair):
     predicted, truth = pair
@@ -158,11 +157,11 @@ def test_means_and_intervals(folders):
         summarize([])
 
 
-def test_the_command_writes_the_documented_keys(folders, tmp_path, run_command):
+def test_the_command_writes_the_documented_keys(folders, tmp_path, invoke_command):
     output = tmp_path / "scores.json"
     inverted = cv2.imread(str(folders[0] / "ISIC_0000003_segmentation.png"), 0) < 128
     write(folders[0], "ISIC_0000003_segmentation.png", inverted.astype(np.uint8) * 255)
-    done = run_command("score", "segmenter", *folders, "--json", output, "--rounds", 100)
+    done = invoke_command("score", "segmenter", *folders, "--json", output, "--rounds", 100)
     assert "1 of the masks" in done.stderr
     assert "ISIC_0000003_segmentation.png: more lesion along the border" in done.stderr
     assert done.returncode == 0, done.stderr
@@ -172,7 +171,7 @@ def test_the_command_writes_the_documented_keys(folders, tmp_path, run_command):
     assert written["n"] == len(written["images"]) == 4
     assert f"{written['jaccard']['mean']:.3f}" in done.stdout
     assert "not the challenge's" in done.stdout
-    again = run_command("score", "segmenter", *folders, "--json", output)
+    again = invoke_command("score", "segmenter", *folders, "--json", output)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
 
@@ -184,7 +183,7 @@ def test_the_official_masks_score_one_against_themselves(real_data):
     assert all(summary[name]["mean"] == 1.0 for name in METRICS)
 
 
-def test_files_of_task_2_are_scored_by_attribute(tmp_path, run_command):
+def test_files_of_task_2_are_scored_by_attribute(tmp_path, invoke_command):
     """Half of the streaks are found, and no globules where there are some: by hand."""
     truth, found = np.zeros((4, 8), np.uint8), np.zeros((4, 8), np.uint8)
     truth[:2], found[:1] = 255, 255
@@ -192,7 +191,7 @@ def test_files_of_task_2_are_scored_by_attribute(tmp_path, run_command):
         for attribute, mask in zip(("streaks", "globules"), masks):
             write(tmp_path / folder, f"ISIC_0000000_attribute_{attribute}.png", mask)
     output = tmp_path / "scores.json"
-    done = run_command(
+    done = invoke_command(
         "score", "segmenter", tmp_path / "found", tmp_path / "truth", "--json", output
     )
     assert done.returncode == 0, done.stderr
@@ -204,6 +203,6 @@ def test_files_of_task_2_are_scored_by_attribute(tmp_path, run_command):
     assert written["micro_average"] == {"jaccard": 0.25, "dice": pytest.approx(0.4)}
     assert "task 2" in done.stdout
     (tmp_path / "found" / "ISIC_0000000_attribute_streaks.png").unlink()
-    done = run_command("score", "segmenter", tmp_path / "found", tmp_path / "truth")
+    done = invoke_command("score", "segmenter", tmp_path / "found", tmp_path / "truth")
     assert done.returncode == 1
     assert "missing: ISIC_0000000_attribute_streaks" in done.stderr

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn import metrics
@@ -33,7 +33,6 @@ def random_task(seed, n_images=200, n_classes=3, decimals=None):
     return labels, scores if decimals is None else scores.round(decimals)
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), n_images=st.integers(2, 40), levels=st.integers(1, 30),
        weighted=st.booleans(), min_tpr=st.sampled_from((0.05, 0.5, 0.8, 0.9)))  # fmt: skip
 def test_class_metrics_follow_the_published_definitions(seed, n_images, levels, weighted, min_tpr):

@@ -25,9 +25,9 @@ def logits(tmp_path):
     return path
 
 
-def test_json_has_the_documented_keys_and_the_screen_the_scores(logits, tmp_path, run_command):
+def test_json_has_the_documented_keys_and_the_screen_the_scores(logits, tmp_path, invoke_command):
     output = tmp_path / "scores.json"
-    done = run_command("score", "classifier", logits, "--json", output, "--rounds", 50)
+    done = invoke_command("score", "classifier", logits, "--json", output, "--rounds", 50)
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
     read = read_predictions(logits)
@@ -47,14 +47,14 @@ def test_json_has_the_documented_keys_and_the_screen_the_scores(logits, tmp_path
     assert "no probabilities, used as given" in done.stdout
     assert "60 patients" in done.stdout
 
-    again = run_command("score", "classifier", logits, "--json", output)
+    again = invoke_command("score", "classifier", logits, "--json", output)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
 
 
-def test_softmax_and_truth_and_taxonomy(logits, tmp_path, run_command):
+def test_softmax_and_truth_and_taxonomy(logits, tmp_path, invoke_command):
     output = tmp_path / "scores.json"
-    done = run_command("score", "classifier", logits, "--softmax", "--rounds", 0,
+    done = invoke_command("score", "classifier", logits, "--softmax", "--rounds", 0,
                        "--taxonomy", "isic2017", "--min-tpr", 0.9, "--json", output)  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
@@ -67,7 +67,7 @@ def test_softmax_and_truth_and_taxonomy(logits, tmp_path, run_command):
     assert "probabilities, after softmax" in done.stdout
 
 
-def test_official_truth_of_isic2018(real_data, tmp_path, run_command):
+def test_official_truth_of_isic2018(real_data, tmp_path, invoke_command):
     path = real_data / "labels" / "ISIC2018_Task3_Test_GroundTruth.csv"
     truth = read_truth(path)
     scores = np.random.default_rng(0).random((1512, 7)) + 0.5 * truth.membership
@@ -77,7 +77,7 @@ def test_official_truth_of_isic2018(real_data, tmp_path, run_command):
     ]
     submission, output = tmp_path / "submission.csv", tmp_path / "scores.json"
     submission.write_text("\n".join(lines) + "\n")
-    done = run_command("score", "classifier", submission, "--truth", path, "--rounds", 20,
+    done = invoke_command("score", "classifier", submission, "--truth", path, "--rounds", 20,
                        "--json", output)  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
@@ -88,14 +88,14 @@ def test_official_truth_of_isic2018(real_data, tmp_path, run_command):
     assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
 
 
-def test_sensitivities_curves_and_strictness_by_option(tmp_path, run_command):
+def test_sensitivities_curves_and_strictness_by_option(tmp_path, invoke_command):
     truth, submission = tmp_path / "truth.csv", tmp_path / "submission.csv"
     truth.write_text("image,MEL,NV\n" + "".join(f"i{n},{n % 2},{1 - n % 2}\n" for n in range(8)))
     rows = [(f"i{n}", 0.4 - 0.3 * (n % 2) ** n, 0.1 * n) for n in range(8)]
     submission.write_text("image,MEL,NV\n" + "".join(f"{i},{m},{v}\n" for i, m, v in rows))
     output = tmp_path / "scores.json"
     arguments = ("score", "classifier", submission, "--truth", truth, "--rounds", 0)
-    done = run_command(
+    done = invoke_command(
         *arguments, "--strict", "--roc", "--sensitivity", 0.98, "--sensitivity", 0.5,
         "--json", output,
     )  # fmt: skip
@@ -111,24 +111,24 @@ def test_sensitivities_curves_and_strictness_by_option(tmp_path, run_command):
     assert curve["threshold"] == [None, *expected[2][1:].tolist()]
 
     submission.write_text(submission.read_text().replace(",", ";"))
-    lenient = run_command(*arguments)
+    lenient = invoke_command(*arguments)
     assert lenient.returncode == 0
     assert "note:" in lenient.stderr
     assert "cells are separated by semicolons" in lenient.stderr
     assert "PPV at 0.5" in lenient.stdout
     assert "no score of melanoma above 0.5" in lenient.stdout
-    strict = run_command(*arguments, "--strict")
+    strict = invoke_command(*arguments, "--strict")
     assert strict.returncode == 1
     assert "expected a column 'image'" in strict.stderr
 
 
-def test_compare_prints_differences_and_writes_json(logits, tmp_path, run_command):
+def test_compare_prints_differences_and_writes_json(logits, tmp_path, invoke_command):
     read = read_predictions(logits)
     better = tmp_path / "better.csv"
     scores = read.scores + 2 * np.eye(3)[read.labels]
     write_predictions(better, Predictions(read.image_ids, scores, NAMES, read.labels))
     output = tmp_path / "comparison.json"
-    done = run_command("compare", logits, better, "--rounds", 50, "--json", output)
+    done = invoke_command("compare", logits, better, "--rounds", 50, "--json", output)
     assert done.returncode == 0, done.stderr
     rows = {row["metric"]: row for row in json.loads(output.read_text())["metrics"]}
     assert rows["accuracy"]["difference"] > 0
@@ -136,7 +136,7 @@ def test_compare_prints_differences_and_writes_json(logits, tmp_path, run_comman
     assert "60 patients" in done.stdout
 
 
-def test_bad_input_is_one_line_and_exit_code_one(logits, tmp_path, run_command):
+def test_bad_input_is_one_line_and_exit_code_one(logits, tmp_path, invoke_command):
     (tmp_path / "truth.csv").write_text("image_id,label\nISIC_9999999,nevus\n")
     for arguments, named in (
         (("score", "classifier", logits, "--truth", tmp_path / "truth.csv"), "ISIC_9999999"),
@@ -145,7 +145,7 @@ def test_bad_input_is_one_line_and_exit_code_one(logits, tmp_path, run_command):
         (("score", "classifier", tmp_path / "nowhere.csv"), "nowhere.csv"),
         (("compare", logits, tmp_path), str(tmp_path)),
     ):
-        done = run_command(*arguments)
+        done = invoke_command(*arguments)
         assert done.returncode == 1
         assert done.stderr.startswith("Error: ")
         assert len(done.stderr.strip().splitlines()) == 1

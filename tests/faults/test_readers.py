@@ -38,9 +38,7 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def places(payload, path=()):

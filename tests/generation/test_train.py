@@ -134,6 +134,7 @@ def test_a_killed_run_goes_on_bit_for_bit(trained, records, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.faults  # A process of its own, which takes as long as all else here.
 def test_two_replicas_train_like_one(trained, records, tmp_path, run_command):
     """In a process of its own: TensorFlow's collectives outlive the strategy they belong to."""
     program = (

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma_tf.images.geometry import (
@@ -16,7 +16,6 @@ from melanoma_tf.images.geometry import (
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 3000))
 def test_the_long_side_fits_and_proportions_stay(height, width):
     rows, columns = (int(side) for side in fit_long_side(np.empty([0, height, width, 3]), 512))

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma_tf.images import loading
@@ -19,7 +19,6 @@ def encoded(image: np.ndarray, suffix: str) -> bytes:
     return buffer.tobytes()
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     height=st.integers(8, 90),
     width=st.integers(8, 90),

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -23,7 +23,6 @@ fill = tf.function(masks.fill_holes, reduce_retracing=True)
 largest = tf.function(masks.largest_component, reduce_retracing=True)
 
 
-@settings(deadline=None, max_examples=60)
 @given(random_masks)
 def test_holes_are_filled_as_scipy_fills_them(found):
     expected = np.stack([ndimage.binary_fill_holes(mask) for mask in found])
@@ -44,7 +43,6 @@ def test_a_spiral_of_background_is_no_hole_until_its_mouth_is_closed():
     assert fill(spiral).numpy().all()
 
 
-@settings(deadline=None, max_examples=60)
 @given(random_masks)
 def test_the_largest_piece_is_a_largest_one_of_scipys(found):
     kept = largest(found[..., None]).numpy()[..., 0]

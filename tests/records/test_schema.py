@@ -31,7 +31,6 @@ EXAMPLES = st.builds(
 )
 
 
-@settings(max_examples=50)
 @given(example=EXAMPLES)
 def test_every_value_comes_back(example):
     found = deserialize(serialize(example))

@@ -37,8 +37,13 @@ def convolutions(model):
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
-def test_every_row_of_table_1():
-    model = build_segmenter()
+@pytest.fixture(scope="module")
+def published():
+    """The network of Table 1 in its own size."""
+    return build_segmenter()
+
+
+def test_every_row_of_table_1(published):
     rows = [
         (
             "Trans-Conv" if isinstance(layer, keras.layers.Conv2DTranspose) else "Conv",
@@ -46,17 +51,17 @@ def test_every_row_of_table_1():
             layer.output_shape[1],
             layer.dilation_rate[0],
         )
-        for layer in convolutions(model)
+        for layer in convolutions(published)
     ]
     assert rows == TABLE_1
-    assert [layer.kernel_size for layer in convolutions(model)] == [(3, 3)] * 23 + [(1, 1)]
-    assert all(layer.strides == (1, 1) for layer in convolutions(model))
-    pools = [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPool2D)]
+    assert [layer.kernel_size for layer in convolutions(published)] == [(3, 3)] * 23 + [(1, 1)]
+    assert all(layer.strides == (1, 1) for layer in convolutions(published))
+    pools = [layer for layer in published.layers if isinstance(layer, keras.layers.MaxPool2D)]
     assert [layer.output_shape[1] for layer in pools] == POOLED
-    assert model.output_shape == (None, 380, 380, 1)
+    assert published.output_shape == (None, 380, 380, 1)
 
 
-def test_the_parameters_of_table_1_with_the_skips_of_figure_4():
+def test_the_parameters_of_table_1_with_the_skips_of_figure_4(published):
     channels, expected = 7, 0
     for index, (_, filters, _, _) in enumerate(TABLE_1):
         # After each Up-Conv the skip of the same size and width is beside its output.
@@ -64,7 +69,7 @@ def test_the_parameters_of_table_1_with_the_skips_of_figure_4():
         taps = 1 if index == len(TABLE_1) - 1 else 9
         expected += taps * channels * doubled * filters + filters
         channels = filters
-    assert build_segmenter().count_params() == expected
+    assert published.count_params() == expected
 
 
 def test_transposed_convolutions_are_full_convolutions():

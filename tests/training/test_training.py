@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import time
@@ -68,8 +69,20 @@ def build(dropout=0.0):
 KIND = RunKind("tiny", Settings, lambda record: build(record.settings.dropout))
 
 
+# What is read does not depend on the training. It is built once: that takes as long as a training.
+@functools.cache
+def examples(folder, done, part):
+    return training_batches(RecordSet.read(folder), INPUTS, first_example=done, part=part)
+
+
+@functools.cache
+def validation(folder):
+    batches = evaluation_batches(RecordSet.read(folder), "validation", INPUTS)
+    return batches.map(lambda batch: (batch["image"], batch["label"]))
+
+
 def make_job(records, settings, log, **changes):
-    validation = evaluation_batches(records, "validation", INPUTS)
+    (folder,) = records.folders
     optimization = OptimizationSettings(learning_rate=settings.learning_rate)
     return TrainingJob(
         **{
@@ -80,10 +93,8 @@ def make_job(records, settings, log, **changes):
                 model, optimization, counts=[1] * 3, steps_per_epoch=STEPS, epochs=settings.epochs
             ),
             "steps_per_epoch": STEPS,
-            "training_batches": lambda done, part: training_batches(
-                records, INPUTS, first_example=done, part=part
-            ),
-            "validation_batches": validation.map(lambda batch: (batch["image"], batch["label"])),
+            "training_batches": functools.partial(examples, folder),
+            "validation_batches": validation(folder),
             "monitor": "val_auc",
             **changes,
         }

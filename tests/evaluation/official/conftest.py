@@ -11,8 +11,11 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
-def official_scores(tmp_path_factory):
-    """A function from cases (see run_official_scorer.py) to their official results."""
+def official_scores():
+    """A function from cases (see run_official_scorer.py) to their official results.
+
+    The scorer is started once: its libraries take longer to load than most cases to score.
+    """
     folder = REPOSITORY / ".venv" / "official-scorer"
     python = folder / "bin" / "python"
     given = os.environ.get("MELANOMA_OFFICIAL_SCORER")
@@ -21,17 +24,19 @@ def official_scores(tmp_path_factory):
     elif not any(folder.glob("installed-*")):  # the script's mark that all is there
         pytest.skip(f"no official scorer in {folder}: run scripts/official_scorer.sh")
 
-    def run(cases):
-        folder = tmp_path_factory.mktemp("official")
-        given, results = folder / "cases.json", folder / "results.json"
-        given.write_text(json.dumps([{k: str(v) for k, v in case.items()} for case in cases]))
-        script = Path(__file__).with_name("run_official_scorer.py")
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        done = subprocess.run(
-            [str(python), str(script), str(given), str(results)],
-            capture_output=True, text=True, timeout=600, check=False, env=environment,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return json.loads(results.read_text())
+    script = Path(__file__).with_name("run_official_scorer.py")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    with subprocess.Popen(
+        [str(python), str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=environment,
+    ) as process:  # fmt: skip
 
-    return run
+        def run(cases):
+            given = [{key: str(value) for key, value in case.items()} for case in cases]
+            process.stdin.write(json.dumps(given) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            assert answer, f"the official scorer ended with {process.wait()}"
+            return json.loads(answer)
+
+        yield run

@@ -1,9 +1,10 @@
-"""Run by the official scorer's own Python: scores many cases in one process.
+"""Run by the official scorer's own Python: scores cases for as long as it is asked to.
 
-    python run_official_scorer.py CASES.json RESULTS.json
+    python run_official_scorer.py
 
-A case has `kind` (`classification`, `segmentation` or `task2`), `truth` and `predictions`; its
-result is what the scorer returns as a dictionary, or `{"refused": MESSAGE}`.
+Each line of the input is a JSON list of cases, and each line of the output the list of their
+results. A case has `kind` (`classification`, `segmentation` or `task2`), `truth` and `predictions`;
+its result is what the scorer returns as a dictionary, or `{"refused": MESSAGE}`.
 """
 
 import json
@@ -55,9 +56,8 @@ def main():
     # Simplifying the ROC curves for display takes most of the time, and changes no score.
     metrics.rdp = lambda points, **_: [True] * len(points)
     metrics.auc_above_sensitivity = undefined_without_examples(metrics.auc_above_sensitivity)
-    cases = json.loads(pathlib.Path(sys.argv[1]).read_text())
-    results = [without_nan(score(case)) for case in cases]
-    pathlib.Path(sys.argv[2]).write_text(json.dumps(results))
+    for line in sys.stdin:
+        print(json.dumps([without_nan(score(case)) for case in json.loads(line)]), flush=True)
 
 
 if __name__ == "__main__":
