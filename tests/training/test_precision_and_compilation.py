@@ -63,8 +63,10 @@ NETWORKS = {
         },
     ),
     "occlusion-detector": (
-        train_occlusion_detector, detector_job, DETECTOR,
-        {"image_size_px": 32, "base_filters": 2, "levels": 1, "batch_size": 18},
+        train_occlusion_detector, detector_job, DETECTOR, {
+            "image_size_px": 32, "base_filters": 2, "levels": 1, "batch_size": 18,
+            "schedule": "constant",
+        },
     ),
     "gan": (train_gan, gan_job, GAN, {"class_names": CLASSES[:1], **OF_GAN}),
     "coupled-gan": (
