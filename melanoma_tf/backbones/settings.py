@@ -42,6 +42,7 @@ class NetworkSettings(Settings):
         0,
         "Side of the network's input in pixels.",
         minimum=0,
+        maximum=2048,
         shown_default="7/8 of the records', at most 224",
         group="Network",
     )
@@ -49,6 +50,7 @@ class NetworkSettings(Settings):
         0,
         "Short side to which images are scaled before the square is cut.",
         minimum=0,
+        maximum=4096,
         shown_default="8/7 of the network's input",
         group="Network",
     )

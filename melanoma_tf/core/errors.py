@@ -9,7 +9,7 @@ from typing import Any
 from melanoma_tf.core.urls import without_secrets
 
 _LONGEST_SHOWN = 80
-_PLACE_IN_GRAPH = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]( name: \S*)?")
+_PLACE_IN_GRAPH = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]( name:( \S+)?)?")
 
 _FIRST_OF_SEVERAL = re.compile(r"^\s*\(0\) (?:[A-Z_]+: *)?(.*)$", re.MULTILINE)
 

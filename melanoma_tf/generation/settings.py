@@ -36,7 +36,11 @@ class DiscriminatorSettings(Settings):
         group="Stabilisers",
     )
     minibatch_kernels: int = setting(
-        0, "Kernels of minibatch discrimination; 0 leaves it out.", minimum=0, group="Stabilisers"
+        0,
+        "Kernels of minibatch discrimination; 0 leaves it out.",
+        minimum=0,
+        maximum=1024,
+        group="Stabilisers",
     )
 
 
@@ -114,7 +118,9 @@ class GanSettings(TrainingSettings):
         choices=IMAGE_SIZES_PX,
         group="Network",
     )
-    latent_size: int = setting(10, "Length of the latent vectors.", minimum=1, group="Network")
+    latent_size: int = setting(
+        10, "Length of the latent vectors.", minimum=1, maximum=4096, group="Network"
+    )
     discriminator: DiscriminatorSettings = group(DiscriminatorSettings)
     stabilisers: StabiliserSettings = group(StabiliserSettings)
     epochs: int = redeclared(

@@ -47,6 +47,7 @@ class SegmenterSettings(RateSettings):
         "Side of the network's input in pixels: 228, 236, ... (64, 72, ... with --padding same; "
         "64, 96, ... with --encoder).",
         minimum=32,
+        maximum=2048,
         group="Network",
     )
     encoder: str = setting(
@@ -67,6 +68,7 @@ class SegmenterSettings(RateSettings):
         64,
         "Filters of the first layer, by which all widths grow. 16 suits a CPU.",
         minimum=1,
+        maximum=512,
         group="Network",
     )
     padding: str = setting(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
 import pytest
 
@@ -152,3 +154,52 @@ def test_two_runs_of_an_experiment_in_one_folder(commands, tmp_path):
     (said,) = (words for code, _, words in answers if code == 1)
     assert said.splitlines()[-1].endswith("one is running")
     assert (tmp_path / "demo").is_dir()
+
+
+def flip_a_bit(path):
+    """Flip a bit where it changes a number: in the middle, or in the first fraction of JSON."""
+    content = bytearray(path.read_bytes())
+    is_json = path.suffix == ".json"
+    place = re.search(rb"\d\.\d", content).start() if is_json else len(content) // 2
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "names"),
+    [
+        ("classifier", "weights.npz", ("evaluate", "predict", "export", "explain")),
+        ("classifier", "config.json", ("evaluate", "predict", "export", "resume")),
+        ("classifier", "calibration.json", ("evaluate", "predict", "export", "resume")),
+        ("classifier", "history.json", ("resume",)),
+        ("classifier", "checkpoints/best.npz", ("resume",)),
+        ("segmenter", "weights.npz", ("segment", "export")),
+        ("segmenter", "config.json", ("segment", "export")),
+        ("segmenter", "threshold.json", ("segment", "export")),
+        ("gan", "weights.npz", ("generate",)),
+        ("gan", "config.json", ("generate",)),
+    ],
+)
+def test_a_flipped_bit_of_a_run_is_refused_by_its_file(
+    commands, runs, phantom_records, photographs, tmp_path, kind, name, names
+):
+    run_dir, output = shutil.copytree(runs(kind), tmp_path / "run"), tmp_path / "out"
+    flip_a_bit(run_dir / name)
+    photograph = sorted(photographs.iterdir())[0]
+    given = {
+        "evaluate": ("evaluate", "--run-dir", run_dir, "--records", phantom_records,
+                     "--output", output),
+        "predict": ("predict", photograph, "--run-dir", run_dir, "--output", output),
+        "explain": ("explain", photograph, "--run-dir", run_dir, "--output", output),
+        "export": ("export", "--run-dir", run_dir, "--output", output),
+        "segment": ("segment", photograph, "--run-dir", run_dir, "--output", output),
+        "generate": generate(run_dir, output),
+        "resume": train(phantom_records, run_dir, "--resume", epochs=1),
+    }  # fmt: skip
+    before = contents(run_dir)
+    for each in names:
+        code, _, said = commands.run(*given[each])
+        assert code == 1, said
+        assert str(run_dir / name) in said.splitlines()[-1], said
+        assert not output.exists()
+    assert contents(run_dir) == before

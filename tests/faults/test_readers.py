@@ -272,6 +272,14 @@ def test_histories(trained_run, tmp_path, history):
         read_history(tmp_path)
 
 
+def test_a_strangers_run_cannot_ask_for_all_memory(files):
+    """Its network is built from its settings before its weights are read."""
+    payload = copy.deepcopy(files["config"])
+    payload["settings"]["network"]["image_size_px"] = 1_000_000
+    with pytest.raises(MelanomaError, match=r"file.json: .*2048.* found 1000000"):
+        run_from_json(payload, CLASSIFIER, "file.json")
+
+
 @pytest.mark.parametrize("classes", [[], "melanoma", [1, 2], None])
 def test_class_names_of_a_run(trained_run, tmp_path, classes):
     payload = read_checked_json(trained_run / "config.json")

@@ -27,9 +27,13 @@ class DetectorSettings(PatchSettings):
     """
 
     base_filters: int = setting(
-        12, "Filters of the first layer, by which all widths grow.", minimum=1, group="Network"
+        12,
+        "Filters of the first layer, by which all widths grow.",
+        minimum=1,
+        maximum=512,
+        group="Network",
     )
-    levels: int = setting(3, "How often the size is halved.", minimum=1, group="Network")
+    levels: int = setting(3, "How often the size is halved.", minimum=1, maximum=8, group="Network")
     clean_fraction: float = fraction(
         0.1, "Fraction of the patches that nothing is drawn on.", group="Data"
     )

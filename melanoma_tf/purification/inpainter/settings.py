@@ -104,10 +104,14 @@ class InpainterSettings(PatchSettings):
     """
 
     base_filters: int = setting(
-        64, "Filters of the first layer, by which all widths grow.", minimum=1, group="Network"
+        64,
+        "Filters of the first layer, by which all widths grow.",
+        minimum=1,
+        maximum=512,
+        group="Network",
     )
     levels: int = setting(
-        7, "Encoder layers, each of which halves the size.", minimum=1, group="Network"
+        7, "Encoder layers, each of which halves the size.", minimum=1, maximum=8, group="Network"
     )
     normalization: str = setting(
         "batch", "Normalisation of the layers.", choices=NORMALIZATIONS, group="Network"
