@@ -21,12 +21,15 @@ from melanoma_tf.generation.settings import GenerationSettings
     "run was trained on]",
     required=False,
 )
+@options.runner
 @options.overwrite()
 @settings_options(GenerationSettings)
 def generate(
     run_dir: Path,
     output: Path,
     records: tuple[Path, ...],
+    runner: str,
+    beam_options: tuple[str, ...],
     overwrite: bool,
     settings: GenerationSettings,
 ) -> None:
@@ -42,7 +45,13 @@ def generate(
     from melanoma_tf.generation.generate import generate_records
 
     manifest = generate_records(
-        run_dir, output, settings, records=records or None, overwrite=overwrite, log=click.echo
+        run_dir,
+        output,
+        settings,
+        records=records or None,
+        overwrite=overwrite,
+        beam=options.beam(runner, beam_options),
+        log=click.echo,
     )
     rows = [(name, manifest.count(class_name=name)) for name in manifest.class_names]
     table(f"{without_secrets(str(output))} ({manifest.taxonomy})", ("class", "generated"), rows)

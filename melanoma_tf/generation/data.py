@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -200,18 +201,27 @@ def real_blocks(records: RecordSet, image_size_px: int, *, block: int = 1024) ->
         A function that begins a new stream: uint8 `(images, size, size, 3)` and their keys. The
         next blocks are decoded while one is processed.
     """
-    paths = [
+    return real_blocks_of(shards_of(records), image_size_px, block=block)
+
+
+def shards_of(records: RecordSet) -> list[Path]:
+    """List the shards of all folders and splits, in the order of `real_blocks`."""
+    return [
         path
         for folder, manifest in zip(records.folders, records.manifests)
         for split in manifest.splits()
         for path in shard_paths(folder, manifest, split)
     ]
 
+
+def real_blocks_of(paths: Sequence[Path], image_size_px: int, *, block: int = 1024) -> RealBlocks:
+    """Make `real_blocks` of some shards."""
+
     def example(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         record = schema.parse(serialized, ("image/encoded", "image/key"))
         return _square(record["image/encoded"], image_size_px), record["image/key"]
 
-    examples = stream.read_shards(paths).filter(_is_real)
+    examples = stream.read_shards(paths).filter(is_real)
     images = examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     blocks = stream.ordered(images.batch(block))
 
@@ -222,13 +232,35 @@ def real_blocks(records: RecordSet, image_size_px: int, *, block: int = 1024) ->
     return begin
 
 
+def real_at(
+    records: RecordSet, image_size_px: int, places: Collection[int]
+) -> Iterator[tuple[int, str, Images]]:
+    """Read the real images at some places of `real_blocks`; no others are decoded.
+
+    Yields:
+        Place, key and uint8 `(size, size, 3)`.
+    """
+    wanted = tf.constant(sorted(places), tf.int64)
+
+    def example(place: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        record = schema.parse(serialized, ("image/encoded", "image/key"))
+        return place, record["image/key"], _square(record["image/encoded"], image_size_px)
+
+    numbered = stream.read_shards(shards_of(records)).filter(is_real).enumerate()
+    chosen = numbered.filter(lambda place, _: tf.reduce_any(place == wanted))
+    examples = chosen.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    for place, key, image in stream.ordered(examples).as_numpy_iterator():
+        yield int(place), key.decode(), image
+
+
 @tf.function  # Traced once, however many streams there are: one to every class.
 def _square(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """The middle square of an encoded image, uint8 `(size, size, 3)`."""
     return loading.load_crop(encoded, size, size, lambda shape: loading.centre_corner(shape, size))
 
 
-def _is_real(serialized: tf.Tensor) -> tf.Tensor:
+def is_real(serialized: tf.Tensor) -> tf.Tensor:
+    """Tell whether a serialised record is that of a real image."""
     return tf.equal(schema.parse(serialized, ("origin",))["origin"], _REAL)
 
 

@@ -13,9 +13,16 @@ from sklearn.neighbors import NearestNeighbors
 from melanoma_tf.backbones.features import load_extractor
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.outputs import refuse_existing
-from melanoma_tf.generation.data import RealBlocks, real_blocks
+from melanoma_tf.generation.data import RealBlocks, real_at, real_blocks
 from melanoma_tf.generation.monitor import Images
-from melanoma_tf.generation.novelty_filter import NovelImages, default_min_mse, sample_novel
+from melanoma_tf.generation.nearest_on_beam import BeamSearch
+from melanoma_tf.generation.novelty_filter import (
+    NovelImages,
+    SearchReal,
+    default_min_mse,
+    sample_novel,
+    search_here,
+)
 from melanoma_tf.generation.records import Generated, shown, write_generated
 from melanoma_tf.generation.sampler import Sampler, load_sampler
 from melanoma_tf.generation.settings import GenerationSettings
@@ -33,6 +40,7 @@ def generate_records(
     *,
     records: RecordsLike | None = None,
     overwrite: bool = False,
+    beam: Sequence[str] | None = None,
     log: Log = print,
 ) -> Manifest:
     """Write records of generated images, none of them a copy of a real one.
@@ -43,6 +51,8 @@ def generate_records(
         settings: see `GenerationSettings`.
         records: real images to compare with, of all splits; by default those of the training.
         overwrite: replace an existing folder.
+        beam: options of Apache Beam, which then compares with the real images, as
+            `runner=FlinkRunner`; None compares in this process, as the feature-space filter does.
         log: takes a line for each class.
 
     Raises:
@@ -61,7 +71,8 @@ def generate_records(
     folders = RecordSet.read(sampler.record.record_paths() if records is None else records)
     refuse_existing(Path(output), overwrite, [Path(run_dir), *folders.folders])
     with folders.damage_named():
-        generated, min_mse = _sampled(sampler, names, folders, settings, log)
+        search = None if beam is None else BeamSearch(folders, Path(output), beam)
+        generated, min_mse = _sampled(sampler, names, folders, settings, search, log)
     return write_generated(
         generated,
         Path(output),
@@ -81,26 +92,27 @@ def _sampled(
     names: Sequence[str],
     folders: RecordSet,
     settings: GenerationSettings,
+    search: SearchReal | None,
     log: Log,
 ) -> tuple[list[Generated], float]:
     """Sample novel images of each class; also return the least distance to real ones."""
     size = sampler.settings.image_size_px
-    blocks = real_blocks(folders, size)
-    real = _without_keys(blocks)
-    min_mse = default_min_mse(real) if settings.min_mse is None else settings.min_mse
+    real = _without_keys(real_blocks(folders, size))
+    search = search or search_here(real)
+    min_mse = default_min_mse(real, search) if settings.min_mse is None else settings.min_mse
     too_near = feature_space_filter(settings.features, real) if settings.features else None
     generated = []
     for name in names:
         novel = sample_novel(
             _candidates(sampler, name, settings.seed),
             settings.count,
-            real,
+            search,
             min_mse,
             image_size_px=size,
             feature_space_filter=too_near,
         )
         log(_line(name, novel))
-        generated.append(_with_nearest(name, novel, blocks))
+        generated.append(_with_nearest(name, novel, folders, size))
     return generated, min_mse
 
 
@@ -165,18 +177,15 @@ def _candidates(sampler: Sampler, class_name: str, seed: int) -> Callable[[int],
     return lambda count: sampler.sample(class_name, count, random)
 
 
-def _with_nearest(class_name: str, novel: NovelImages, blocks: RealBlocks) -> Generated:
+def _with_nearest(
+    class_name: str, novel: NovelImages, folders: RecordSet, size_px: int
+) -> Generated:
     """Look up the keys of the nearest real images, and the images that the sheets show."""
+    places, shown_places = novel.nearest.index.tolist(), shown(novel)
     keys: dict[int, str] = {}
     images: dict[int, Images] = {}
-    places = novel.nearest.index.tolist()
-    wanted, shown_places = set(places), shown(novel)
-    start = 0
-    for block, names in blocks():
-        for offset, name in enumerate(names):
-            if start + offset in wanted:
-                keys[start + offset] = name
-            if start + offset in shown_places:
-                images[start + offset] = block[offset]
-        start += len(block)
+    for place, key, image in real_at(folders, size_px, set(places)):
+        keys[place] = key
+        if place in shown_places:
+            images[place] = image
     return Generated(class_name, novel, [keys[place] for place in places], images)

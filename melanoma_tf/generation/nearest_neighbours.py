@@ -18,6 +18,7 @@ from melanoma_tf.core.errors import MelanomaError
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
 # Numbers in a block of references: 64 MiB for images of any size.
 _BLOCK_VALUES = 2**24
 _GREY = np.float32(128.0)
@@ -45,7 +46,7 @@ class Nearest:
 
 
 def nearest(
-    images: Images, references: Iterable[Images], *, except_own_place: bool = False
+    images: Images, references: Iterable[Images], *, own_places: Places | None = None
 ) -> Nearest:
     """Find the nearest reference, or mirror image of one, of every image.
 
@@ -55,8 +56,8 @@ def nearest(
     Args:
         images: uint8 `(images, height, width, channels)`.
         references: a stream of blocks of the same, in order.
-        except_own_place: the images are the references themselves: skip a reference at the image's
-            own place, and its mirror image.
+        own_places: int64 `(images,)`: where the images themselves are among the references, which
+            are skipped there, as their mirror images are; -1 for an image that is not.
 
     Returns:
         See `Nearest`; of equally near ones the first.
@@ -73,7 +74,7 @@ def nearest(
             )
         for at in range(0, len(given), most):
             block = given[at : at + most]
-            table.compare(block, start, except_own_place)
+            table.compare(block, start, own_places)
             start += len(block)
     return table.result()
 
@@ -104,7 +105,7 @@ class _Table:
         self._of_block = _matrices(images[:0])
         self._products = np.empty((2, 0), np.float32)
 
-    def compare(self, block: Images, start: int, except_own_place: bool) -> None:
+    def compare(self, block: Images, start: int, own_places: Places | None) -> None:
         count, shape = len(block), (len(self._images), len(block))
         if count > len(self._of_block[0]):
             self._of_block = _matrices(block)
@@ -117,9 +118,9 @@ class _Table:
         # All of the distance, to the nearer of reference and mirror image, but the image's square.
         distances = np.subtract(both[0], np.abs(both[1], out=both[1]), out=both[0])
         distances += squares.astype(np.float32)
-        if except_own_place:
-            places = np.arange(max(0, start), min(shape[0], start + count))
-            distances[places, places - start] = np.inf
+        if own_places is not None:
+            here = np.flatnonzero((own_places >= start) & (own_places < start + count))
+            distances[here, own_places[here] - start] = np.inf
         self._settle(distances, block, squares.max(initial=0.0), start)
 
     def _settle(self, distances: Floats, block: Images, largest_square: float, start: int) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.generation.nearest_neighbours import Nearest, nearest
+from melanoma_tf.generation.nearest_neighbours import Nearest, Places, nearest
 
 Images = npt.NDArray[np.uint8]
+# Finds the nearest real image of each image, given where the images themselves are among the real
+# ones, if they are; see `nearest_neighbours.nearest`.
+SearchReal = Callable[[Images, Optional[Places]], Nearest]
 # Numbers in the candidates that are compared at once: 256 MiB, and as much of mirror images.
 _VALUES_AT_ONCE = 2**26
 # Candidates for one accepted image, at most, before the search ends.
@@ -41,13 +45,21 @@ class NovelImages:
     surplus: int = 0
 
 
-def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
+def search_here(real: Callable[[], Iterable[Images]]) -> SearchReal:
+    """Make a search in this process; `real` gives a new stream of blocks of real images."""
+    return lambda images, own_places: nearest(images, real(), own_places=own_places)
+
+
+def default_min_mse(
+    real: Callable[[], Iterable[Images]], search: SearchReal | None = None
+) -> float:
     """The first percentile of the distances from real images to their nearest other real image.
 
     Images that occur twice, as they are or mirrored, are left out.
 
     Args:
         real: gives a new stream of blocks of real images; the first 1,024 are compared.
+        search: finds the nearest real images; by default in this process.
 
     Raises:
         MelanomaError: fewer than two different real images.
@@ -60,7 +72,8 @@ def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
     count = sum(map(len, sample))
     if count < 2:
         raise MelanomaError(f"expected two real images or more to compare with; found {count}")
-    found = nearest(np.concatenate(sample), real(), except_own_place=True)
+    search = search or search_here(real)
+    found = search(np.concatenate(sample), np.arange(count))
     # A picture that occurs twice is no other one; its 0 would let every copy pass.
     distance = found.distance[found.distance > 0.0]
     if not len(distance):
@@ -71,7 +84,7 @@ def default_min_mse(real: Callable[[], Iterable[Images]]) -> float:
 def sample_novel(
     generate: Callable[[int], Images],
     count: int,
-    real: Callable[[], Iterable[Images]],
+    search: SearchReal,
     min_mse: float,
     *,
     image_size_px: int,
@@ -82,7 +95,7 @@ def sample_novel(
     Args:
         generate: gives that many new candidates, uint8 `(candidates, size, size, 3)`.
         count: images to accept.
-        real: gives a new stream of blocks of real images; mirror images are compared too.
+        search: finds the nearest real images, see `search_here`.
         min_mse: least mean squared error, pixels in [0, 1].
         image_size_px: side of the images.
         feature_space_filter: tells of images, bool `(images,)`, whether they are too near to a
@@ -107,7 +120,7 @@ def sample_novel(
         # with all real images once more.
         wanted = (count - passed) * (candidates + 1) // (passed + 1)
         batch = generate(min(at_once, most - candidates, max(8, wanted)))
-        found = nearest(batch, real())
+        found = search(batch, None)
         far = found.distance >= min_mse
         if feature_space_filter is not None:
             far &= ~feature_space_filter(batch)

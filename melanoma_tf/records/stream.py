@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
@@ -36,6 +38,21 @@ Predicate = Callable[[tf.Tensor], tf.Tensor]
 def read_shards(paths: Sequence[Path]) -> tf.data.Dataset:
     """Read the serialised records of some shards once, always in the same order."""
     return _read(tf.data.Dataset.from_tensor_slices([str(path) for path in paths]))
+
+
+def reading_order(counts: Sequence[int]) -> npt.NDArray[np.int64]:
+    """The order in which `read_shards` reads the records of shards that hold so many.
+
+    Returns:
+        int64 `(records,)`: the numbers of the records read, counted shard after shard.
+    """
+    ends = np.cumsum(counts, dtype=np.int64)
+    pairs = np.stack([ends - counts, ends], axis=1)
+    numbers = tf.data.Dataset.from_tensor_slices(pairs).interleave(
+        lambda pair: tf.data.Dataset.range(pair[0], pair[1]), cycle_length=_SHARDS_READ_AT_ONCE
+    )
+    found = [batch.numpy() for batch in numbers.batch(_COUNTED_AT_ONCE)]
+    return np.concatenate([np.empty(0, np.int64), *found])
 
 
 def shuffled_stream(

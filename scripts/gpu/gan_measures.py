@@ -49,7 +49,7 @@ class Reference:
         order = np.random.default_rng(0).permutation(len(training))
         half = min(COMPARED, len(training) // 2)
         first, second = training[order[:half]], training[order[half : 2 * half]]
-        found = nearest(training, [training], except_own_place=True).distance
+        found = nearest(training, [training], own_places=np.arange(len(training))).distance
         found = found[found > 0]
         return cls(
             training,
@@ -75,7 +75,7 @@ def measures(generated: np.ndarray, reference: Reference) -> dict[str, float]:
         images whose nearest other lies nearer than the first percentile of real ones; `copies`,
         the same to real images; `minimal_mse` and its deviation, as in Bisla et al. 2019.
     """
-    others = nearest(generated, [generated], except_own_place=True).distance
+    others = nearest(generated, [generated], own_places=np.arange(len(generated))).distance
     real = nearest(generated, [reference.training]).distance
     return {
         "swd": distance(reference.compared, generated),

@@ -58,7 +58,7 @@ def test_a_large_set_with_planted_copies():
 def test_a_reference_does_not_find_itself():
     random = np.random.default_rng(2)
     images = random.integers(0, 256, (7, 6, 6, 3)).astype(np.uint8)
-    found = nearest(images[:4], [images[:3], images[3:]], except_own_place=True)
+    found = nearest(images[:4], [images[:3], images[3:]], own_places=np.arange(4))
     plain, flipped = reference(images[:4], images)
     both = np.minimum(plain, flipped)
     both[np.arange(4), np.arange(4)] = np.inf

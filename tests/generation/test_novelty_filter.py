@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.generation.novelty_filter import default_min_mse, sample_novel
+from melanoma_tf.generation.novelty_filter import default_min_mse, sample_novel, search_here
 
 SIZE_PX = 8
 
@@ -42,7 +42,7 @@ def test_copies_are_replaced_by_what_comes_next():
     nearly[0, 0] ^= 1
     planted = [REAL[7], REAL[3][:, ::-1], nearly, NEW[0], NEW[0], NEW[0][:, ::-1], *NEW[1:]]
     generate, asked = source(np.stack(planted))
-    found = sample_novel(generate, 20, real, 0.01, image_size_px=SIZE_PX)
+    found = sample_novel(generate, 20, search_here(real), 0.01, image_size_px=SIZE_PX)
     np.testing.assert_array_equal(found.images, NEW[:20])
     assert (found.near_real, found.near_other) == (3, 2)
     assert found.candidates == 28 == len(found.images) + 3 + 2 + found.surplus
@@ -61,7 +61,13 @@ def test_it_gives_up_after_few_looks_at_the_real_images():
     generate, asked = source(np.concatenate([REAL] * 50))
     looks = []
     with pytest.raises(MelanomaError, match=r"0 of 160 candidates are \(160 too near to a real"):
-        sample_novel(generate, 5, lambda: looks.append(1) or real(), 0.01, image_size_px=SIZE_PX)
+        sample_novel(
+            generate,
+            5,
+            search_here(lambda: looks.append(1) or real()),
+            0.01,
+            image_size_px=SIZE_PX,
+        )
     assert sum(asked) == 160
     assert len(looks) <= 4
 
@@ -74,7 +80,7 @@ def test_the_feature_space_filter_rejects_too():
         return np.array([next(odd) for _ in images])
 
     found = sample_novel(
-        generate, 6, real, 0.0, image_size_px=SIZE_PX, feature_space_filter=is_near
+        generate, 6, search_here(real), 0.0, image_size_px=SIZE_PX, feature_space_filter=is_near
     )
     np.testing.assert_array_equal(found.images, NEW[:12:2])
 

@@ -298,6 +298,18 @@ def test_the_same_seed_generates_the_same(run, generated, tmp_path):
     ]
 
 
+def test_beam_generates_the_same(run, generated, tmp_path, monkeypatch):
+    def here(task, items, folder, options):
+        assert options == ("runner=x",)
+        return (list(task(item)) for item in items)
+
+    monkeypatch.setattr("melanoma_tf.generation.nearest_on_beam.map_on_beam", here)
+    settings = GenerationSettings(count=9, min_mse=0.0)
+    generate_records(run, tmp_path / "folder", settings, beam=("runner=x",), log=lambda line: None)
+    for path in generated.iterdir():
+        assert (tmp_path / "folder" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
 def test_what_cannot_be_generated_is_one_line(run, tmp_path):
     for changes, message in (
         ({"min_mse": 9.0}, "lower --min-mse, or train for longer"),
