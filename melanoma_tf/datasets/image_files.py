@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,7 +136,8 @@ def find_images(inputs: Iterable[Path], *, below: bool = False) -> FoundImages:
             raise MelanomaError(f"expected an image or a folder of images; {path} is no file")
         else:
             raise MelanomaError(f"expected an image or a folder of images; {path} does not exist")
-    return FoundImages(tuple(found), tuple(passed))
+    passed += [PassedOver(path, "named twice") for path, n in Counter(found).items() if n > 1]
+    return FoundImages(tuple(dict.fromkeys(found)), tuple(passed))
 
 
 def _beside(listed: _Listed) -> list[PassedOver]:

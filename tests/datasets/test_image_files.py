@@ -118,6 +118,16 @@ def test_a_named_file_is_taken_and_what_is_no_file_or_empty_refused(folder_of, t
         find_images([tmp_path / "pipe.jpg"])
 
 
+def test_an_image_that_is_named_twice_is_taken_once(folder_of):
+    folder = folder_of(dict.fromkeys(("a.jpg", "b.jpg")))
+    found = find_images([folder / "b.jpg", folder, folder])
+    assert found.paths == (folder / "b.jpg", folder / "a.jpg")
+    assert {each.name: each.reason for each in found.passed_over} == {
+        "a.jpg": "named twice",
+        "b.jpg": "named twice",
+    }
+
+
 def test_an_hdf5_file_stands_for_its_images(tmp_path):
     path = tmp_path / "test-image.hdf5"
     with h5py.File(path, "w") as file:
