@@ -12,6 +12,7 @@ import numpy as np
 from melanoma_tf.core.errors import MelanomaError
 
 CALIBRATION_BINS = 15
+_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,30 @@ def decide(labels: np.ndarray, scores: np.ndarray) -> Decisions:
     if n_classes == 0:
         raise MelanomaError("expected at least one class, found none")
     images = np.flatnonzero(labels >= 0)
-    known, scores = labels[images], scores[images]
+    known = labels[images]
+    if len(images) < len(labels):
+        scores = scores[images]
     decided = decided_classes(scores)
     calibration = None
     if len(images) and look_like_probabilities(scores):
         confidence = scores.max(axis=1)
         bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, None)
-        truth = np.eye(n_classes)[known]
         calibration = Calibration(
             bins=np.minimum(bins, CALIBRATION_BINS - 1),
             gaps=(decided == known) - confidence,
-            brier=((scores - truth) ** 2).sum(axis=1),
+            brier=_brier(known, scores),
         )
     return Decisions(n_classes, images, known * (n_classes + 1) + decided, calibration)
+
+
+def _brier(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Squared distances between scores and truth, float64 `(images,)`."""
+    truth, brier = np.eye(scores.shape[1]), np.empty(len(scores))
+    # In blocks: three more arrays of the size of the scores would be the peak of all memory.
+    for start in range(0, len(scores), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        brier[part] = ((scores[part] - truth[labels[part]]) ** 2).sum(axis=1)
+    return brier
 
 
 def decided_classes(scores: np.ndarray) -> np.ndarray:

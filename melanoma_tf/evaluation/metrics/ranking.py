@@ -51,8 +51,11 @@ def rank_class(is_positive: np.ndarray, is_known: np.ndarray, scores: np.ndarray
         scores: float `(images,)`, larger means more of the class.
     """
     order = np.argsort(-scores, kind="stable")
-    order = order[is_known[order]]
-    positives, negatives = order[is_positive[order]], order[~is_positive[order]]
+    if not is_known.all():
+        order = order[is_known[order]]
+    leads = is_positive[order]
+    positives, negatives = order[leads], order[~leads]
+    del order  # The peak of memory comes below.
     positive_scores = scores[positives]
     rising_negatives = scores[negatives][::-1]
     is_last = np.ones(len(positives), dtype=bool)
