@@ -14,7 +14,12 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.exchange import exchange
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.locks import locked
-from melanoma_tf.core.outputs import published_folder, refuse_existing, refuse_existing_file
+from melanoma_tf.core.outputs import (
+    published_folder,
+    refuse_existing,
+    refuse_existing_file,
+    workers_folder,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLISH = """
@@ -213,3 +218,19 @@ def test_a_folder_that_was_only_begun_is_no_obstacle(tmp_path):
     (tmp_path / "out" / "..melanoma-tf.json.1234.partial").write_text("{")
     publish(tmp_path / "out", "new")
     assert (tmp_path / "out" / "content").read_text() == "new"
+
+
+def test_a_folder_of_workers_goes_at_the_end_and_after_a_kill(tmp_path):
+    output = tmp_path / "new" / "records"
+    with pytest.raises(ZeroDivisionError), workers_folder(output) as folder:
+        (folder / "results").write_bytes(b"x")
+        assert folder.parent == output.parent
+        raise ZeroDivisionError
+    assert not list(output.parent.iterdir())
+    killed = workers_folder(output)
+    folder = killed.__enter__()
+    (folder / "results").write_bytes(b"x")
+    with published_folder(output) as temporary:
+        (temporary / "shard").write_bytes(b"y")
+    assert [path.name for path in output.parent.iterdir()] == ["records"]
+    killed.__exit__(None, None, None)
