@@ -29,7 +29,7 @@ def check_calibration(payload: Any, where: str) -> dict[str, Any]:
         raise MelanomaError(
             f"{where}: expected a finite temperature above 0; found {temperature!r:.80}"
         )
-    _require(payload, "class_names", _are_texts, "a list of class names", where)
+    _require(payload, "class_names", _are_names, "a list of printable class names", where)
     _require(payload, "model_sha256", _is_text, "a SHA-256", where)
     names = payload["class_names"]
     for key in ("thresholds", "thresholds_raw"):
@@ -37,7 +37,7 @@ def check_calibration(payload: Any, where: str) -> dict[str, Any]:
             payload,
             key,
             lambda value: are_thresholds(value, names),
-            f"thresholds of {', '.join(names)}, each from 0 to 1 or null,",
+            f"thresholds of {', '.join(names):.200}, each from 0 to 1 or null,",
             where,
         )
     _require(payload, "fitted_on", _is_description, "a description of images", where)
@@ -62,6 +62,10 @@ def _is_text(value: Any) -> bool:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+
+
+def _are_names(value: Any) -> bool:
+    return _are_texts(value) and all(map(str.isprintable, value))
 
 
 def are_thresholds(value: Any, names: list[str]) -> bool:

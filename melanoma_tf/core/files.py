@@ -133,16 +133,24 @@ def read_checked_json(path: Path) -> Any:
     Raises:
         MelanomaError: a missing or broken file, or another content than was written.
     """
-    payload = read_json(path)
+    return checked(read_json(path), str(path))
+
+
+def checked(payload: Any, where: str) -> Any:
+    """Compare JSON values with their checksum, if they have one, and return them without it.
+
+    Raises:
+        MelanomaError: another content than was written; the line begins with `where`.
+    """
     if not isinstance(payload, dict) or CHECKSUM not in payload:
         return payload
-    stored = payload.pop(CHECKSUM)
-    if stored != _checksum(payload):
+    values = {name: value for name, value in payload.items() if name != CHECKSUM}
+    if payload[CHECKSUM] != _checksum(values):
         raise MelanomaError(
-            f"{path}: expected the content that its {CHECKSUM} was made of; found another: the "
+            f"{where}: expected the content that its {CHECKSUM} was made of; found another: the "
             f"file is damaged, or was edited (to keep an edit of your own, remove its {CHECKSUM})"
         )
-    return payload
+    return values
 
 
 def parse_json(content: bytes, where: str) -> Any:

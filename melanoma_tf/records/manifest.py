@@ -12,7 +12,7 @@ from typing import Any, Callable, TypeVar
 
 from melanoma_tf.core.cache import RECORDS, entry, make_room
 from melanoma_tf.core.errors import MelanomaError, shown
-from melanoma_tf.core.files import parse_json, read_json, write_json
+from melanoma_tf.core.files import checked, parse_json, read_checked_json, write_checked_json
 from melanoma_tf.core.remote import (
     describe_files,
     fetch_file,
@@ -103,7 +103,7 @@ class Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into the folder, as the last step of a build."""
-    write_json(folder / FILE_NAME, dataclasses.asdict(manifest))
+    write_checked_json(folder / FILE_NAME, dataclasses.asdict(manifest))
 
 
 def read_manifest(folder: Path, *, check_sizes: bool = True) -> Manifest:
@@ -148,7 +148,8 @@ def _payload(folder: Path) -> Any:
             raise MelanomaError(
                 f"{folder} has no {FILE_NAME}: it is not a record folder, or it is not whole yet"
             )
-        return parse_json(content, f"{folder}/{FILE_NAME}")
+        where = f"{folder}/{FILE_NAME}"
+        return checked(parse_json(content, where), where)
     folder = Path(folder)
     if not folder.is_dir():
         raise MelanomaError(f"expected a record folder at {folder}; it does not exist")
@@ -156,7 +157,7 @@ def _payload(folder: Path) -> Any:
         raise MelanomaError(
             f"{folder} has no {FILE_NAME}: it is not a record folder, or its build did not finish"
         )
-    return read_json(folder / FILE_NAME)
+    return read_checked_json(folder / FILE_NAME)
 
 
 def _shard_sizes(folder: Path, manifest: Manifest) -> dict[str, int | None]:

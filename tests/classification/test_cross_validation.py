@@ -115,7 +115,7 @@ def test_leaking_and_incomplete_combinations_are_refused(
     refused("expected --split validation; found test", runs, EvaluationSettings(combine="folds"))
     other = tmp_path / "other"
     shutil.copytree(phantom_records, other)
-    manifest = json.loads((other / "manifest.json").read_text())
+    manifest = read_checked_json(other / "manifest.json")
     manifest["shards"] = [one for one in manifest["shards"] if one["split"] != "validation"]
     (other / "manifest.json").write_text(json.dumps(manifest))
     refused("expected these records for split validation, or --split", runs[0], HELD_OUT, other)

@@ -262,7 +262,7 @@ def test_what_does_not_belong_together_is_one_line(
     shutil.copytree(phantom_records, copy)
     refused(r"expected each image once; \S+ is in \S+copy and in", second,
             [phantom_records, copy])  # fmt: skip
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = read_checked_json(copy / "manifest.json")
     manifest["shards"] = [one for one in manifest["shards"] if one["split"] != "test"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     refused("copy has no examples in split 'test'", second, [phantom_records, copy])

@@ -326,7 +326,7 @@ def test_records_of_other_classes_and_models_without_the_signature_are_refused(
 ):
     other = tmp_path / "records"
     other.mkdir()
-    manifest = json.loads((phantom_records / "manifest.json").read_text())
+    manifest = read_checked_json(phantom_records / "manifest.json")
     (other / "manifest.json").write_text(
         json.dumps({**manifest, "class_names": ["melanoma", "nevus", "wart"], "shards": []})
     )

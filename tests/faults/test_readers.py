@@ -92,7 +92,7 @@ def hold_counts(manifest):
 def files(trained_run, phantom_records):
     """The JSON of a record folder and of a run."""
     return {
-        "manifest": json.loads((phantom_records / "manifest.json").read_text()),
+        "manifest": read_checked_json(phantom_records / "manifest.json"),
         "config": read_checked_json(trained_run / "config.json"),
         "calibration": read_checked_json(trained_run / "calibration.json"),
     }
@@ -151,27 +151,18 @@ def test_texts_that_are_no_json(tmp_path, text):
     assert refused_in_one_line(read_json, tmp_path / "file.json") is None
 
 
-def test_flipped_bits_of_a_manifest_never_change_what_is_read_of_a_shard(phantom_records, tmp_path):
-    """A flip is refused, or it changes a text that no number and no file depends on."""
+def test_flipped_bits_of_a_manifest_are_refused(phantom_records, tmp_path):
     whole = (phantom_records / "manifest.json").read_bytes()
-    expected = read_manifest(phantom_records)
-    for shard in expected.shards:
+    for shard in read_manifest(phantom_records).shards:
         (tmp_path / shard.name).symlink_to(phantom_records / shard.name)
     choose = random.Random(0)
     for _ in range(150):
         content = bytearray(whole)
         content[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
         (tmp_path / "manifest.json").write_bytes(content)
-        try:
-            read = read_manifest(tmp_path)
-        except MelanomaError as error:
-            read, message = None, str(error)
-        if read is None:
-            assert "manifest.json" in message or ".tfrecord" in message
-            assert "\n" not in message
-        else:
-            found = [(each.name, each.size_bytes) for each in read.shards]
-            assert found == [(each.name, each.size_bytes) for each in expected.shards]
+        with pytest.raises(MelanomaError, match=r"manifest\.json") as refused:
+            read_manifest(tmp_path)
+        assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -195,14 +186,14 @@ def test_flipped_bits_of_a_manifest_never_change_what_is_read_of_a_shard(phantom
     ],
 )
 def test_damages_met_in_manifests(phantom_records, tmp_path, damage, message):
-    payload = json.loads((phantom_records / "manifest.json").read_text())
+    payload = read_checked_json(phantom_records / "manifest.json")
     (tmp_path / "manifest.json").write_text(json.dumps({**payload, **damage}))
     with pytest.raises(MelanomaError, match=message):
         read_manifest(tmp_path)
 
 
 def test_a_shard_is_a_file_of_the_folder(phantom_records, tmp_path):
-    payload = json.loads((phantom_records / "manifest.json").read_text())
+    payload = read_checked_json(phantom_records / "manifest.json")
     for name in ("../secret.tfrecord", "/etc/passwd", "a/b.tfrecord", ""):
         payload["shards"][0]["name"] = name
         (tmp_path / "manifest.json").write_text(json.dumps(payload))
@@ -211,7 +202,7 @@ def test_a_shard_is_a_file_of_the_folder(phantom_records, tmp_path):
 
 
 def test_a_manifest_names_each_shard_once(phantom_records, tmp_path):
-    payload = json.loads((phantom_records / "manifest.json").read_text())
+    payload = read_checked_json(phantom_records / "manifest.json")
     payload["shards"].append(payload["shards"][0])
     (tmp_path / "manifest.json").write_text(json.dumps(payload))
     with pytest.raises(MelanomaError, match=r"expected each shard once; found .* several times"):
@@ -219,7 +210,7 @@ def test_a_manifest_names_each_shard_once(phantom_records, tmp_path):
 
 
 def test_a_manifest_may_lack_what_has_a_default(phantom_records):
-    payload = json.loads((phantom_records / "manifest.json").read_text())
+    payload = read_checked_json(phantom_records / "manifest.json")
     for name in ("findings", "tool_version", "skipped"):
         payload.pop(name)
     read = manifest_from_json(payload, "file.json")

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.records.manifest import (
     Count,
     Manifest,
@@ -41,7 +42,7 @@ def folder(tmp_path):
 
 
 def rewrite(folder, **changes):
-    payload = json.loads((folder / "manifest.json").read_text())
+    payload = read_checked_json(folder / "manifest.json")
     (folder / "manifest.json").write_text(json.dumps({**payload, **changes}))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.core.files import read_checked_json
 from melanoma_tf.records.encode import Encoding, encode_image, encode_mask
 from melanoma_tf.records.schema import Example
 from melanoma_tf.records.shards import Sharding
@@ -70,7 +71,7 @@ def test_all_problems_are_listed_at_once(write):
 
 def test_counts_that_differ_from_the_manifest_are_found(write):
     folder = write(example(index) for index in range(12))
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = read_checked_json(folder / "manifest.json")
     manifest["counts"][0]["count"] += 1
     manifest["shards"][0]["count"] += 1
     (folder / "manifest.json").write_text(json.dumps(manifest))
