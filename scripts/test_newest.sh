@@ -13,9 +13,10 @@ export VENV=.venv-newest
 PYTHON=$newest prepare_environment "[dev]"
 # The examples of the public names train one network of each kind.
 "$VENV/bin/python" -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-    tests/test_public_api.py tests/core tests/test_layers.py tests/exchange \
+    tests/test_public_api.py tests/core tests/exchange \
     tests/records/test_dicom.py tests/records/test_decode.py tests/records/test_writer.py \
     tests/training/test_checkpoints.py tests/training/test_weights.py \
+    tests/training/test_compile_model.py \
     tests/segmentation/test_shipped.py tests/classification/test_shipped.py \
     tests/serving/test_export.py tests/serving/test_conversion.py "$@"
 demo=$(mktemp -d)

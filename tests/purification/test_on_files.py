@@ -75,10 +75,10 @@ def test_one_image_and_a_lesion_mask_under_bisla2019(photos, tmp_path):
     np.testing.assert_array_equal(kept, phantoms["b.png"].image[lesion > 0])
 
 
-def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run_command):
+def test_bad_files_are_named_and_the_others_done(photos, tmp_path, invoke_command):
     folder, _ = photos
     (folder / "broken.jpg").write_bytes(b"not an image")
-    done = run_command("purify", folder, "--output", tmp_path / "out", *WITHOUT_NETWORKS)
+    done = invoke_command("purify", folder, "--output", tmp_path / "out", *WITHOUT_NETWORKS)
     assert done.returncode == 1
     assert "broken.jpg: " in done.stderr
     assert "4 images to purify; 1 could not be" in done.stderr
@@ -184,8 +184,8 @@ def test_bad_arguments_are_refused(photos, tmp_path, source, options, message):
         purify_files(tmp_path / source, tmp_path / "out", PurificationSettings(**options))
 
 
-def test_options_of_records_are_refused_for_images(photos, tmp_path, run_command):
-    done = run_command("purify", photos[0], "--output", tmp_path / "out", "--replace")
+def test_options_of_records_are_refused_for_images(photos, tmp_path, invoke_command):
+    done = invoke_command("purify", photos[0], "--output", tmp_path / "out", "--replace")
     assert done.returncode == 1
     assert "--replace with record folders only" in done.stderr
 
@@ -242,12 +242,14 @@ def test_a_lesion_is_looked_for_only_where_no_mask_is_given(photos, tmp_path):
     assert given[0].occluded > 0.0
 
 
-def test_the_segmenter_can_be_left_out_and_must_exist(photos, tmp_path, run_command):
+def test_the_segmenter_can_be_left_out_and_must_exist(photos, tmp_path, invoke_command):
     folder, _ = photos
-    done = run_command("purify", folder / "b.png", "--output", tmp_path / "out", *WITHOUT_NETWORKS)
+    done = invoke_command(
+        "purify", folder / "b.png", "--output", tmp_path / "out", *WITHOUT_NETWORKS
+    )
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "out/b.png").shape == (96, 128, 3)
-    bad = run_command(
+    bad = invoke_command(
         "purify", folder / "b.png", "--output", tmp_path / "bad", "--method", "classical",
         "--segmenter", tmp_path / "no",
     )  # fmt: skip

@@ -188,8 +188,8 @@ def test_bad_settings_are_refused(records, tmp_path, settings, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_writes_records_and_prints_what_was_added(records, tmp_path, run_command):
-    done = run_command(
+def test_the_command_writes_records_and_prints_what_was_added(records, tmp_path, invoke_command):
+    done = invoke_command(
         "purify",
         records,
         "--output",
@@ -202,6 +202,8 @@ def test_the_command_writes_records_and_prints_what_was_added(records, tmp_path,
     assert done.returncode == 0, done.stderr
     assert "purified" in done.stdout
     assert read_manifest(tmp_path / "out").count(origin="purified") == 4
-    refused = run_command("purify", records, "--output", tmp_path / "x", "--mask-output", tmp_path)
+    refused = invoke_command(
+        "purify", records, "--output", tmp_path / "x", "--mask-output", tmp_path
+    )
     assert refused.returncode == 1
     assert "--mask-output with images only" in refused.stderr

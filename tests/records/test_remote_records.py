@@ -61,13 +61,13 @@ def local(phantom_folder, tmp_path_factory):
     return folder
 
 
-def trained_twice(records, run_dir):
-    """Validation losses of a training of one epoch that goes on for another."""
+def validation_losses(records, run_dir, *, broken):
+    """Of a training of two epochs, in one go or with a break between them."""
     network = NetworkSettings(ONE_CONVOLUTION, "none", image_size_px=32)
-    for epochs in (1, 2):
+    for epochs in (1, 2) if broken else (2,):
         settings = ClassifierSettings(epochs=epochs, batch_size=16, network=network)
         history = train_classifier(
-            [records], run_dir, settings, resume=epochs == 2, log=lambda line: None
+            [records], run_dir, settings, resume=run_dir.exists(), log=lambda line: None
         )
     assert len(history["val_loss"]) == 2
     return history["val_loss"]
@@ -75,7 +75,7 @@ def trained_twice(records, run_dir):
 
 @pytest.fixture(scope="module")
 def local_losses(local, tmp_path_factory):
-    return trained_twice(local, tmp_path_factory.mktemp("runs") / "local")
+    return validation_losses(local, tmp_path_factory.mktemp("runs") / "local", broken=False)
 
 
 def test_build_there_verify_train_resume(
@@ -88,7 +88,7 @@ def test_build_there_verify_train_resume(
         if path.name != ".melanoma-tf.json":
             assert store.cat(f"bucket/some/records/{path.name}") == path.read_bytes(), path.name
     assert verify_records(url) == []
-    assert trained_twice(url, tmp_path / "run") == local_losses
+    assert validation_losses(url, tmp_path / "run", broken=True) == local_losses
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["records"][0]["path"] == url
     written = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -39,6 +39,16 @@ def image_files(phantom_folder):
     return sorted((phantom_folder / "ISIC-2017_Training_Data").glob("*.jpg"))[:5]
 
 
+@pytest.fixture(scope="module")
+def signatures(exported):
+    return tf.saved_model.load(str(exported / "1")).signatures
+
+
+@pytest.fixture(scope="module")
+def classifier(exported):
+    return load_classifier(exported)
+
+
 PROGRAM = """
 import importlib.abc, json, sys
 BLOCKED = ("melanoma_tf", "tensorflow_addons", "tensorflow_io")
@@ -106,7 +116,7 @@ def test_it_answers_where_only_tensorflow_exists_and_has_stock_operations_only(
 
 
 def test_answers_are_those_of_evaluate_temperature_included(
-    exported, trained_run, phantom_records, tmp_path, monkeypatch
+    classifier, trained_run, phantom_records, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(evaluation, "write_report", lambda *_, **options: None)
     metrics = evaluation.evaluate_classifier(
@@ -119,7 +129,7 @@ def test_answers_are_those_of_evaluate_temperature_included(
     for one in read_examples(phantom_records, "test"):
         files.append(tmp_path / f"{one.key}.{one.image_format}")
         files[-1].write_bytes(one.image)
-    for answer in load_classifier(exported).predict(files):
+    for answer in classifier.predict(files):
         row = evaluated[answer.path.stem]
         expected = [float(row[name]) for name in answer.class_names]
         np.testing.assert_allclose(answer.probabilities, expected, atol=1e-6)
@@ -146,8 +156,8 @@ def test_without_a_calibration_answers_are_the_network_s_own(trained_run, image_
     assert not any(name.startswith("above") for name in signatures["tensor"].structured_outputs)
 
 
-def test_one_call_takes_images_of_any_size_and_format_and_none(exported):
-    signature = tf.saved_model.load(str(exported / "1")).signatures["serving_default"]
+def test_one_call_takes_images_of_any_size_and_format_and_none(signatures):
+    signature = signatures["serving_default"]
     rng = np.random.default_rng(0)
     images = [
         cv2.imencode(suffix, rng.integers(0, 256, shape, dtype=np.uint8))[1].tobytes()
@@ -161,7 +171,7 @@ def test_one_call_takes_images_of_any_size_and_format_and_none(exported):
     assert empty["probabilities"].shape == (0, 3)
 
 
-def test_a_classification_request_gets_a_score_for_each_class(exported, image_files):
+def test_a_classification_request_gets_a_score_for_each_class(signatures, image_files):
     """As TensorFlow Serving runs the method: serialised examples in, classes and scores out."""
     classification_pb2 = pytest.importorskip("tensorflow_serving.apis.classification_pb2")
     request = classification_pb2.ClassificationRequest()
@@ -171,7 +181,6 @@ def test_a_classification_request_gets_a_score_for_each_class(exported, image_fi
         example = request.input.example_list.examples.add()
         example.features.feature["image/encoded"].bytes_list.value.append(content)
     request = classification_pb2.ClassificationRequest.FromString(request.SerializeToString())
-    signatures = tf.saved_model.load(str(exported / "1")).signatures
     examples = [each.SerializeToString() for each in request.input.example_list.examples]
     found = signatures[request.model_spec.signature_name](inputs=tf.constant(examples))
     response = classification_pb2.ClassificationResponse()
@@ -272,19 +281,19 @@ def test_versions_of_another_task_do_not_mix(trained_run, tmp_path):
     assert [each.name for each in (tmp_path / "model").iterdir()] == ["1"]
 
 
-def test_a_bad_file_is_named_and_the_others_are_classified(exported, image_files, tmp_path):
+def test_a_bad_file_is_named_and_the_others_are_classified(classifier, image_files, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(image_files[0].read_bytes()[:100])
     text = tmp_path / "text.png"
     text.write_text("no image")
-    answers = list(load_classifier(exported).predict([image_files[0], broken, text]))
+    answers = list(classifier.predict([image_files[0], broken, text]))
     assert [bool(a.error) for a in answers] == [False, True, True]
     rows = predictions_csv([a for a in answers if not a.error]).splitlines()
     assert rows[0] == "image_id,melanoma,nevus,seborrheic_keratosis"
     assert rows[1].startswith(image_files[0].stem + ",")
 
 
-def test_the_pixels_count_and_not_the_type_of_the_file(exported, image_files, tmp_path):
+def test_the_pixels_count_and_not_the_type_of_the_file(classifier, image_files, tmp_path):
     image = Image.open(image_files[0]).quantize(256)
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -296,7 +305,7 @@ def test_the_pixels_count_and_not_the_type_of_the_file(exported, image_files, tm
     upside.save(tmp_path / "turned.png", exif=turned)
     paths = find_images([tmp_path]).paths
     assert len(paths) == 5
-    answers = [each.probabilities for each in load_classifier(exported).predict(paths)]
+    answers = [each.probabilities for each in classifier.predict(paths)]
     for answer in answers[1:]:
         np.testing.assert_allclose(answer, answers[0], atol=1e-6)
 
@@ -310,8 +319,8 @@ def test_folders_without_images_and_absent_paths_are_refused(tmp_path):
         load_classifier(tmp_path)
 
 
-def test_files_of_one_name_in_two_folders_keep_apart(exported, image_files, tmp_path):
+def test_files_of_one_name_in_two_folders_keep_apart(classifier, image_files, tmp_path):
     twin = tmp_path / image_files[0].name
     twin.write_bytes(image_files[0].read_bytes())
-    rows = predictions_csv(list(load_classifier(exported).predict([image_files[0], twin])))
+    rows = predictions_csv(list(classifier.predict([image_files[0], twin])))
     assert len({row.split(",")[0] for row in rows.splitlines()[1:]}) == 2
