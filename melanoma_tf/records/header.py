@@ -63,8 +63,8 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
     """
     if height * width > max_megapixels * 1e6:
         raise UnreadableImageError(
-            f"claims {width}x{height} = {height * width / 1e6:,.1f} megapixels; "
-            f"--max-megapixels allows {max_megapixels:g}"
+            f"claims {width}x{height} = {height * width / 1e6:,.1f} megapixels; expected at most "
+            f"{max_megapixels:g} (build-records and export: --max-megapixels)"
         )
 
 

@@ -166,7 +166,7 @@ def test_the_limit_is_the_users(image_format, tmp_path):
     path.write_bytes(saved(Image.fromarray(PICTURE), image_format))
     assert read_image(path, max_megapixels=0.008).shape == (80, 100, 3)
     for read in (read_image, read_mask):
-        with pytest.raises(UnreadableImageError, match=r"--max-megapixels allows 0\.007"):
+        with pytest.raises(UnreadableImageError, match=r"megapixels; expected at most 0\.007 "):
             read(path, max_megapixels=0.007)
 
 
