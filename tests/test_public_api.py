@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import melanoma_tf
+from melanoma_tf import backbones
 from tests.conftest import few_occlusions, one_convolution_for_small
 
 NAMES = [name for name in melanoma_tf.__all__ if not name.startswith("__")]
@@ -55,6 +56,8 @@ def test_there_are_few_and_importing_the_package_loads_none(run_command):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_example_of_a_public_name_runs(name, folder, monkeypatch, small_networks):
     monkeypatch.chdir(folder)
+    # What an example registers is gone after it.
+    monkeypatch.setattr(backbones, "_registered", dict(backbones._registered))
     if name == "train_gan":
         shutil.rmtree(folder / "runs" / "gan", ignore_errors=True)
     if name == "generate_records" and not (folder / "runs" / "gan").exists():

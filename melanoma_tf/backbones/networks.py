@@ -142,7 +142,7 @@ def _synchronized(network: keras.Model) -> keras.Model:
         config = layer.get_config()
         if isinstance(layer, keras.layers.BatchNormalization):
             config["synchronized"] = True
-        return type(layer).from_config(config)
+        return type(layer)(**config)
 
     copy = keras.models.clone_model(network, clone_function=copied)
     copy.set_weights(network.get_weights())

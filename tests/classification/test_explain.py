@@ -304,14 +304,16 @@ def test_a_turned_photograph_is_explained_upright(explainer, photos, tmp_path):
         (["{photo}", "--run-dir", "{photos}"], "expected a run folder"),
         (["{photo}", "--model", "{run}"], "expected an exported model at"),
         (["{photo}", "--run-dir", "{run}", "--masks", "{run}"], "found none for any of 1 images"),
-        (["{photo}", "{photo}", "--run-dir", "{run}"], "expected images of different names"),
+        (["{photo}", "{copy}", "--run-dir", "{run}"], "expected images of different names"),
         (["--run-dir", "{run}", "--records", "{photos}"], "no manifest.json"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused_in_one_line(
     arguments, message, trained_run, photos, tmp_path
 ):
-    places = {"photo": photos[0], "photos": photos[0].parent, "run": trained_run}
+    copy = tmp_path / photos[0].name
+    shutil.copyfile(photos[0], copy)
+    places = {"photo": photos[0], "photos": photos[0].parent, "run": trained_run, "copy": copy}
     output = tmp_path / "out"
     given = [each.format(**places) for each in arguments]
     result = explain(*given, "--output", output)

@@ -78,6 +78,8 @@ def google_store(monkeypatch):
     """A Google Cloud Storage server with the bucket `bucket`, found by the usual environment."""
     from gcp_storage_emulator.server import create_server
 
+    # It answers one connection at a time; the default queue of 5 drops others, which wait seconds.
+    monkeypatch.setattr(http.server.HTTPServer, "request_queue_size", 256)
     server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
     server.start()
     try:
