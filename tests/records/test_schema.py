@@ -36,7 +36,8 @@ def test_every_value_comes_back(example):
     found = deserialize(serialize(example))
     if math.isnan(example.age):
         assert math.isnan(found.age)
-        found = dataclasses.replace(found, age=example.age)
+        # From Python 3.13 on no NaN equals another in a dataclass, not even itself.
+        found, example = (dataclasses.replace(each, age=0.0) for each in (found, example))
     assert found == example
 
 

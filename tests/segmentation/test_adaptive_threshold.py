@@ -91,6 +91,7 @@ def test_contrast_is_slope_times_step_of_density():
 def test_a_lesion_lighter_than_its_skin_or_filling_the_image_has_no_contrast():
     probability = tf.constant(soft(np.where(disc(9), 0.9, 0.1)))
     one = tf.constant(disc(9), tf.float32)[None, ..., None]
-    assert float(outline_contrast(255.0 - scene(disc(9)), probability, one)) == 0.0
-    assert float(outline_contrast(scene(disc(9)), probability, tf.ones_like(one))) == 0.0
-    assert float(outline_contrast(scene(disc(9)), probability, tf.zeros_like(one))) == 0.0
+    assert outline_contrast(255.0 - scene(disc(9)), probability, one).numpy().item() == 0.0
+    ones, zeros = tf.ones_like(one), tf.zeros_like(one)
+    assert outline_contrast(scene(disc(9)), probability, ones).numpy().item() == 0.0
+    assert outline_contrast(scene(disc(9)), probability, zeros).numpy().item() == 0.0
