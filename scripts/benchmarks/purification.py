@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import cv2
 import numpy as np
 from occlusion_drawings import draw_reporting, draw_tuning
-from purification_methods import Method, methods
+from purification_methods import METHODS, Method, methods
 
 from melanoma_tf.phantoms.image import PHANTOM_CLASSES, PhantomSettings, draw_phantom
 
@@ -153,9 +153,9 @@ def _fine(image: np.ndarray) -> np.ndarray:
     return values - cv2.GaussianBlur(values, (0, 0), 2.0)
 
 
-def score(case: Case, method: Method) -> Scores:
+def score(case: Case, method: Method, timed_runs: int = TIMED_RUNS) -> Scores:
     purified, mask = method(case.occluded, case.lesion)  # slower at a new size: not timed
-    elapsed = min(_seconds(method, case) for _ in range(TIMED_RUNS))
+    seconds = [_seconds(method, case) for _ in range(timed_runs)]
     truth = case.occluded_at
     both = int(mask.sum()) + int(truth.sum())
     inside = ssim_map(purified, case.clean)[truth]
@@ -165,7 +165,7 @@ def score(case: Case, method: Method) -> Scores:
         psnr_outside=psnr(purified, case.clean, ~truth),
         dice=2 * int((mask & truth).sum()) / both if both else 1.0,
         structure_lost=structure_lost(case, purified),
-        milliseconds=1000 * elapsed,
+        milliseconds=1000 * min(seconds, default=float("nan")),
     )
 
 
@@ -178,16 +178,16 @@ def _seconds(method: Method, case: Case) -> float:
 def average(rows: list[Scores]) -> Scores:
     """Means over cases; of the times the median, which no stray one moves."""
     values = {f.name: [getattr(row, f.name) for row in rows] for f in fields(Scores)}
+    milliseconds = float(np.median(values.pop("milliseconds")))
     means = {name: float(np.nanmean(column)) for name, column in values.items()}
-    return Scores(**{**means, "milliseconds": float(np.median(values["milliseconds"]))})
+    return Scores(**means, milliseconds=milliseconds)
 
 
-def measure(half: str, seed: int, data: Path | None, phantoms: int) -> dict[str, dict[str, Scores]]:
+def measure(drawn: list[Case], names: list[str], timed_runs: int) -> dict[str, dict[str, Scores]]:
     """Averages by source (`real`, `phantom`, `all`) and method."""
-    drawn = list(cases(half, seed, data, phantoms))
     table: dict[str, dict[str, Scores]] = {}
-    for name, method in methods().items():
-        rows = [(case.source, score(case, method)) for case in drawn]
+    for name, method in methods(names).items():
+        rows = [(case.source, score(case, method, timed_runs)) for case in drawn]
         for source in ("real", "phantom", "all"):
             chosen = [row for origin, row in rows if source in (origin, "all")]
             if chosen:
@@ -208,11 +208,11 @@ class ScaleScores:
     dice: float
 
 
-def measure_scale(half: str, count: int) -> dict[str, ScaleScores]:
+def measure_scale(half: str, count: int, names: list[str]) -> dict[str, ScaleScores]:
     """Scores by method, on phantoms with hairs and rulers of their own."""
     settings = PhantomSettings(size_px=(1536, 2048), hairs=1, ruler=0.5, ink=0, bubbles=0)
     rows: dict[str, list[tuple[float, float]]] = {}
-    compared = methods() if count else {}
+    compared = methods(names) if count else {}
     for index in range(count):
         seed = 2 * index + (half == "reporting")
         phantom = draw_phantom(PHANTOM_CLASSES[index % len(PHANTOM_CLASSES)], seed, settings)
@@ -292,8 +292,10 @@ def comparisons(table: dict[str, dict[str, Scores]]) -> list[Comparison]:
     """PSNR inside occlusions and time of the two methods of the package against the recipe's."""
     rows = []
     for source, scores in table.items():
-        recipe = scores["OpenCV recipe"]
-        for name in ("classical, OpenCV", "network"):
+        recipe = scores.get("OpenCV recipe")
+        if recipe is None:
+            continue
+        for name in (name for name in ("classical, OpenCV", "network") if name in scores):
             ours, work = scores[name], f"{source}: {name}"
             quality = (ours.psnr_inside, recipe.psnr_inside)
             rows.append(Comparison(f"{work}, inside occlusions", *quality, "dB", "OpenCV recipe"))
@@ -310,6 +312,8 @@ def main() -> None:
     parser.add_argument("--half", choices=GENERATORS, default="reporting")
     parser.add_argument("--phantoms", type=int, default=16, help="number of phantoms")
     parser.add_argument("--scale-phantoms", type=int, default=4, help="to compare sizes on")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--timed-runs", type=int, default=TIMED_RUNS, help="0: measure no time")
     parser.add_argument("--seed", type=int, default=0, help="of the drawn occlusions")
     parser.add_argument(
         "--long-sides", type=int, nargs="+", help="measure real images reduced to these instead"
@@ -321,9 +325,10 @@ def main() -> None:
             parser.error("expected --data with --long-sides")
         print_small(measure_small(options.half, options.seed, options.data, options.long_sides))
         return
-    table = measure(options.half, options.seed, options.data, options.phantoms)
+    drawn = list(cases(options.half, options.seed, options.data, options.phantoms))
+    table = measure(drawn, options.methods, options.timed_runs)
     print_tables(table)
-    scale = measure_scale(options.half, options.scale_phantoms)
+    scale = measure_scale(options.half, options.scale_phantoms, options.methods)
     if scale:
         print(f"\n{'256 px against 2048 px':30} {'PSNR':>8} {'Dice':>8}")
     for name, alike in scale.items():

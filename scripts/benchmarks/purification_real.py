@@ -7,7 +7,11 @@ same strips repaired by hand), `isic2017-full/` and `ph2/`. Pairs and images fal
 a reporting half by the order of their photographs' names. All methods run on the same cases:
 
 - rulers, bubbles: a strip within skin of its repaired twin, mirrored to the size of a photograph;
-  *inside* is what the repair changed, *elsewhere* the rest of the strip.
+  *inside* is what the repair changed, *elsewhere* the rest of the strip. Mirrored, what the strip's
+  border cuts makes shapes that no skin has.
+- no white: the rulers; white pixels, as of a frame behind the dermoscope, do not count elsewhere.
+- in place: the same strips of bubbles in the photographs that they were cut from; the clean one has
+  the twins of all its strips.
 - hairs: the occlusions of `occlusion_drawings.py` on images of devices that no network here was
   trained on.
 - phantoms: without occlusions; the fine structure of the lesion that a method takes away.
@@ -18,7 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -31,6 +35,9 @@ from purification_methods import Method, methods
 HALVES = ("tuning", "reporting")
 # A pixel is occluded where the repaired strip differs by more than this, of 255.
 CHANGED_FROM = 12
+# From here in each channel a repaired strip is white, as a frame behind the dermoscope is.
+WHITE_FROM = 240
+NEAR_WHITE_PX = 17
 PHOTOGRAPH = (450, 600)
 COMPARED = ("nothing", "OpenCV recipe", "classical, OpenCV", "network")
 # Images of other devices in which the eye finds next to no hair, ruler, ink or bubble.
@@ -89,6 +96,48 @@ def real_pairs(data: Path, kind: str, half: str) -> Iterator[Pair]:
         yield Pair(f"{kind}s", path.stem, *in_photograph(occluded, clean))
 
 
+def without_white(pair: Pair) -> Pair:
+    """The pair, with white pixels and those near them left out of what counts elsewhere."""
+    white = (pair.clean >= WHITE_FROM).all(axis=2).astype(np.uint8)
+    near = cv2.dilate(white, np.ones((NEAR_WHITE_PX, NEAR_WHITE_PX), np.uint8)) > 0
+    return replace(pair, kind="no white", elsewhere=pair.elsewhere & ~near)
+
+
+def pairs_in_place(data: Path, half: str) -> Iterator[Pair]:
+    """The strips of bubbles in their photographs."""
+    folder = data / "artefacts" / "bubble"
+    paths = sorted((folder / "with").glob("*.png"))
+    for name in of_half(list({path.stem[:12] for path in paths}), half):
+        occluded = read(data / "artefacts" / "photographs" / f"{name}.jpg")
+        strips = {
+            path.stem: (
+                place_in(occluded, read(path), path.name),
+                read(folder / "without" / path.name),
+            )
+            for path in paths
+            if path.stem[:12] == name
+        }
+        clean, changed = occluded.copy(), np.zeros(occluded.shape[:2], bool)
+        for place, twin in strips.values():
+            clean[place] = np.where(changed[place][..., None], clean[place], twin)
+            apart = np.abs(occluded[place].astype(int) - twin).max(axis=2) > CHANGED_FROM
+            clean[place][apart], changed[place] = twin[apart], changed[place] | apart
+        for strip_name, (place, _) in strips.items():
+            own = np.zeros_like(changed)
+            own[place] = True
+            masks = own & changed, own & ~changed, np.zeros_like(own)
+            yield Pair("in place", strip_name, clean, occluded, *masks)
+
+
+def place_in(photograph: np.ndarray, strip: np.ndarray, name: str) -> tuple[slice, slice]:
+    """Where a strip was cut from; ends the program where it is not of the photograph."""
+    apart = cv2.matchTemplate(photograph, strip, cv2.TM_SQDIFF)
+    least, _, (column, row), _ = cv2.minMaxLoc(apart)
+    if least > strip.size:
+        sys.exit(f"expected {name} within its photograph; found no such place")
+    return slice(row, row + strip.shape[0]), slice(column, column + strip.shape[1])
+
+
 def in_photograph(strip: np.ndarray, twin: np.ndarray) -> tuple[np.ndarray, ...]:
     """The twin and the strip in mirrored skin of the twin, and the masks of a `Pair`."""
     height, width = twin.shape[:2]
@@ -145,9 +194,12 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="print every case too")
     add_json_option(parser)
     given = parser.parse_args()
+    rulers = list(real_pairs(given.data, "ruler", given.half))
     cases = [
-        *real_pairs(given.data, "ruler", given.half),
+        *rulers,
+        *map(without_white, rulers),
         *real_pairs(given.data, "bubble", given.half),
+        *pairs_in_place(given.data, given.half),
         *drawn_hairs(given.data, given.half),
         *clean_phantoms(given.half, given.phantoms),
     ]

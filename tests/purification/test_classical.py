@@ -322,3 +322,55 @@ def test_strokes_at_unequal_distances_are_no_ruler():
     clean = skin(384, 512)
     image, ticks = with_ticks(clean, 30, missing=(2, 5, 8, 11, 14))
     assert np.mean(purify_image(image)[1][ticks] > 0) < 0.1
+
+
+def with_bubble(image, radius, *, centre=(200, 260), rim=22, highlight=True, arc=360):
+    """A pale rim and a highlight, as a bubble in the gel has them, and the disc.
+
+    Without a highlight the skin is darker there, as under a ring of pigment.
+    """
+    changed = image.astype(np.float32)
+    if not highlight:
+        spot = cv2.circle(np.zeros(image.shape[:2], np.float32), centre[::-1], 2 * radius, 20, -1)
+        changed -= cv2.GaussianBlur(spot, (0, 0), 8)[..., None]
+    ring = np.zeros(image.shape[:2], np.uint8)
+    cv2.ellipse(ring, centre[::-1], (radius, radius), 30, 0, arc, 255, 2, cv2.LINE_AA)
+    changed -= ring[..., None] * np.float32(rim / 255)
+    if highlight:
+        spot = (centre[1] + radius // 3, centre[0] - radius // 3)
+        cv2.circle(changed, spot, max(1, radius // 8), (250, 245, 250), -1, cv2.LINE_AA)
+    disc = cv2.circle(np.zeros(image.shape[:2], np.uint8), centre[::-1], radius, 1, -1) > 0
+    return np.rint(changed).clip(0, 255).astype(np.uint8), disc
+
+
+@pytest.mark.parametrize("radius", [8, 17, 36])
+def test_a_bubble_with_a_pale_rim_goes_and_all_that_it_covers(radius):
+    clean = skin(384, 512)
+    image, disc = with_bubble(clean, radius)
+    for run in (purify_image, lambda image: [each.numpy() for each in purify(image)]):
+        purified, mask = run(image)
+        mask = mask.reshape(disc.shape) > 0
+        assert mask[disc].mean() > 0.95
+        assert mask[~cv2.dilate(disc.astype(np.uint8), np.ones((15, 15))).astype(bool)].sum() == 0
+        assert psnr(purified, clean, disc) > psnr(image, clean, disc) + 6
+
+
+@pytest.mark.parametrize(
+    "bubble", [{"highlight": False}, {"arc": 270}, {"radius": 60}, {"rim": 3}], ids=str
+)
+def test_what_has_no_whole_rim_or_no_highlight_is_no_bubble(bubble):
+    """Its disc stays: of the rim, lines may be found."""
+    radius = bubble.pop("radius", 17)
+    image, disc = with_bubble(skin(384, 512), radius, **bubble)
+    inside = cv2.erode(disc.astype(np.uint8), np.ones((13, 13))) > 0
+    for run in (purify_image, lambda image: [each.numpy() for each in purify(image)]):
+        assert np.mean(run(image)[1].reshape(disc.shape)[inside] > 0) < 0.2
+
+
+def test_a_bubble_at_the_border_and_one_in_each_image_of_a_batch_are_found():
+    one, first = with_bubble(skin(384, 512), 12, centre=(14, 15))
+    other, second = with_bubble(skin(384, 512), 25, centre=(330, 470))
+    masks = purify(np.stack([one, other]))[1].numpy()[..., 0] > 0
+    for mask, disc, elsewhere in zip(masks, (first, second), (second, first)):
+        assert mask[disc].mean() > 0.95
+        assert mask[elsewhere].sum() == 0

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from melanoma_tf.images.geometry import halve, height_width, pad_with_edge, repeat_twice, window
 from melanoma_tf.images.morphology import close, dilate
+from melanoma_tf.purification.classical.bubbles_graph import find_discs
 from melanoma_tf.purification.classical.lines import Direction, directions, margin
 from melanoma_tf.purification.classical.rulers_graph import find_ticks
 from melanoma_tf.purification.classical.settings import OcclusionSettings, StrokeSettings
@@ -37,23 +38,31 @@ def find_occlusions(
     weighted = _weighted(brightness, settings)
     thin, wide = settings.bar_distances_px
     thin_bars = _dark_bars(weighted, thin)
-    dark = tf.maximum(thin_bars, _dark_bars(weighted, wide))
-    darkest = tf.minimum(tf.minimum(images[..., 0], images[..., 1]), images[..., 2])
-    light = _dark_bars(1.0 - _blur(darkest), thin)
+    dark = tf.maximum(_strongest(thin_bars), _strongest(_dark_bars(weighted, wide)))
+    darkest = _darkest(images)
+    light = _strongest(_dark_bars(1.0 - darkest, thin))
     around = _surroundings(brightness, settings)
     found = tf.maximum(
         _strokes(dark, settings.dark, around, settings),
         _strokes(light, settings.light, around, settings),
     )
-    found = tf.maximum(found, _rulers(thin_bars, around, settings))
+    found = tf.maximum(found, _rulers(_strongest(thin_bars), around, settings))
+    found = tf.maximum(found, _bubbles(thin_bars, darkest, around, settings))
     return tf.maximum(found[..., None], _marks(around, lesions, settings, height_width(images)))
 
 
-def find_rulers(images: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
-    """Mask of the ticks of rulers; arguments and result are those of `find_occlusions`."""
+def find_rulers_and_bubbles(images: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
+    """Mask of the ticks of rulers and of bubbles; arguments and result as `find_occlusions`."""
     brightness = tf.math.log(images + settings.density_floor)
     bars = _dark_bars(_weighted(brightness, settings), settings.bar_distances_px[0])
-    return _rulers(bars, _surroundings(brightness, settings), settings)[..., None]
+    around = _surroundings(brightness, settings)
+    ticks = _rulers(_strongest(bars), around, settings)
+    return tf.maximum(ticks, _bubbles(bars, _darkest(images), around, settings))[..., None]
+
+
+def _darkest(images: tf.Tensor) -> tf.Tensor:
+    """The darkest channel, `(batch, height, width)`."""
+    return _blur(tf.reduce_min(images, axis=-1))
 
 
 def _weighted(brightness: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
@@ -69,19 +78,24 @@ def _blur(planes: tf.Tensor) -> tf.Tensor:
     return (rows[:, :, :-2] + 2.0 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4.0
 
 
-def _dark_bars(planes: tf.Tensor, distance_px: int) -> tf.Tensor:
-    """By how much both neighbours at a distance are brighter, in the best of four directions.
+def _dark_bars(planes: tf.Tensor, distance_px: int) -> list[tf.Tensor]:
+    """By how much both neighbours at a distance are brighter, in each of four directions.
 
     A hair is such a bar, a border between dark and bright is none: one side of it is dark.
     """
     padded = pad_with_edge(planes, distance_px)
     diagonal = round(distance_px * math.sqrt(0.5))
-    best = planes
-    for row, column in ((0, distance_px), (distance_px, 0), (diagonal,) * 2, (diagonal, -diagonal)):
+    bars = []
+    for row, column in ((0, distance_px), (diagonal,) * 2, (distance_px, 0), (diagonal, -diagonal)):
         one = window(padded, distance_px, (row, column))
         other = window(padded, distance_px, (-row, -column))
-        best = tf.maximum(best, tf.minimum(one, other))
-    return best - planes
+        bars.append(tf.nn.relu(tf.minimum(one, other) - planes))
+    return bars
+
+
+def _strongest(bars: list[tf.Tensor]) -> tf.Tensor:
+    """The contrast of bars in the best direction."""
+    return tf.maximum(tf.maximum(bars[0], bars[1]), tf.maximum(bars[2], bars[3]))
 
 
 def _strokes(
@@ -107,6 +121,20 @@ def _rulers(bars: tf.Tensor, around: _Surroundings, settings: OcclusionSettings)
     thresholds = ruler.threshold * around.caution + ruler.clutter_caution * _clutter(saturated)
     near = dilate(find_ticks(saturated, thresholds, ruler)[..., None], 7)[..., 0]
     return _bar_pixels(bars, near, ruler.faintest, ruler.fraction_of_peak)
+
+
+def _bubbles(
+    bars: list[tf.Tensor], darkest: tf.Tensor, around: _Surroundings, settings: OcclusionSettings
+) -> tf.Tensor:
+    """Pixels of bubbles, with all that they cover: float32 `(batch, height, width)`, 0 or 1."""
+    bubble, small = settings.bubble, halve(darkest[..., None])
+    bright = small > _skin_brightness(small, settings)
+    saturated = [halve((each / (each + bubble.saturation))[..., None]) for each in bars]
+    clutter = bubble.clutter_caution * _clutter(_strongest(saturated))
+    thresholds = bubble.threshold * around.caution + clutter
+    planes = [each[..., 0] for each in saturated]
+    discs = find_discs(planes, thresholds, bright[..., 0], bubble)
+    return repeat_twice(discs, *height_width(darkest))
 
 
 def _bar_pixels(
@@ -260,9 +288,9 @@ def _marks(
     return repeat_twice(mask[..., 0], *size)[..., None]
 
 
-def _skin_brightness(red: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
+def _skin_brightness(planes: tf.Tensor, settings: OcclusionSettings) -> tf.Tensor:
     """Brightness of bare skin per image, `(batch, 1, 1, 1)`: a high quantile of block means."""
-    values = tf.sort(tf.reshape(_block_means(red), [tf.shape(red)[0], -1]), axis=-1)
+    values = tf.sort(tf.reshape(_block_means(planes), [tf.shape(planes)[0], -1]), axis=-1)
     last = tf.cast(tf.shape(values)[1] - 1, tf.float32)
     place = tf.cast((1.0 - settings.skin_quantile) * last, tf.int32)
     return tf.gather(values, place, axis=1)[:, None, None, None]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.purification.classical import planes
+from melanoma_tf.purification.classical.bubbles_opencv import find_discs
 from melanoma_tf.purification.classical.lines import Direction, directions, margin
 from melanoma_tf.purification.classical.rulers_opencv import find_ticks
 from melanoma_tf.purification.classical.settings import (
@@ -119,15 +120,16 @@ def find_occlusions(image: Pixels, lesion: Pixels | None, settings: OcclusionSet
     weighted = _blur(cv2.transform(density, weights / weights.sum()))
     thin, wide = settings.bar_distances_px
     thin_bars = _dark_bars(weighted, thin)
-    dark = cv2.max(thin_bars, _dark_bars(weighted, wide))
+    dark = cv2.max(_strongest(thin_bars), _strongest(_dark_bars(weighted, wide)))
     red, green, blue = cv2.split(image)
     darkest = _blur(cv2.min(cv2.min(red, green), blue))
-    light = _dark_bars(cv2.bitwise_not(darkest), thin)
+    light = _strongest(_dark_bars(cv2.bitwise_not(darkest), thin))
     # Density grows as the image darkens: a dark stroke is a light bar of the density's negative.
     surroundings = _surroundings(density, settings, per_level)
     mask = _strokes(dark, settings.dark, settings, per_level, surroundings)
     mask |= _strokes(light, settings.light, settings, 1 / 255, surroundings)
-    mask |= _rulers(thin_bars, settings, per_level, surroundings)
+    mask |= _rulers(_strongest(thin_bars), settings, per_level, surroundings)
+    mask |= _bubbles(thin_bars, darkest, settings, per_level, surroundings)
     mask |= _marks(surroundings, lesion, settings, per_level, (image.shape[0], image.shape[1]))
     return mask
 
@@ -145,14 +147,17 @@ def _blur(plane: Pixels) -> Pixels:
     return cv2.GaussianBlur(plane, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
 
 
-def _dark_bars(plane: Pixels, distance: int) -> Pixels:
-    """By how much both neighbours at a distance are brighter, in the best of four directions."""
+def _dark_bars(plane: Pixels, distance: int) -> list[Pixels]:
+    """By how much both neighbours at a distance are brighter, in each of four directions."""
     padded = planes.padded(plane, distance)
     diagonal = round(distance * math.sqrt(0.5))
-    best = plane.copy()
-    for move in ((0, distance), (distance, 0), (diagonal,) * 2, (diagonal, -diagonal)):
-        cv2.max(best, cv2.min(*planes.both(padded, distance, move)), dst=best)
-    return cv2.subtract(best, plane)
+    moves = ((0, distance), (diagonal, diagonal), (distance, 0), (diagonal, -diagonal))
+    return [cv2.subtract(cv2.min(*planes.both(padded, distance, move)), plane) for move in moves]
+
+
+def _strongest(bars: list[Pixels]) -> Pixels:
+    """The contrast of bars in the best direction."""
+    return cv2.max(cv2.max(bars[0], bars[1]), cv2.max(bars[2], bars[3]))
 
 
 def _strokes(
@@ -183,6 +188,23 @@ def _rulers(
     thresholds = _thresholds(saturated, ruler.threshold, ruler.clutter_caution, surroundings)
     near = cv2.dilate(find_ticks(saturated, thresholds, ruler), np.ones((7, 7), np.uint8))
     return _bar_pixels(bars, near, ruler.faintest / per_level, ruler.fraction_of_peak)
+
+
+def _bubbles(
+    bars: list[Pixels],
+    darkest: Pixels,
+    settings: OcclusionSettings,
+    per_level: float,
+    surroundings: _Surroundings,
+) -> Pixels:
+    """Pixels of bubbles, with all that they cover, 255."""
+    bubble, small = settings.bubble, planes.halved(darkest)
+    bright = cv2.compare(small, _brightest(small, settings), cv2.CMP_GT)
+    saturated = [_saturated(each, bubble.saturation, per_level) for each in bars]
+    strongest = _strongest(saturated)
+    thresholds = _thresholds(strongest, bubble.threshold, bubble.clutter_caution, surroundings)
+    discs = find_discs(saturated, thresholds, bright, bubble)
+    return planes.doubled(discs, *darkest.shape)
 
 
 def _saturated(bars: Pixels, saturation: float, per_level: float) -> Pixels:
@@ -264,11 +286,16 @@ def _surroundings(density: Pixels, settings: OcclusionSettings, per_level: float
     element = np.ones([settings.mark_size_px // 2 | 1] * 2, np.uint8)
     skin = cv2.morphologyEx(red, cv2.MORPH_CLOSE, element)
     blue_skin = cv2.morphologyEx(blue, cv2.MORPH_CLOSE, element)
-    samples = np.sort(planes.block_means(red), axis=None)
-    brightest = float(samples[int((1 - settings.skin_quantile) * (samples.size - 1))])
+    brightest = _brightest(red, settings)
     darker = cv2.multiply(cv2.subtract(brightest, skin, dtype=cv2.CV_32F), per_level)
     caution = np.maximum(darker, 0) * np.float32(settings.lesion_caution) + 1
     return _Surroundings(cv2.subtract(skin, red), cv2.subtract(blue_skin, blue), darker, caution)
+
+
+def _brightest(plane: Pixels, settings: OcclusionSettings) -> float:
+    """Brightness of bare skin: a high quantile of block means."""
+    samples = np.sort(planes.block_means(plane), axis=None)
+    return float(samples[int((1 - settings.skin_quantile) * (samples.size - 1))])
 
 
 def _marks(

@@ -66,6 +66,23 @@ class RulerSettings:
 
 
 @dataclass(frozen=True)
+class BubbleSettings:
+    """When a round rim is that of a bubble.
+
+    Attributes:
+        saturation: see `StrokeSettings`.
+        threshold: by how much every point of the rim has to be darker than both of its sides, of 1.
+        clutter_caution: as in `OcclusionSettings`.
+        radii_px: least and greatest radius.
+    """
+
+    saturation: float = 0.2
+    threshold: float = 0.06
+    clutter_caution: float = 1.5
+    radii_px: tuple[float, float] = (6.0, 40.0)
+
+
+@dataclass(frozen=True)
 class OcclusionSettings:
     """The thresholds of the classical purification.
 
@@ -88,6 +105,7 @@ class OcclusionSettings:
         dark: hairs, ticks, digits; contrast in optical density.
         light: light hairs and rims of bubbles; contrast in colour value.
         ruler: ticks, fainter than a single stroke has to be.
+        bubble: round rims, fainter than a single stroke has to be.
         mark_size_px: marks (ink, digits) are thinner than this.
         mark_contrast: least contrast of a mark's core in red density.
         mark_edge: least contrast of its edge, as a fraction of the core's.
@@ -108,6 +126,7 @@ class OcclusionSettings:
     dark: StrokeSettings = StrokeSettings((0.2, 0.35), (0.13, 0.18), 0.06, 0.35)
     light: StrokeSettings = StrokeSettings((0.25, 0.25), (1.0, 0.17), 0.05, 0.40)
     ruler: RulerSettings = RulerSettings()
+    bubble: BubbleSettings = BubbleSettings()
     mark_size_px: int = 26
     mark_contrast: float = 0.45
     mark_edge: float = 0.7

@@ -7,7 +7,7 @@ import tensorflow as tf
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images.geometry import height_width, repeat_twice
 from melanoma_tf.images.masks import round_holes
-from melanoma_tf.purification.classical.graph import find_rulers
+from melanoma_tf.purification.classical.graph import find_rulers_and_bubbles
 from melanoma_tf.purification.classical.settings import OcclusionSettings
 from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.detector.settings import DetectorSettings
@@ -32,8 +32,9 @@ _LEAST_ROUNDNESS = 0.65
 class OcclusionDetector(tf.Module):
     """Finds occlusions by a network and by their shape; fits `purification.purify.purify_by`.
 
-    The ticks of rulers are also found by their equal distances, as the classical method does, and
-    the inside of closed round rims is taken for a bubble.
+    The ticks of rulers are also found by their equal distances and bubbles by their rims, as the
+    classical method does, and the inside of closed round rims that the network finds is taken for a
+    bubble.
 
     Stock TensorFlow ops only; may be called eagerly, in `tf.function` and `tf.data.map`, from
     several threads, and be exported.
@@ -67,7 +68,7 @@ class OcclusionDetector(tf.Module):
     def _find(self, images: tf.Tensor) -> tf.Tensor:
         found = self.model(255.0 * images, training=False)
         found = tf.cast(found > self.threshold, tf.float32)
-        found = tf.maximum(found, find_rulers(images, OcclusionSettings()))
+        found = tf.maximum(found, find_rulers_and_bubbles(images, OcclusionSettings()))
         return tf.maximum(found, _discs(found))
 
 

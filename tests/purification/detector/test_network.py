@@ -106,11 +106,13 @@ def test_a_finder_says_where_the_probability_exceeds_its_threshold(network):
     np.testing.assert_array_equal(next(iter(dataset)), found)
 
 
-def test_the_inside_of_a_round_rim_and_the_ticks_of_a_ruler_belong_to_what_is_found():
+def test_round_rims_bubbles_and_the_ticks_of_a_ruler_belong_to_what_is_found():
     """The network here finds what is nearly black, and no more."""
     image = np.full((256, 384, 3), 200, np.uint8)
     cv2.circle(image, (80, 80), 20, (0, 0, 0), 2)
     cv2.rectangle(image, (150, 40), (210, 70), (0, 0, 0), 2)
+    cv2.circle(image, (300, 80), 20, (165, 165, 165), 2)
+    cv2.circle(image, (308, 72), 3, (250, 250, 250), -1)
     for column in range(30, 340, 22):
         cv2.line(image, (column, 180), (column, 192), (165, 165, 165), 2)
     detector = OcclusionDetector(
@@ -120,6 +122,8 @@ def test_the_inside_of_a_round_rim_and_the_ticks_of_a_ruler_belong_to_what_is_fo
     assert set(np.unique(found)) == {0.0, 1.0}
     disc = cv2.circle(np.zeros(image.shape[:2], np.uint8), (80, 80), 20, 1, -1) > 0
     assert found[disc].mean() > 0.9
+    bubble = cv2.circle(np.zeros(image.shape[:2], np.uint8), (300, 80), 20, 1, -1) > 0
+    assert found[bubble].mean() > 0.95
     assert found[45:65, 160:200].mean() == 0.0
     ticks = image[170:200].max(-1) < 190
     assert found[170:200][ticks].mean() > 0.85
