@@ -103,15 +103,15 @@ def lay_real_ruler(image: np.ndarray, rulers: list[np.ndarray], rng) -> np.ndarr
     return np.clip((image + 8) * field - 8, 0, 255).astype(np.uint8)
 
 
-def draw(data: Path, work: Path, labels: dict[str, bool]) -> None:
-    """Write `images` and `ruler`, where they are not yet."""
+def draw(data: Path, work: Path, labels: dict[str, bool], ruled: float = RULED) -> None:
+    """Write `images` and `ruler`, where they are not yet; `ruled` is the fraction of nevi."""
     folder = data / "isic2017-full" / "ISIC-2017_Training_Data"
     rulers = real_rulers(data / "artefacts" / "ruler")
     for name in FOLDERS:
         (work / name).mkdir(parents=True, exist_ok=True)
     for image_id, melanoma in labels.items():
         number = int(image_id.split("_")[1])
-        ruled = melanoma or np.random.default_rng([number, 8]).random() < RULED
+        ruled = melanoma or np.random.default_rng([number, 8]).random() < ruled
         rng = np.random.default_rng([number, 7])
         drawn = rng.random() < 0.5
         paths = [work / name / f"{image_id}.png" for name in FOLDERS]

@@ -4,15 +4,14 @@
     python scripts/gpu/experiment_scores.py ham_results.npz --variants raw network classical
 
 A value is the mean over the seeds of a metric on the test images. An interval is the bootstrap's:
-each round draws images (whole lesions, where `--labels` names them) and takes the same for all
-networks. A difference is to the reference arm, or with `--variants` to the first variant of the
-same networks.
+each round draws whole lesions and takes the same for all networks. A difference is to the reference
+arm, or with `--variants` to the first variant of the same networks. `--together` scores the mean of
+the probabilities of all seeds instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,39 +27,52 @@ Samples = dict[str, np.ndarray]
 
 
 class Results:
-    """What `experiment.py` wrote, and the lesions of its images."""
+    """What `experiment.py` wrote."""
 
-    def __init__(self, path: Path, labels: Path | None):
+    def __init__(self, path: Path, names: Path | None, together: bool):
         with np.load(path, allow_pickle=False) as stored:
             self.arrays = {name: stored[name] for name in stored.files if name != "description"}
             self.about = json.loads(str(stored["description"]))
         self.classes = self.about["classes"]
-        names = [str(name) for name in self.arrays["names"]]
-        groups = None
-        if labels:
-            with labels.open(newline="") as stream:
-                by_name = {row["image"]: row["group"] for row in csv.DictReader(stream)}
-            groups = [by_name[name] for name in names]
-        self.groups = group_indices(groups, len(names))
-        self.seeds = int(self.about["options"]["seeds"])
+        groups = [str(group) for group in self.arrays["groups"]]
+        self.groups = group_indices(groups, len(groups))
+        self.seeds, self.together = int(self.about["options"]["seeds"]), together
+        self.counted = np.ones(len(groups), bool)
+        if names:
+            self.counted = np.isin(self.arrays["names"], names.read_text().split())
 
     def samples(self, arm: str, variant: str, only: Iterable[str]) -> Samples:
         """Metrics on all test images, then on each resample, float64 `(1 + rounds,)` each."""
         found: dict[str, list[np.ndarray]] = {}
-        for seed in range(self.seeds):
-            rows = self.arrays[f"{arm}/{seed}/rows"]
-            labels = self.arrays["labels"][rows]
-            logits = self.arrays[f"{arm}/{seed}/{variant}"].astype(np.float64)
+        rows, probabilities = self._predictions(arm, variant)
+        for own_rows, own in zip(rows, probabilities):
+            labels = self.arrays["labels"][own_rows]
             kept = np.isin(labels, [self.classes.index(name) for name in only or self.classes])
-            groups = np.unique(self.groups[rows[kept]], return_inverse=True)[1].reshape(-1)
-            for name, values in metrics(labels[kept], logits[kept], self.classes, groups).items():
+            kept &= self.counted[own_rows]
+            groups = np.unique(self.groups[own_rows[kept]], return_inverse=True)[1].reshape(-1)
+            for name, values in metrics(labels[kept], own[kept], self.classes, groups).items():
                 found.setdefault(name, []).append(values)
         return {name: np.mean(values, axis=0) for name, values in found.items()}
 
+    def _predictions(self, arm: str, variant: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Rows of the test images, and their probabilities, of each seed or of all together."""
+        rows = [self.arrays[f"{arm}/{seed}/rows"] for seed in range(self.seeds)]
+        found = [
+            softmax(self.arrays[f"{arm}/{seed}/{variant}"].astype(np.float64))
+            for seed in range(self.seeds)
+        ]
+        return (rows[:1], [np.mean(found, axis=0)]) if self.together else (rows, found)
 
-def metrics(labels: np.ndarray, logits: np.ndarray, classes: list[str], groups: np.ndarray):
+
+def softmax(logits: np.ndarray) -> np.ndarray:
     exponents = np.exp(logits - logits.max(1, keepdims=True))
-    task = prepare(labels, exponents / exponents.sum(1, keepdims=True), classes)
+    return exponents / exponents.sum(1, keepdims=True)
+
+
+def metrics(
+    labels: np.ndarray, probabilities: np.ndarray, classes: list[str], groups: np.ndarray
+) -> Samples:
+    task = prepare(labels, probabilities, classes)
     blocks = [np.ones((1, len(labels)), np.int32), *resamples(groups, ROUNDS, 0)]
     parts = [all_metrics(task, block) for block in blocks]
     areas = {name: ("auc", name) for name in classes}
@@ -99,9 +111,10 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=["raw"], help="of the test images")
     parser.add_argument("--metrics", nargs="+", default=["AUC melanoma", "mean AUC"])
     parser.add_argument("--only", nargs="+", default=[], help="classes of the images that count")
-    parser.add_argument("--labels", type=Path, help="CSV file with the columns image and group")
+    parser.add_argument("--names", type=Path, help="text file with the images that count")
+    parser.add_argument("--together", action="store_true", help="the mean of all seeds")
     given = parser.parse_args()
-    results = Results(given.results, given.labels)
+    results = Results(given.results, given.names, given.together)
     about = results.about
     arms = about["arms"]
     print(

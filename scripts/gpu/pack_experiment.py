@@ -1,28 +1,31 @@
 """Pack the variants of a data set's images into one small file, for `experiment.py`.
 
-    python scripts/gpu/pack_experiment.py labels.csv isic.npz --size 160 \\
+    python scripts/gpu/pack_experiment.py tfrecords/isic2017 isic.npz --size 160 \\
         --variant raw=images --variant network=purified --masks purified_masks
 
-`labels.csv` has the columns `image`, `class` and `part` (training or test). Each variant is a
-folder that holds IMAGE.png or IMAGE.jpg; the first one must be `raw` and hold all images, the
-others need not, and what is equal to the raw image is not stored. With `--masks`, the variant
-`purified copies` holds the training images of `network` of which more than `--min-occlusion` was
-occluded, as `melanoma-tf purify RECORDS` would add them.
+Images, classes and lesions are those of the splits `train` and `test` of the records. Each variant
+is a folder that holds IMAGE.png or IMAGE.jpg; the first one must be `raw` and hold all images, the
+others need not, and what is equal to the raw image is not stored. With `--masks`, the training
+images of which more than `--min-occlusion` was occluded are noted: `experiment.py` adds their
+copies of `network`, as `melanoma-tf purify RECORDS` would. Variants named by `--sparse` are stored
+for these and test images alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import cv2
 import numpy as np
 
-COPIES = "purified copies"
+from melanoma_tf.records.read import read_examples
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -60,41 +63,49 @@ def occluded(folder: Path, name: str) -> float:
     return float((cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127).mean()) if path else 0.0
 
 
+def read_table(records: Path) -> list[tuple[str, str, str, str]]:
+    """List `(image, class, lesion, split)` of training and test images, by image."""
+    found = []
+    for split in ("train", "test"):
+        for each in read_examples(records, split):
+            name = Path(each.key.rsplit("/", 1)[-1]).stem
+            found.append((name, each.label_text, each.lesion_id or name, split))
+    return sorted(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("labels", type=Path)
+    parser.add_argument("records", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--variant", action="append", required=True, metavar="NAME=DIR")
+    parser.add_argument("--sparse", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--masks", type=Path)
     parser.add_argument("--min-occlusion", type=float, default=0.006)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--quality", type=int, default=85)
     given = parser.parse_args()
-    with given.labels.open(newline="") as stream:
-        table = sorted(csv.DictReader(stream), key=lambda row: row["image"])
-    names = [row["image"] for row in table]
-    classes = sorted({row["class"] for row in table})
-    is_test = np.array([row["part"] == "test" for row in table])
+    table = read_table(given.records)
+    names, texts, groups, splits = zip(*table)
+    classes = sorted(set(texts))
+    is_test = np.array([split == "test" for split in splits])
+    copies = np.zeros(len(names), bool)
+    if given.masks:
+        fractions = np.array([occluded(given.masks, name) for name in names])
+        copies = (fractions > given.min_occlusion) & ~is_test
     variants: dict[str, dict[int, np.ndarray]] = {}
     for text in given.variant:
         name, _, folder = text.partition("=")
-        found = encode_variant(Path(folder), names, given.size, given.quality)
+        found = encode_variant(Path(folder), list(names), given.size, given.quality)
         if name == "raw" and len(found) != len(names):
             raise SystemExit(f"expected {len(names)} images in {folder}; found {len(found)}")
+        wanted = is_test | copies if name in given.sparse else np.ones(len(names), bool)
         raw = variants.get("raw", {})
         variants[name] = {
             index: value
             for index, value in found.items()
-            if index not in raw or not np.array_equal(value, raw[index])
+            if wanted[index] and (index not in raw or not np.array_equal(value, raw[index]))
         }
-    if given.masks:
-        fractions = [occluded(given.masks, name) for name in names]
-        variants[COPIES] = {
-            index: value
-            for index, value in variants["network"].items()
-            if not is_test[index] and fractions[index] > given.min_occlusion
-        }
-    arrays = {}
+    arrays = {"copies": np.flatnonzero(copies)}
     for name, found in variants.items():
         arrays[f"{name} rows"] = np.array(sorted(found), int)
         arrays[f"{name} sizes"] = np.array([len(found[index]) for index in sorted(found)])
@@ -105,7 +116,8 @@ def main() -> None:
         given.output,
         description=np.array(json.dumps(description)),
         names=np.array(names),
-        labels=np.array([classes.index(row["class"]) for row in table]),
+        labels=np.array([classes.index(text) for text in texts]),
+        groups=np.array(groups),
         is_test=is_test,
         **arrays,
     )
