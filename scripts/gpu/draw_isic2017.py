@@ -6,8 +6,8 @@
 
 WORK/images holds the central squares of all images of `DATA/isic2017-full`, WORK/ruler those of
 melanomas and nevi with a ruler, drawn or real, as in `scripts/benchmarks/planted_ruler.py`. The
-table in WORK/images takes the official validation images and a fifth of the training images for
-testing.
+table in WORK/images takes the official validation images, a fifth of the training images, and the
+melanomas and common nevi of `DATA/ph2` for testing.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import planted_ruler
 from pack_isic2017 import CLASSES, PARTS, read_labels
 
+from melanoma_tf.datasets.sources.ph2 import list_ph2
+
 HELD_OUT = 5
+PH2_CLASSES = {"melanoma": 0, "nevus": 1}
 
 
 def write_squares(data: Path, output: Path) -> dict[str, tuple[str, int]]:
@@ -41,9 +44,20 @@ def write_squares(data: Path, output: Path) -> dict[str, tuple[str, int]]:
     return found
 
 
+def write_ph2(data: Path, output: Path) -> dict[str, tuple[str, int]]:
+    """The same for PH2; atypical nevi have no class in ISIC 2017."""
+    found = {}
+    for lesion in list_ph2(data).lesions:
+        if lesion.diagnosis in PH2_CLASSES:
+            found[lesion.key] = ("ph2", PH2_CLASSES[lesion.diagnosis])
+            image = planted_ruler.square(planted_ruler.read(lesion.image_path))
+            cv2.imwrite(str(output / f"{lesion.key}.png"), image)
+    return found
+
+
 def splits_of(images: dict[str, tuple[str, int]]) -> dict[str, str]:
     """Map each image to train or test: each fifth training image of a class is held out."""
-    splits = {name: "test" for name, (part, _) in images.items() if part == "Validation"}
+    splits = {name: "test" for name, (part, _) in images.items() if part != "Training"}
     for label in range(len(CLASSES)):
         names = [name for name, found in sorted(images.items()) if found == ("Training", label)]
         order = np.random.default_rng(label).permutation(len(names))
@@ -61,6 +75,7 @@ def main() -> None:
         given.data, given.work, planted_ruler.read_labels(given.data / "isic2017-full"), ruled=1.0
     )
     images = write_squares(given.data / "isic2017-full", given.work / "images")
+    images |= write_ph2(given.data / "ph2", given.work / "images")
     splits = splits_of(images)
     with (given.work / "images" / "table.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)

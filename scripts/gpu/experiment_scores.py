@@ -1,6 +1,7 @@
 """Tables of the results that `experiment.py` wrote, with paired 95 % intervals, in Markdown.
 
     python scripts/gpu/experiment_scores.py isic_results.npz --reference augmented
+    python scripts/gpu/experiment_scores.py isic_results.npz --table images/table.csv --parts ph2
     python scripts/gpu/experiment_scores.py ham_results.npz --variants raw network classical
 
 A value is the mean over the seeds of a metric on the test images. An interval is the bootstrap's:
@@ -12,6 +13,7 @@ the probabilities of all seeds instead.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,12 +26,24 @@ from melanoma_tf.evaluation.metrics.task import ISIC2017_PAIR, all_metrics, prep
 
 ROUNDS = 1000
 Samples = dict[str, np.ndarray]
+OTHERS = {
+    "accuracy": ("accuracy",),
+    "balanced accuracy": ("balanced_accuracy",),
+    "sensitivity": ("macro_average", "sensitivity"),
+    "specificity": ("macro_average", "specificity"),
+    "Brier score": ("brier_score",),
+    "calibration error": ("expected_calibration_error",),
+    **{
+        f"specificity at {level}": ("specificity_at_sensitivity", "melanoma", level)
+        for level in ("0.82", "0.89", "0.95")
+    },
+}
 
 
 class Results:
     """What `experiment.py` wrote."""
 
-    def __init__(self, path: Path, names: Path | None, together: bool):
+    def __init__(self, path: Path, table: Path | None, parts: list[str], together: bool):
         with np.load(path, allow_pickle=False) as stored:
             self.arrays = {name: stored[name] for name in stored.files if name != "description"}
             self.about = json.loads(str(stored["description"]))
@@ -38,8 +52,12 @@ class Results:
         self.groups = group_indices(groups, len(groups))
         self.seeds, self.together = int(self.about["options"]["seeds"]), together
         self.counted = np.ones(len(groups), bool)
-        if names:
-            self.counted = np.isin(self.arrays["names"], names.read_text().split())
+        if table:
+            with table.open(newline="") as stream:
+                names = [
+                    Path(row["file"]).stem for row in csv.DictReader(stream) if row["part"] in parts
+                ]
+            self.counted = np.isin(self.arrays["names"], names)
 
     def samples(self, arm: str, variant: str, only: Iterable[str]) -> Samples:
         """Metrics on all test images, then on each resample, float64 `(1 + rounds,)` each."""
@@ -81,10 +99,9 @@ def metrics(
     averaged = ISIC2017_PAIR if set(ISIC2017_PAIR) < set(classes) else classes
     if all(f"AUC {name}" in found for name in averaged):
         found["mean AUC"] = np.mean([found[f"AUC {name}"] for name in averaged], axis=0)
-    for name in ("balanced_accuracy", "accuracy"):
-        if (name,) in parts[0]:
-            values = [part[(name,)] for part in parts]
-            found[name.replace("_", " ")] = np.concatenate(values)
+    for name, path in OTHERS.items():
+        if path in parts[0]:
+            found[name] = np.concatenate([part[path] for part in parts])
     return found
 
 
@@ -111,10 +128,11 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=["raw"], help="of the test images")
     parser.add_argument("--metrics", nargs="+", default=["AUC melanoma", "mean AUC"])
     parser.add_argument("--only", nargs="+", default=[], help="classes of the images that count")
-    parser.add_argument("--names", type=Path, help="text file with the images that count")
+    parser.add_argument("--table", type=Path, help="CSV file with the columns file and part")
+    parser.add_argument("--parts", nargs="+", default=[], help="parts of the images that count")
     parser.add_argument("--together", action="store_true", help="the mean of all seeds")
     given = parser.parse_args()
-    results = Results(given.results, given.names, given.together)
+    results = Results(given.results, given.table, given.parts, given.together)
     about = results.about
     arms = about["arms"]
     print(
