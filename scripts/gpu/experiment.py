@@ -20,7 +20,7 @@ import networks
 import numpy as np
 import torch
 from experiment_data import ARMS, Arm, Images
-from experiment_lanes import ON_GPU, Lane, fastest, seconds_of_round, train_together
+from experiment_lanes import ON_GPU, Lane, make_lanes, seconds_of_round, train_together
 from train import DEVICE
 
 
@@ -63,6 +63,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--generated", type=Path, help="npz with `images` and `labels`")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lanes", type=int, default=3, help="networks side by side")
+    parser.add_argument("--trial", action="store_true", help="try precisions and layouts first")
     parser.add_argument("--variant", default="lite0")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--max-steps", type=int, default=4000)
@@ -87,7 +88,7 @@ def main() -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     images = Images(given.data, given.generated)
     print(f"{len(images.names)} images, {len(images.pixels)} with copies, on {DEVICE}", flush=True)
-    lanes = fastest(images, given)
+    lanes = make_lanes(images, given)
     second = seconds_of_round(lanes, given.arms[-1])
     rounds = len(given.arms) * math.ceil(given.seeds / given.lanes)
     left = given.seconds - (time.monotonic() - begun)

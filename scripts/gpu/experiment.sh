@@ -16,7 +16,7 @@ if [ "$name" = isic2017 ]; then
     classes="melanoma nevus seborrheic_keratosis"
     draws="--draw melanoma=350 --draw seborrheic_keratosis=750"
     python3 "$here/experiment.py" "$packs/isic.npz" "$results/isic_ruler.npz" --arms shortcut \
-        --seeds 5 --lanes 5 --seconds $((share - 10)) --max-steps 600
+        --seeds 5 --lanes 5 --seconds $((share - 10)) --max-steps 400
 else
     packed=ham
     classes="actinic_keratosis basal_cell_carcinoma benign_keratosis dermatofibroma melanoma nevus"

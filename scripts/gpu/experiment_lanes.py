@@ -109,16 +109,18 @@ class Lane:
         return torch.cat(found).float().cpu().numpy()
 
 
-def fastest(images: Images, given) -> list[Lane]:
-    """Lanes of the precision and layout that take the least time here."""
+def make_lanes(images: Images, given) -> list[Lane]:
+    """Lanes of the precision and layout that were asked for, or of the fastest here."""
+    if not ON_GPU:
+        return [Lane(images, given, "fp32", torch.contiguous_format)]
+    if not given.trial:
+        return [Lane(images, given, "bf16", torch.channels_last) for _ in range(given.lanes)]
     kinds = [("bf16", torch.channels_last), ("bf16", torch.contiguous_format)]
     kinds += [("tf32", torch.channels_last)]
     times = {}
-    for kind in kinds if ON_GPU else []:
+    for kind in kinds:
         lanes = [Lane(images, given, *kind) for _ in range(given.lanes)]
         times[kind] = (1000 * seconds_of_round(lanes, given.arms[-1]), lanes)
-    if not times:
-        return [Lane(images, given, "fp32", torch.contiguous_format) for _ in range(given.lanes)]
     print({f"{p} {m}": f"{ms:.1f} ms" for (p, m), (ms, _) in times.items()}, flush=True)
     return min(times.values(), key=lambda each: each[0])[1]
 
