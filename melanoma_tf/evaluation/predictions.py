@@ -120,8 +120,9 @@ def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Pr
             taxonomy isic2017, the challenge's two columns are enough.
 
     Raises:
-        MelanomaError: a column is missing, unknown or there twice; an image is listed twice; a
-            score is empty, no number, NaN or infinite; a label is no class.
+        MelanomaError: a column is missing, unknown or there twice; an image is listed twice, or
+            its id is empty or has control characters; a score is empty, no number, NaN or
+            infinite; a label is no class.
     """
     header = read_header(path)
     without_header = _WITHOUT_HEADER.get(len(header), ()) if is_image_id(header[0]) else ()
@@ -135,6 +136,11 @@ def read_predictions(path: Path, class_names: Sequence[str] | None = None) -> Pr
     image_ids = tuple(unescaped(row.image_id(key)) for row in rows)
     if not all(image_ids):
         raise MelanomaError(f"{path}: expected an image id in every row; found an empty one")
+    for image_id in image_ids:
+        if not image_id.isprintable():
+            raise MelanomaError(
+                f"{path}: expected image ids without control characters; found {image_id!a}"
+            )
     labels = groups = None
     if LABEL_COLUMN in columns:
         labels = _labels(path, image_ids, [row.cells[LABEL_COLUMN] for row in rows], names)
