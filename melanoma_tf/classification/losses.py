@@ -193,15 +193,11 @@ class CohenKappa(addons.CohenKappa):
         """Add labels and logits `(batch, classes)`."""
         # Not through Addons' own handling of labels, which differs between 2 and more classes, and
         # branches on their shape, which XLA cannot compile.
-        return self.conf_mtx.assign_add(
-            tf.math.confusion_matrix(
-                _class_numbers(y_true, y_pred),
-                tf.argmax(y_pred, -1),
-                self.num_classes,
-                weights=sample_weight,
-                dtype=tf.float32,
-            )
-        )
+        labels = _class_numbers(y_true, y_pred)
+        # Here alone: one-hot labels, of which all else is made, are silent about others.
+        known = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
+        tf.debugging.Assert(known, [f"expected labels in [0, {self.num_classes}); found", labels])
+        return self.conf_mtx.assign_add(_confusion(y_true, y_pred, sample_weight))
 
     def result(self) -> tf.Tensor:
         """The coefficient, in [-1, 1]."""
@@ -217,8 +213,7 @@ class MatthewsCorrelation(addons.MatthewsCorrelationCoefficient):
         self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> None:
         """Add labels and logits `(batch, classes)`."""
-        labels = tf.one_hot(_class_numbers(y_true, y_pred), self.num_classes)
-        super().update_state(labels, y_pred, sample_weight)
+        self.conf_mtx.assign_add(_confusion(y_true, y_pred, sample_weight))
 
 
 def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric]:
@@ -234,6 +229,19 @@ def classification_metrics(counted: Sequence[bool]) -> list[keras.metrics.Metric
         CohenKappa(len(counted), name="cohen_kappa"),
         MatthewsCorrelation(len(counted), name="matthews_correlation"),
     ]
+
+
+def _confusion(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+    """Images by class, in rows, and by the class of the largest logit, float32.
+
+    As `tf.math.confusion_matrix`, without its four checks: tracing them, for each metric and for
+    training and validation, takes as long as all else of the metrics.
+    """
+    num_classes = logits.shape[-1]
+    rows = tf.one_hot(_class_numbers(labels, logits), num_classes)
+    if weights is not None:
+        rows *= tf.reshape(tf.cast(weights, tf.float32), [-1, 1])
+    return tf.matmul(rows, tf.one_hot(tf.argmax(logits, -1), num_classes), transpose_a=True)
 
 
 def _class_numbers(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

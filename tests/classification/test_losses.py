@@ -72,6 +72,14 @@ def test_where_nothing_can_be_said_metrics_are_0_not_nan():
     assert found["balanced_accuracy"] == 1.0, "of the one class that was seen"
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_ends_a_training(label):
+    logits = tf.constant(drawn(3, 2)[1], tf.float32)
+    (metric,) = (one for one in classification_metrics([True] * 3) if one.name == "cohen_kappa")
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected labels in \[0, 3\)"):
+        metric.update_state(tf.constant([0, label]), logits)
+
+
 def test_cross_entropy_is_scikit_learns():
     labels, logits = drawn(3)
     loss = ClassificationLoss()(labels, tf.constant(logits, tf.float32))

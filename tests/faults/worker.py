@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from melanoma_tf.core.errors import in_one_line
 from melanoma_tf.core.keras import keras
 from melanoma_tf.training.workers import visible_workers
-from tests.training.test_training import train
+from tests.training.test_training import compile_with_all_metrics, train
 
 
 class Death(keras.callbacks.Callback):
@@ -34,7 +34,7 @@ class Death(keras.callbacks.Callback):
 
 
 def main(records: str, run_dir: str, *options: str) -> int:
-    changes = {}
+    changes = {"compile": compile_with_all_metrics, "monitor": "val_auc"}
     if "DIE_IN_EPOCH" in os.environ and visible_workers().index == 1:
         changes["previews"] = lambda folder: [Death(int(os.environ["DIE_IN_EPOCH"]))]
     settings = dict(option.split("=") for option in options if "=" in option)
