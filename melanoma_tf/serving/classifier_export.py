@@ -20,6 +20,7 @@ from melanoma_tf.serving.model_card import (
     scores_section,
     without_folders,
 )
+from melanoma_tf.serving.saving import save_signatures
 from melanoma_tf.serving.signatures import (
     CLASSIFY,
     DEFAULT,
@@ -67,12 +68,11 @@ def write_classifier(
         calibration: the run's `calibration.json`, where it has one.
     """
     graph = ClassificationGraph(parts)
-    signatures = _signatures(graph)
-    tf.saved_model.save(graph, str(folder), signatures=signatures)
+    signatures = save_signatures(graph, _signatures(graph), folder)
     _set_classify_method(folder)
     inputs = parts.inputs
     described = {
-        **metadata(name, "classification", _structured(signatures), record),
+        **metadata(name, "classification", signatures, record),
         "preprocessing": {
             "short_side_px": inputs.short_side_px,
             "centre_crop_px": inputs.image_size_px,
@@ -105,10 +105,6 @@ def _signatures(graph: ClassificationGraph) -> dict[str, Any]:
     if graph.purification is not None:
         found[PURIFY] = graph.purification.purify
     return found
-
-
-def _structured(signatures: dict[str, Any]) -> dict[str, Any]:
-    return {name: each.get_concrete_function() for name, each in signatures.items()}
 
 
 def _set_classify_method(folder: Path) -> None:

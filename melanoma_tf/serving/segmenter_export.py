@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import tensorflow as tf
-
 from melanoma_tf.core.files import write_atomically, write_json
 from melanoma_tf.segmentation.lesion_segmenter import LesionSegmenter
 from melanoma_tf.segmentation.settings import SegmenterSettings
@@ -17,6 +15,7 @@ from melanoma_tf.serving.model_card import (
     without_folders,
 )
 from melanoma_tf.serving.reader import PhotographReader
+from melanoma_tf.serving.saving import save_signatures
 from melanoma_tf.serving.segmentation_graph import SegmentationGraph
 from melanoma_tf.serving.signatures import DEFAULT, DISCLAIMER, METADATA, MODEL_CARD, SEGMENT
 from melanoma_tf.training.run_record import RunRecord
@@ -45,11 +44,10 @@ def write_segmenter(
         max_megapixels: an image that claims more is refused.
     """
     graph = SegmentationGraph(segmenter, PhotographReader(max_megapixels))
-    signatures = {DEFAULT: graph.segment, SEGMENT: graph.segment}
-    tf.saved_model.save(graph, str(folder), signatures=signatures)
-    structured = {key: each.get_concrete_function() for key, each in signatures.items()}
+    functions = {DEFAULT: graph.segment, SEGMENT: graph.segment}
+    signatures = save_signatures(graph, functions, folder)
     described = {
-        **metadata(name, "segmentation", structured, record),
+        **metadata(name, "segmentation", signatures, record),
         "use": dataclasses.asdict(segmenter.settings),
         "preprocessing": {"square_px": segmenter.square_px, "max_megapixels": max_megapixels},
     }

@@ -32,6 +32,7 @@ from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
 from melanoma_tf.serving.classification_graph import ClassificationGraph, ClassifierParts
 from melanoma_tf.serving.reader import PhotographReader, graph_function
+from melanoma_tf.serving.saving import save_signatures
 
 WAYS = ("bare network", "reading alone", "classify", "classify, purified", "explain", "segment")
 
@@ -65,7 +66,7 @@ def exported(folder: Path, network, inputs, *, saliency=False, segmenter=None) -
     if graph.segmentation is not None:
         signatures["segment"] = graph.segmentation.segment
     started = time.perf_counter()
-    tf.saved_model.save(graph, str(folder), signatures=signatures)
+    save_signatures(graph, signatures, folder)
     return time.perf_counter() - started
 
 

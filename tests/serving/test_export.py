@@ -77,6 +77,7 @@ with tf.compat.v1.Session(graph=tf.Graph()) as session:  # As TensorFlow Serving
 print(json.dumps({
     "unknown": sorted({n.op for n in nodes if op_def_registry.get(n.op) is None} - own),
     "nodes": len(nodes),
+    "functions": len(saved.meta_graphs[0].object_graph_def.concrete_functions),
     "methods": {name: each.method_name for name, each in found.items()},
     "probabilities": answer["probabilities"].tolist(),
     "classes": [[name.decode() for name in row] for row in answer["classes"]],
@@ -100,6 +101,7 @@ def test_it_answers_where_only_tensorflow_exists_and_has_stock_operations_only(
     answer = json.loads(done.stdout)
     assert answer["nodes"] > 100
     assert answer["unknown"] == []
+    assert answer["functions"] == 4, "the signatures alone, no functions of layers"
     assert answer["methods"] == {
         "serving_default": "tensorflow/serving/predict",
         "explain": "tensorflow/serving/predict",
