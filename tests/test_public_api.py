@@ -37,9 +37,19 @@ def small_networks():
             for table in ("GENERATOR_CHANNELS", "DISCRIMINATOR_CHANNELS"):
                 path = f"melanoma_tf.generation.{module}.{table}"
                 patch.setattr(path, (8, 8, 8, 8, 8, 8))
+        patch.setattr("melanoma_tf.generation.adversarial.augment", lambda images, seed: images)
+        patch.setattr("melanoma_tf.generation.monitor._COMPARED", 16)
         for data in (detector_data, inpainter_data):
             patch.setattr(data, "detected_occlusions", lambda patch: tf.zeros_like(patch[..., :1]))
         yield
+
+
+@pytest.fixture(scope="module")
+def gan(folder, small_networks):
+    """The example of `train_gan`, whose run that of `generate_records` takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_example("train_gan")
 
 
 def test_there_are_few_and_importing_the_package_loads_none(run_command):
@@ -54,15 +64,14 @@ def test_there_are_few_and_importing_the_package_loads_none(run_command):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_a_public_name_runs(name, folder, monkeypatch, small_networks):
+def test_the_example_of_a_public_name_runs(name, folder, monkeypatch, small_networks, request):
     monkeypatch.chdir(folder)
     # What an example registers is gone after it.
     monkeypatch.setattr(backbones, "_registered", dict(backbones._registered))
-    if name == "train_gan":
-        shutil.rmtree(folder / "runs" / "gan", ignore_errors=True)
-    if name == "generate_records" and not (folder / "runs" / "gan").exists():
-        run_example("train_gan")
-    run_example(name)
+    if name in ("train_gan", "generate_records"):
+        request.getfixturevalue("gan")
+    if name != "train_gan":
+        run_example(name)
 
 
 def run_example(name):

@@ -75,6 +75,11 @@ def batches(phantom_records):
         return list(pairs.as_numpy_iterator())
 
 
+def first_batch(records, inputs):
+    with few_occlusions():
+        return next(iter(training_batches(RecordSet.read(records), inputs).take(1)))
+
+
 def test_pairs_hide_what_counts_and_know_the_truth(batches):
     counted = 0
     for (images, known), packed in batches:
@@ -90,9 +95,7 @@ def test_pairs_hide_what_counts_and_know_the_truth(batches):
 
 def test_the_classical_fraction_has_the_classical_filling_for_truth(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_fraction=1.0)
-    (images, known), packed = next(
-        iter(training_batches(RecordSet.read(phantom_records), inputs).take(1))
-    )
+    (images, known), packed = first_batch(phantom_records, inputs)
     assert not known[:, 2:7].numpy().any()  # The strip, and a pixel on both sides.
     assert known[:, :2].numpy().all()
     np.testing.assert_allclose(packed[..., :3], fill(images, 1.0 - known), atol=0.01)
@@ -101,9 +104,7 @@ def test_the_classical_fraction_has_the_classical_filling_for_truth(phantom_reco
 
 def test_own_occlusions_of_an_image_are_holes_that_do_not_count(phantom_records):
     inputs = dataclasses.replace(INPUTS, classical_fraction=0.0)
-    (_, known), packed = next(
-        iter(training_batches(RecordSet.read(phantom_records), inputs).take(1))
-    )
+    (_, known), packed = first_batch(phantom_records, inputs)
     assert not known[:, :9].numpy().any()  # The strip, and three pixels on both sides.
     assert not packed[:, :9, :, 4].numpy().any()
     assert packed[:, 9:, :, 4].numpy().all()
