@@ -89,6 +89,23 @@ def test_the_configuration_packs_every_data_file():
     assert data - packed == set()
 
 
+def test_every_place_names_the_same_pythons():
+    setup = (REPOSITORY / "setup.cfg").read_text()
+    supported = re.findall(r"Python :: (3\.\d+)", setup)
+    first, last = (int(version.split(".")[1]) for version in (supported[0], supported[-1]))
+    assert supported == [f"3.{minor}" for minor in range(first, last + 1)]
+    assert f"python_requires = >=3.{first}, <3.{last + 1}\n" in setup
+    scripts = (REPOSITORY / "scripts" / "environment.sh").read_text()
+    assert f"(3, {first}) <= sys.version_info[:2] <= (3, {last})" in scripts
+    assert f"needs Python {', '.join(supported[:-1])} or {supported[-1]};" in scripts
+    assert f"expected Python {supported[0]} to {supported[-1]}:" in scripts
+    readme = (REPOSITORY / "README.md").read_text()
+    assert f"Linux x86-64 with Python {supported[0]} to {supported[-1]}." in readme
+    stacks = (REPOSITORY / "docs" / "stack.md").read_text()
+    ours = next(line for line in stacks.splitlines() if line.startswith("| | Python"))
+    assert re.findall(r"3\.\d+", ours) == supported
+
+
 def test_continuous_integration_runs_both_commands_on_every_python():
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text())
     (matrix,) = [job for job in workflow["jobs"].values() if "strategy" in job]
