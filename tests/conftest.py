@@ -66,19 +66,24 @@ def run_command():
     return run
 
 
+def cli_runner():
+    """A runner that keeps standard output and standard error apart.
+
+    Click before 8.2, which Python 3.9 has, joins them in `stdout` unless it is told not to.
+    """
+    from click.testing import CliRunner
+
+    apart = "mix_stderr" in inspect.signature(CliRunner).parameters
+    return CliRunner(**({"mix_stderr": False} if apart else {}))
+
+
 @pytest.fixture(scope="session")
 def invoke_command():
     """`run_command` in this process, for what does not depend on a process of its own."""
-    from click.testing import CliRunner
-
     from melanoma_tf.cli import main
 
-    # Click before 8.2 joins both outputs unless it is told not to.
-    apart = "mix_stderr" in inspect.signature(CliRunner).parameters
-    runner = CliRunner(**({"mix_stderr": False} if apart else {}))
-
     def invoke(*arguments):
-        done = runner.invoke(main, [str(each) for each in arguments])
+        done = cli_runner().invoke(main, [str(each) for each in arguments])
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)

@@ -2,13 +2,12 @@
 
 import json
 
-from click.testing import CliRunner
-
 from melanoma_tf.cli import main
+from tests.conftest import cli_runner
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, [*map(str, arguments)])
+    return cli_runner().invoke(main, [*map(str, arguments)])
 
 
 def piped(*arguments):
@@ -39,7 +38,7 @@ def test_a_file_is_not_replaced_unasked_and_never_an_input(tmp_path):
     assert json.loads(target.read_text())["classes"][0]["real"] == 10
     again = run(*command, target)
     assert again.exit_code == 1
-    assert "--overwrite" in again.output
+    assert "--overwrite" in again.stderr
     assert run(*command, target, "--overwrite").exit_code == 0
     onto_itself = run(*command, counts, "--overwrite")
     assert onto_itself.exit_code == 1

@@ -8,12 +8,12 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from melanoma_tf.cli import main
 from melanoma_tf.records.decode import decode_stored_mask
 from melanoma_tf.records.read import read_examples
+from tests.conftest import cli_runner
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def isic2017(tmp_path_factory):
 
 def invoke(*arguments):
     """In this process, which loads TensorFlow only once."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return cli_runner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -163,8 +163,9 @@ def test_unreadable_images_make_the_exit_code_1_unless_accepted(build, isic2017,
 def test_bad_values_give_one_line_and_leave_nothing(build, tmp_path, options, message):
     built = build(tmp_path / "out", *options)
     assert built.exit_code == 1
-    assert message in built.output
-    assert built.output.strip().count("\n") == 0, built.output
+    assert message in built.stderr
+    assert built.stderr.strip().count("\n") == 0, built.stderr
+    assert built.stdout == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +182,7 @@ def test_bad_values_give_one_line_and_leave_nothing(build, tmp_path, options, me
 def test_values_out_of_range_are_refused_by_the_parser(build, tmp_path, options, message):
     built = build(tmp_path / "out", *options)
     assert built.exit_code == 2
-    assert message in built.output.replace("\n", " ")
+    assert message in built.stderr.replace("\n", " ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,10 +205,10 @@ def test_an_interrupted_build_is_resumed_or_announced_as_thrown_away(build, isic
                 progress=interrupt,
             )
     built = build(tmp_path / "resumed", "--shards", "3", "--resume")
-    assert built.exit_code == 0, built.output
+    assert built.exit_code == 0, built.stderr
     assert "interrupted" not in built.stderr
     built = build(tmp_path / "again", "--shards", "3")
-    assert built.exit_code == 0, built.output
+    assert built.exit_code == 0, built.stderr
     assert "discarding an interrupted build" in built.stderr
     for name in ("resumed", "again"):
         assert invoke("verify-records", tmp_path / name).exit_code == 0

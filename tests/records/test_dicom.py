@@ -31,10 +31,10 @@ COLOUR = cv2.resize(
 )
 GREY = cv2.cvtColor(COLOUR, cv2.COLOR_RGB2GRAY)
 
-
+HAS_PYDICOM_3 = int(pydicom.__version_info__[0]) >= 3  # Python 3.9 has 2.4.
 DECODERS = [name for name, present in (
     ("dicom_tensorflow_io", is_usable("tensorflow_io")),
-    ("dicom_pydicom", pydicom.__version_info__[0] >= "3"),
+    ("dicom_pydicom", HAS_PYDICOM_3),
 ) if present]  # fmt: skip
 
 
@@ -75,7 +75,11 @@ def dicom(
     dataset["PixelData"].VR = "OW" if bits == 16 else "OB"
     dataset["PixelData"].is_undefined_length = jpeg is not None
     stream = io.BytesIO()
-    dataset.save_as(stream, enforce_file_format=True)
+    if HAS_PYDICOM_3:
+        dataset.save_as(stream, enforce_file_format=True)
+    else:
+        dataset.is_little_endian, dataset.is_implicit_VR = True, syntax == ImplicitVRLittleEndian
+        dataset.save_as(stream, write_like_original=False)
     return stream.getvalue()
 
 

@@ -19,13 +19,14 @@ NONE = LESION * 0
 
 
 def palette(colours, indices=LESION):
-    image = Image.fromarray(indices, "P")
+    image = Image.fromarray(indices)
     image.putpalette([value for colour in colours for value in colour])
     return image
 
 
-def coloured(*channels, mode="RGB"):
-    return Image.fromarray(np.dstack(channels), mode)
+def coloured(*channels):
+    """Three channels are RGB, four RGBA."""
+    return Image.fromarray(np.dstack(channels))
 
 
 @pytest.mark.parametrize(
@@ -44,10 +45,10 @@ def coloured(*channels, mode="RGB"):
         (coloured(LESION * 255, NONE, NONE), "colours"),
         (coloured(NONE, NONE, LESION * 64), "colours"),
         (coloured(LESION * 255, LESION * 255, LESION * 255), ""),
-        (coloured(NONE, NONE, NONE, LESION * 255, mode="RGBA"), "alpha"),
-        (coloured(NONE + 255, NONE + 255, NONE + 255, LESION * 255, mode="RGBA"), "alpha"),
-        (coloured(LESION * 255, NONE, NONE, NONE + 255, mode="RGBA"), "colours"),
-        (coloured(255 - LESION * 55, NONE, NONE, LESION * 255, mode="RGBA"), "alpha"),
+        (coloured(NONE, NONE, NONE, LESION * 255), "alpha"),
+        (coloured(NONE + 255, NONE + 255, NONE + 255, LESION * 255), "alpha"),
+        (coloured(LESION * 255, NONE, NONE, NONE + 255), "colours"),
+        (coloured(255 - LESION * 55, NONE, NONE, LESION * 255), "alpha"),
         (Image.merge("LA", [Image.fromarray(NONE), Image.fromarray(LESION * 255)]), "alpha"),
     ],
 )

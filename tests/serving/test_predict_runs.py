@@ -135,13 +135,15 @@ def test_the_command_writes_a_file_of_2017(
     assert not (tmp_path / "other.csv").exists()
 
 
-def test_json_has_the_probabilities_and_the_errors(trained_run, photographs, tmp_path, in_process):
+def test_json_has_the_probabilities_and_the_errors(
+    trained_run, photographs, tmp_path, tiny_backbone, invoke_command
+):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     images = sorted(photographs.iterdir())[:1]
-    done = in_process(
+    done = invoke_command(
         "predict", "--run-dir", trained_run, *images, tmp_path / "broken.jpg", "--json", "-"
     )
-    assert done.exit_code == 1
+    assert done.returncode == 1
     good, broken = json.loads(done.stdout)
     assert good["image"] == str(images[0])
     assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-5)

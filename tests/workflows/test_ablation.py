@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from melanoma_tf.classification.settings import (
@@ -16,7 +15,6 @@ from melanoma_tf.classification.settings import (
     ClassifierSettings,
     NetworkSettings,
 )
-from melanoma_tf.cli import main
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.predictions import Predictions
 from melanoma_tf.workflows.ablation import (
@@ -125,18 +123,19 @@ def test_effects_of_other_images_are_refused():
         )  # fmt: skip
 
 
-def test_a_dry_run_counts_the_trainings_and_writes_nothing(phantom_records, tmp_path):
-    done = CliRunner().invoke(
-        main,
-        ["ablate", "--records", str(phantom_records), "--factors", "balance,augment",
-         "--seeds", "2", "--backbone", "small", "--weights", "none", "--work",
-         str(tmp_path / "work"), "--dry-run", "--json", "-"],
+def test_a_dry_run_counts_the_trainings_and_writes_nothing(
+    phantom_records, tmp_path, invoke_command
+):
+    done = invoke_command(
+        "ablate", "--records", phantom_records, "--factors", "balance,augment", "--seeds", "2",
+        "--backbone", "small", "--weights", "none", "--work", tmp_path / "work", "--dry-run",
+        "--json", "-",
     )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    assert "8 trainings in all" in done.output
+    assert done.returncode == 0, done.stderr
+    assert "8 trainings in all" in done.stderr
     steps = {each["step"]: each["state"] for each in json.loads(done.stdout)}
     assert steps["train-balance+augment-1"] == "to do"
-    assert "train-balance+augment-1" in done.output
+    assert "train-balance+augment-1" in done.stderr
     assert not (tmp_path / "work").exists()
 
 

@@ -80,7 +80,7 @@ def test_a_full_disk_is_told(monkeypatch):
     assert found["disk, here"].found.endswith("expected 5 GiB or more")
 
 
-def test_two_devices_compute_the_same_losses_as_one(tiny_backbone, monkeypatch):
+def test_two_devices_compute_the_same_losses_as_one(tiny_backbone, monkeypatch, invoke_command):
     """On logical CPUs: the path through the code that GPUs take."""
     check = check_devices(TINY, log=lambda line: None)
     assert check.kind == "CPU"
@@ -95,8 +95,8 @@ def test_two_devices_compute_the_same_losses_as_one(tiny_backbone, monkeypatch):
 
     monkeypatch.setattr(device_check, "check_devices", lambda *given: check)
     monkeypatch.setattr(doctor, "examine", lambda: iter(()))
-    result = CliRunner().invoke(main, ["doctor", "--devices", "--json", "-"])
-    assert result.exit_code == 0, result.output
+    result = invoke_command("doctor", "--devices", "--json", "-")
+    assert result.returncode == 0, result.stderr
     devices = json.loads(result.stdout)["devices"]
     assert devices["one"]["losses"] == list(check.one.losses)
 

@@ -146,10 +146,10 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(isic2017_folder, tmp_path)
     assert re.search(r"assumed: two free CPU cores.*Nothing was written", done.output)
 
 
-def test_a_dry_run_gives_scripts_the_steps(isic2017_folder, tmp_path):
-    done = run_command(
-        "--data", f"isic2017={isic2017_folder}", "--work", tmp_path / "work", "--dry-run",
-        "--json", "-",
+def test_a_dry_run_gives_scripts_the_steps(isic2017_folder, tmp_path, invoke_command):
+    done = invoke_command(
+        "run", "isic2017", "--data", f"isic2017={isic2017_folder}", "--work", tmp_path / "work",
+        "--dry-run", "--json", "-",
     )  # fmt: skip
     steps = {each["step"]: each for each in json.loads(done.stdout)}
     assert steps["records"]["state"] == "to do"
