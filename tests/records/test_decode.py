@@ -180,6 +180,7 @@ def test_the_limit_is_the_users(image_format, tmp_path):
         (png_that_claims(0, 5), "claims a size of 0x5"),
         (b"\xff\xd8\xff\xd9", "no frame"),
     ],
+    ids=lambda value: "file" if isinstance(value, bytes) else value,
 )
 def test_what_would_not_come_out_right_is_refused_with_a_reason(encoded, message):
     with pytest.raises(UnreadableImageError, match=message):
