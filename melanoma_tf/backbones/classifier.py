@@ -14,7 +14,7 @@ from pathlib import Path
 from melanoma_tf.backbones.networks import build_backbone
 from melanoma_tf.backbones.settings import LEAST_SIZE_PX, NetworkSettings
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.keras import keras
+from melanoma_tf.core.keras import OWN_GENERATOR, keras
 from melanoma_tf.training.run_record import CONFIG, check_run, weights_file
 from melanoma_tf.training.weights import read_weights
 
@@ -89,7 +89,7 @@ def build_classifier(
         features = build_backbone(backbone, image_size_px, weights)(images)
     features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
     # A generator of its own, which `training.fit` seeds again at every epoch.
-    features = keras.layers.Dropout(dropout, force_generator=True, name="dropout")(features)
+    features = keras.layers.Dropout(dropout, name="dropout", **OWN_GENERATOR)(features)
     # float32 also under mixed precision: a softmax over float16 logits overflows.
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
     return keras.Model(images, logits, name=f"classifier_{backbone.replace('-', '_')}")

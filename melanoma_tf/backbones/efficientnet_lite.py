@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from melanoma_tf.core.arrays import array_names, read_arrays
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.keras import keras
+from melanoma_tf.core.keras import OWN_GENERATOR, keras
 from melanoma_tf.pretrained import shipped_folder
 
 SMALLEST_INPUT_PX = 32
@@ -157,7 +157,7 @@ def build_efficientnet_lite(
     features = layers.convolve(features, "top", _HEAD_FILTERS, kernel=1)
     if include_top:
         features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
-        features = keras.layers.Dropout(dropout, force_generator=True, name="dropout")(features)
+        features = keras.layers.Dropout(dropout, name="dropout", **OWN_GENERATOR)(features)
         features = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
     return keras.Model(images, features, name=f"efficientnet_{variant}")
 

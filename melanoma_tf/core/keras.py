@@ -13,7 +13,15 @@ from melanoma_tf.core.stack import IS_TENSORFLOW_2_15
 
 if IS_TENSORFLOW_2_15:
     from tensorflow import keras
+
+    _IS_KERAS_2 = True
 else:
     import tf_keras as keras
 
-__all__ = ["keras"]
+    _IS_KERAS_2 = keras.__version__.startswith("2.")  # A test puts Keras 3 in its place.
+
+# For dropout layers: each draws from a generator of its own, as always in Keras 3, which
+# `training.epochs` seeds again at every epoch.
+OWN_GENERATOR = {"force_generator": True} if _IS_KERAS_2 else {}
+
+__all__ = ["OWN_GENERATOR", "keras"]

@@ -20,7 +20,7 @@ from melanoma_tf.backbones.efficientnet_lite import (
     stage_outputs,
 )
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.keras import keras
+from melanoma_tf.core.keras import OWN_GENERATOR, keras
 from melanoma_tf.segmentation.settings import NORMALIZATIONS
 
 SMALLEST_INPUT_PX = 64
@@ -64,7 +64,7 @@ def build_lite_segmenter(
     backbone = build_efficientnet_lite(variant, input_tensor=images, momentum=_MOMENTUM)
     stages = stage_outputs(backbone, variant)
     decoder = _Decoder(normalization)
-    features = keras.layers.SpatialDropout2D(dropout, force_generator=True, name="bottom_dropout")(
+    features = keras.layers.SpatialDropout2D(dropout, name="bottom_dropout", **OWN_GENERATOR)(
         stages[_GRID_PX]
     )
     features = decoder.convolve(features, _BOTTOM_FILTERS, "bottom", kernel=1)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from melanoma_tf.core.errors import MelanomaError
-from melanoma_tf.core.keras import keras
+from melanoma_tf.core.keras import OWN_GENERATOR, keras
 from melanoma_tf.images.colour import rgb_to_lightness
 from melanoma_tf.segmentation.settings import NORMALIZATIONS, PADDINGS, SegmenterSettings
 from melanoma_tf.training.upsampling import NearestUpsampling2D
@@ -97,7 +97,7 @@ def build_segmenter(
 
 
 def _dropped(features: tf.Tensor, fraction: float, name: str) -> tf.Tensor:
-    return keras.layers.SpatialDropout2D(fraction, force_generator=True, name=name)(features)
+    return keras.layers.SpatialDropout2D(fraction, name=name, **OWN_GENERATOR)(features)
 
 
 @dataclass(frozen=True)

@@ -70,3 +70,23 @@ def test_a_graph_of_a_network_that_was_replaced_is_not_used(shipped, ending):
 
 def test_without_a_graph_there_is_none(tmp_path):
     assert read_graph(tmp_path, "network") is None
+
+
+def test_graphs_that_ship_run_without_keras(run_command):
+    """TensorFlow 2.21 imports Keras 3 itself; nothing else is loaded."""
+    program = (
+        "import sys\n"
+        "import tensorflow as tf\n"
+        "before = set(sys.modules)\n"
+        "from melanoma_tf.pretrained import shipped_folder\n"
+        "from melanoma_tf.pretrained.graphs import read_graph\n"
+        "segment, purify = (read_graph(shipped_folder(), name)"
+        " for name in ('segmenter', 'purification'))\n"
+        "side = segment.inputs[0].shape[1]\n"
+        "(mask,) = segment(tf.zeros([1, side, side, 3]))\n"
+        "image, _ = purify(tf.zeros([32, 32, 3], tf.uint8))\n"
+        "print(mask.shape[1] == side, image.shape[0])\n"
+        "print([name for name in set(sys.modules) - before if 'keras' in name])\n"
+    )
+    done = run_command("-c", program, module=None)
+    assert done.stdout.splitlines() == ["True 32", "[]"], done.stderr

@@ -24,7 +24,7 @@ from melanoma_tf.classification.settings import (
 from melanoma_tf.classification.train import train_classifier
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_checked_json
-from melanoma_tf.core.keras import keras
+from melanoma_tf.core.keras import OWN_GENERATOR, keras
 from melanoma_tf.core.settings import redeclared, setting
 from melanoma_tf.records.parts import WHOLE
 from melanoma_tf.records.record_set import RecordSet
@@ -64,7 +64,7 @@ def build(dropout=0.0):
     features = keras.layers.BatchNormalization(synchronized=True)(features)
     features = keras.layers.GlobalAveragePooling2D()(features)
     if dropout:
-        features = keras.layers.Dropout(dropout, force_generator=True)(features)
+        features = keras.layers.Dropout(dropout, **OWN_GENERATOR)(features)
     return keras.Model(images, keras.layers.Dense(3, dtype="float32")(features))
 
 
