@@ -1,6 +1,7 @@
 """The stream of training batches: complete, shuffled, reproducible, resumable."""
 
 import dataclasses
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -26,6 +27,7 @@ from melanoma_tf.records import stream
 from melanoma_tf.records.build.build import BuildSettings, build_records
 from melanoma_tf.records.manifest import read_manifest, shard_paths
 from melanoma_tf.records.read import read_examples
+from melanoma_tf.records.writer import Description, write_records
 
 SMALL = ClassifierSettings(batch_size=8, seed=3, network=NetworkSettings(image_size_px=32))
 PLAIN = dataclasses.replace(SMALL, augmentation=AugmentationSettings("none"))
@@ -130,7 +132,7 @@ def hairy_records(tmp_path_factory):
 def test_purification_happens_where_it_was_asked_for(hairy_records, purified):
     """Compared with purifying the loaded image by hand."""
     settings = dataclasses.replace(
-        PLAIN, batch_size=4, purify=purified, network=NetworkSettings(image_size_px=112)
+        PLAIN, batch_size=2, purify=purified, network=NetworkSettings(image_size_px=112)
     )
     inputs = classifier_inputs(settings)
     examples = {e.key: e.image for e in read_examples(hairy_records, "test")}
@@ -165,12 +167,14 @@ def test_an_unknown_purification_is_refused():
         ClassifierSettings(purify="always")
 
 
-@pytest.mark.parametrize("replace", [False, True])
-def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, replace):
-    settings = PurificationSettings(min_occlusion=0.0, replace=replace, segmenter="none")
-    purify_records(hairy_records, tmp_path / "purified", settings)
+@pytest.mark.parametrize(("method", "replace"), [("network", False), ("classical", True)])
+def test_a_purified_copy_does_not_count_twice(hairy_records, tmp_path, method, replace):
+    few = list(itertools.islice(read_examples(hairy_records, "test"), 3))
+    write_records(few, tmp_path / "few", Description.of_copy(read_manifest(hairy_records)))
+    settings = PurificationSettings(method, min_occlusion=0.0, replace=replace, segmenter="none")
+    purify_records(tmp_path / "few", tmp_path / "purified", settings)
     assert read_manifest(tmp_path / "purified").count(split="test", origin="purified") > 0
-    originals = sorted(e.key for e in read_examples(hairy_records, "test"))
+    originals = sorted(e.key for e in few)
     batches = evaluation_batches(tmp_path / "purified", "test", INPUTS)
     keys = [key.decode() for batch in batches for key in batch["image/key"].numpy()]
     assert sorted(keys) == originals

@@ -97,12 +97,13 @@ def test_a_finder_says_where_the_probability_exceeds_its_threshold(network):
     images = np.broadcast_to(shade, (2, 48, 40, 3))
     probability = network(255 * images).numpy()
     threshold = float(np.median(probability))
-    found = OcclusionDetector(network, threshold)(images).numpy()
+    finder = OcclusionDetector(network, threshold)
+    found = finder(images).numpy()
     expected = (probability > threshold).astype(np.float32)
     # The inside of a small round hole may be added.
     assert (found >= expected).all()
     assert np.mean(found != expected) < 0.02
-    dataset = tf.data.Dataset.from_tensors(images).map(OcclusionDetector(network, threshold))
+    dataset = tf.data.Dataset.from_tensors(images).map(finder)
     np.testing.assert_array_equal(next(iter(dataset)), found)
 
 
