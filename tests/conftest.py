@@ -22,23 +22,37 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ONE_CONVOLUTION = "one-convolution"
-# Folders and files that take longest. They come first, so that two processes end together.
-_LONGEST = (
-    "training",
-    "purification/inpainter",
+# The files that take most processor time, then the folders of which the other files do: in this
+# order, two processes end together.
+LONGEST = (
     "test_public_api.py",
-    "generation",
-    "workflows",
+    "purification/detector/test_train.py",
+    "training/test_training.py",
+    "generation/test_train.py",
+    "purification/inpainter/test_train.py",
+    "purification/test_classical.py",
+    "records/test_remote_records.py",
+    "segmentation/test_train.py",
+    "classification/test_data.py",
+    "serving/test_app.py",
+    "classification/test_explain.py",
+    "purification/detector/test_shipped.py",
+    "workflows/test_chain.py",
+    "test_docs_examples.py",
+    "segmentation/test_lite_train.py",
+    "serving",
     "purification",
     "classification",
-    "serving",
     "segmentation",
-    "test_docs_examples.py",
-    "records/test_remote_records.py",
+    "generation",
+    "training",
+    "workflows",
     "exchange",
     "backbones",
     "evaluation/official",
     "cli",
+    "augmentation",
+    "records",
 )
 
 
@@ -131,8 +145,8 @@ def pytest_collection_modifyitems(items):
 
     def rank(item):
         path = Path(item.path).relative_to(tests).as_posix()
-        found = (place for place, name in enumerate(_LONGEST) if path.startswith(name))
-        return next(found, len(_LONGEST))
+        found = (place for place, name in enumerate(LONGEST) if path.startswith(name))
+        return next(found, len(LONGEST))
 
     items.sort(key=rank)
 

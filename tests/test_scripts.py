@@ -1,11 +1,10 @@
-"""The two commands of a fresh machine refuse a Python that no TensorFlow of this package has."""
+"""A Python that no TensorFlow of this package has is refused; the tests' order has real files."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.conftest import LONGEST, REPOSITORY
 
 
 @pytest.mark.parametrize("script", ["demo.sh", "test.sh"])
@@ -26,3 +25,9 @@ def test_an_unsupported_python_is_one_clear_line(script, tmp_path):
     assert "3.9, 3.10, 3.11, 3.12 or 3.13" in done.stderr
     assert "Python 3.14.1" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_files_that_come_first_exist():
+    """A file that was renamed would come last, and one process would wait for the other."""
+    absent = [name for name in LONGEST if not (REPOSITORY / "tests" / name).exists()]
+    assert absent == []
