@@ -42,7 +42,9 @@ from melanoma_tf.workflows.shipped_answers import write_answers
 _PATHS = ("weights", "features")
 
 
-def ship(run_dir: Path, output: Path, threshold: float) -> str:
+def ship(
+    run_dir: Path, output: Path, threshold: float, small_thresholds: list[float] | None = None
+) -> str:
     """Write the network of a run into a folder; returns its name there."""
     if run_kind(run_dir) == CLASSIFIER.name:
         return ship_classifier(run_dir, output)
@@ -60,6 +62,8 @@ def ship(run_dir: Path, output: Path, threshold: float) -> str:
     if detector is None:
         raise MelanomaError(f"expected a trained detector at {run_dir}; found the classical one")
     settings["threshold"] = threshold
+    if small_thresholds is not None:
+        settings["small_thresholds"] = small_thresholds
     purification.write_detector(detector.model, output, settings)
     return purification.DETECTOR_NAME
 
@@ -93,10 +97,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run_dir", type=Path, nargs="?", help="a finished run")
     parser.add_argument("--threshold", type=float, default=0.5, help="of an occlusion detector")
+    parser.add_argument(
+        "--small-thresholds",
+        type=float,
+        nargs=2,
+        help="of a detector, for long sides of 192 and 256 pixels",
+    )
     parser.add_argument("--output", type=Path, default=shipped_folder())
     given = parser.parse_args()
     if given.run_dir is not None:
-        print("shipped", ship(given.run_dir, given.output, given.threshold))
+        print("shipped", ship(given.run_dir, given.output, given.threshold, given.small_thresholds))
     segmentation.write_traced(given.output)
     traced.write_traced(given.output)
     if given.output == shipped_folder():

@@ -12,13 +12,13 @@ def height_width(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def fit_long_side(
-    images: tf.Tensor, long_side_px: int, least_side_px: int = 1
+    images: tf.Tensor, long_side_px: int | tf.Tensor, least_side_px: int = 1
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The size at which the long side has a given length and the proportions are kept.
 
     Args:
         images: `(batch, height, width, channels)`.
-        long_side_px: length of the long side.
+        long_side_px: length of the long side; a tensor is an int32 scalar.
         least_side_px: the short side has at least this length, at the cost of the proportions.
 
     Returns:

@@ -28,7 +28,8 @@ from melanoma_tf.purification.classical.settings import (
 # same images with something else in the holes; all float32, any size.
 FillHoles = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # RGB `(batch, height, width, 3)` in [0, 1], of working size -> what lies over the skin,
-# `(batch, height, width, 1)`, 0 or 1; all float32.
+# `(batch, height, width, 1)`, 0 or 1; all float32. An optional method `for_size` takes the long
+# side of the images themselves, and gives the working size for them and the function to call.
 FindOcclusions = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -214,7 +215,10 @@ def _classical_detector(
 
 def _found(images: tf.Tensor, find: FindOcclusions) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Images of the size to fill at, their holes, and the holes without margin."""
-    working = fit_long_side(images, WORKING_SIZE_PX, LEAST_SIDE_PX)
+    working_size_px: int | tf.Tensor = WORKING_SIZE_PX
+    if hasattr(find, "for_size"):
+        working_size_px, find = find.for_size(tf.maximum(*height_width(images)))
+    working = fit_long_side(images, working_size_px, LEAST_SIDE_PX)
     small = resize(images, *working)
     occlusions = tf.ensure_shape(find(small), [*small.shape[:-1], 1])
     size = _fill_size(images, working)

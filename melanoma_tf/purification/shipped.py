@@ -48,7 +48,8 @@ def read_detector(folder: Path) -> OcclusionDetector:
     settings = read_settings(folder, DETECTOR_NAME)
     model = build_detector(**{name: settings[name] for name in _DETECTOR_NETWORK})
     read_weights(model, folder, DETECTOR_NAME)
-    return OcclusionDetector(model, settings["threshold"])
+    small = settings.get("small_thresholds")
+    return OcclusionDetector(model, settings["threshold"], small and tuple(small))
 
 
 def write_inpainter(model: keras.Model, folder: Path, settings: dict[str, Any]) -> None:
@@ -68,6 +69,7 @@ def write_detector(model: keras.Model, folder: Path, settings: dict[str, Any]) -
     Args:
         model: what `build_detector` returns.
         folder: gets `occlusion_detector.npz` and `occlusion_detector.json`.
-        settings: the arguments of `build_detector`, and `threshold`; further values are stored too.
+        settings: the arguments of `build_detector`, `threshold`, and where there are any
+            `small_thresholds`, see `OcclusionDetector`; further values are stored too.
     """
     write_network(model, folder, DETECTOR_NAME, settings)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from melanoma_tf.core.keras import keras
 from melanoma_tf.images.geometry import height_width, repeat_twice
 from melanoma_tf.images.masks import round_holes
 from melanoma_tf.purification.classical.graph import find_rulers_and_bubbles
-from melanoma_tf.purification.classical.settings import OcclusionSettings
+from melanoma_tf.purification.classical.settings import WORKING_SIZE_PX, OcclusionSettings
 from melanoma_tf.purification.detector.network import build_detector
 from melanoma_tf.purification.detector.settings import DetectorSettings
 from melanoma_tf.training.run_record import RunKind
@@ -24,6 +26,10 @@ DETECTOR = RunKind(
 )
 
 
+# Images whose long side is one of these may be searched at a size of their own: at the working size
+# they take twice the time. Still smaller ones lose hairs at it.
+_SMALL_PX = 192, 256
+_SMALL_WORKING_SIZE_PX = 320
 # The mask of rims is searched for discs at half the working size.
 _LARGEST_DISC_PX = 40.0
 _LEAST_ROUNDNESS = 0.65
@@ -42,15 +48,25 @@ class OcclusionDetector(tf.Module):
     Args:
         model: what `purification.detector.network.build_detector` returns.
         threshold: a pixel is occluded where its probability exceeds it.
+        small_thresholds: the same for images with a long side of 192 and of 256 pixels, and linear
+            in between: they are then searched at 320 pixels. None searches them at the working
+            size, as all other images.
 
     Attributes:
-        model, threshold: as given.
+        model, threshold, small_thresholds: as given.
     """
 
-    def __init__(self, model: keras.Model, threshold: float = 0.5):
+    def __init__(
+        self,
+        model: keras.Model,
+        threshold: float = 0.5,
+        small_thresholds: tuple[float, float] | None = None,
+    ):
         super().__init__(name="occlusion_detector")
         self.model, self.threshold = model, threshold
-        signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
+        self.small_thresholds = small_thresholds
+        images = tf.TensorSpec([None, None, None, 3], tf.float32)
+        signature = [images, tf.TensorSpec([], tf.float32)]
         self._compiled = tf.function(self._find, input_signature=signature)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -63,11 +79,33 @@ class OcclusionDetector(tf.Module):
         Returns:
             float32 `(batch, height, width, 1)`, 1 on what was found, else 0.
         """
-        return self._compiled(images)
+        return self._compiled(images, self.threshold)
 
-    def _find(self, images: tf.Tensor) -> tf.Tensor:
+    def for_size(
+        self, long_side_px: tf.Tensor
+    ) -> tuple[int | tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        """Choose how images of a size are searched.
+
+        Args:
+            long_side_px: int32 scalar, of the images as they are.
+
+        Returns:
+            The working size in pixels, and the function that finds in images of that size, as
+            `__call__` does.
+        """
+        if self.small_thresholds is None:
+            return WORKING_SIZE_PX, self
+        least, most = _SMALL_PX
+        place = tf.cast(long_side_px - least, tf.float32) / (most - least)
+        at_least, at_most = self.small_thresholds
+        is_small = tf.logical_and(long_side_px >= least, long_side_px <= most)
+        threshold = tf.where(is_small, at_least + place * (at_most - at_least), self.threshold)
+        size_px = tf.where(is_small, _SMALL_WORKING_SIZE_PX, WORKING_SIZE_PX)
+        return size_px, lambda images: self._compiled(images, threshold)
+
+    def _find(self, images: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
         found = self.model(255.0 * images, training=False)
-        found = tf.cast(found > self.threshold, tf.float32)
+        found = tf.cast(found > threshold, tf.float32)
         found = tf.maximum(found, find_rulers_and_bubbles(images, OcclusionSettings()))
         return tf.maximum(found, _discs(found))
 

@@ -10,6 +10,7 @@ from melanoma_tf.core.keras import keras
 from melanoma_tf.purification.detector.inference import OcclusionDetector
 from melanoma_tf.purification.detector.losses import OcclusionDice, OcclusionLoss, pack
 from melanoma_tf.purification.detector.network import MirrorToMultiple, build_detector
+from melanoma_tf.purification.purify import purify_by
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,34 @@ def test_a_finder_says_where_the_probability_exceeds_its_threshold(network):
     assert np.mean(found != expected) < 0.02
     dataset = tf.data.Dataset.from_tensors(images).map(finder)
     np.testing.assert_array_equal(next(iter(dataset)), found)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "working_size", "threshold"),
+    [(96, 70, 512, 0.5), (100, 191, 512, 0.5), (192, 150, 320, 0.9), (100, 224, 320, 0.8),
+     (200, 256, 320, 0.7), (257, 200, 512, 0.5)],
+)  # fmt: skip
+def test_small_images_are_searched_at_a_small_size_by_thresholds_of_their_own(
+    height, width, working_size, threshold
+):
+    """The network here answers with the red channel, which grows from left to right."""
+
+    def network(images, training):
+        return images[..., :1] / 255.0
+
+    shade = np.linspace(0, 255, width).astype(np.uint8)
+    image = np.broadcast_to(shade[:, np.newaxis], (height, width, 3))
+    detector = OcclusionDetector(network, 0.5, (0.9, 0.7))
+    size_px, _ = detector.for_size(tf.constant(max(height, width)))
+    assert int(size_px) == working_size
+    _, replaced = purify_by(
+        lambda images, holes: 0.0 * images, np.ascontiguousarray(image), find=detector
+    )
+    first = np.flatnonzero(replaced[0, :, 0])[0]
+    # The margin of one pixel, and the rounding to pixels of the working size.
+    assert abs(shade[first] / 255 - threshold) < 4 / width
+    plain = OcclusionDetector(network, 0.5)
+    assert plain.for_size(tf.constant(96)) == (512, plain)
 
 
 def test_round_rims_bubbles_and_the_ticks_of_a_ruler_belong_to_what_is_found():
