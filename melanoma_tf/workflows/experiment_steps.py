@@ -115,8 +115,10 @@ def evaluation_step(work: Tasks, name: str, run: str, purify: str | None = None)
     tested = estimates.inference(
         settings.backbone, settings.classifier_size_px, count, device(settings)
     )
-    purified = 0.0 if purify in (None, "none") else estimates.purification(purify, count)
-    chosen: dict[str, Any] = _scale(work) if purify is None else {**_scale(work), "purify": purify}
+    purified, chosen = 0.0, dict[str, Any](_scale(work))
+    if purify is not None:
+        chosen["purify"] = purify
+        purified = 0.0 if purify == "none" else estimates.purification(purify, count)
     return Step(f"evaluate-{name}", f"{tasks.EVALUATION}/{name}",
                 functools.partial(work.evaluate, f"runs/{run}", purify), ("records", run), chosen,
                 _networks(purify), _SCORES,
