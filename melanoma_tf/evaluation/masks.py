@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import cv2
 import numpy as np
@@ -95,7 +95,7 @@ def score_mask(
     )
 
 
-def _ratio(part: int, whole: int) -> float:
+def _ratio(part: SupportsFloat, whole: SupportsFloat) -> float:
     return float(part) / float(whole) if whole else 1.0
 
 

@@ -231,7 +231,7 @@ def refuse_duplicates(what: str, values: Sequence[str]) -> None:
 def _refuse_non_finite(image_ids: Sequence[str], scores: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if bad.size:
-        named = listed([image_ids[index] for index in bad])
+        named = listed([image_ids[index] for index in bad.tolist()])
         raise MelanomaError(f"expected finite scores; found NaN or infinity for {named}")
 
 

@@ -79,7 +79,7 @@ class BeamSearch:
             np.save(folder / _IMAGES, images, allow_pickle=False)
             shards = [
                 _Shard(path, (folder / _IMAGES).resolve(), _within(own, start, count))
-                for path, start, count in zip(self._paths, self._starts, self._counts)
+                for path, start, count in zip(self._paths, map(int, self._starts), self._counts)
             ]
             results = map_on_beam(_search_shard, shards, folder, self._options)
             with contextlib.closing(results):

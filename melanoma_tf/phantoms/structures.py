@@ -7,6 +7,7 @@ dermoscopy/dermatoscopy", J Am Acad Dermatol 74 (2016).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,7 +46,8 @@ class Outline:
         Args:
             softness: width of the transition in units of the radius.
         """
-        return smooth_step(self.level, -softness / 2, softness / 2)
+        half: Any = softness / 2
+        return smooth_step(self.level, -half, half)
 
 
 def draw_outline(

@@ -112,7 +112,7 @@ def _stored(value: Any) -> Any:
     if isinstance(value, bytes):
         if not value.startswith(b"\x89PNG"):
             return value.decode()
-        pixels = cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels: Any = cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_UNCHANGED)
         # As a fraction of white, to be comparable with probabilities.
         return [*map(float, pixels.shape[:2]), float(pixels.mean()) / 255.0]
     array = np.asarray(value)

@@ -148,4 +148,6 @@ def _reached(names: Sequence[str], above: Mapping[str, Any]) -> dict[str, tuple[
 
 
 def _decoded(content: bytes) -> Pixels:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    pixels: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    decoded: Pixels = pixels[..., ::-1]
+    return decoded

@@ -1,7 +1,7 @@
 """Measure purification against a known truth: occlusions drawn on images that have few.
 
     python scripts/benchmarks/purification.py --half reporting --data DATA
-    python scripts/benchmarks/purification.py --half reporting --data DATA --long-sides 96 160 200 256
+    python scripts/benchmarks/purification.py --half reporting --data DATA --long-sides 96 160 200
 
 DATA holds `isic2017/` in the challenge's layout; without it only phantoms are measured. Images
 fall into a tuning and a reporting half by a hash of their name, phantoms by their seed, and each

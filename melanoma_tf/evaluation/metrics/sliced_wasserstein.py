@@ -105,7 +105,7 @@ def _patches(images: npt.NDArray[np.float32], count: int, random: np.random.Gene
     windows = np.lib.stride_tricks.sliding_window_view(
         images,
         (_PATCH_PX, _PATCH_PX),
-        axis=(1, 2),  # type: ignore[call-overload]
+        axis=(1, 2),  # type: ignore[call-overload, unused-ignore]
     )
     which = np.repeat(np.arange(len(images)), count)
     rows = random.integers(0, windows.shape[1], len(which))

@@ -106,7 +106,7 @@ def class_sizes(counts: Mapping[str, Mapping[str, int]], title: str, unit: str) 
             axes.barh(rows, widths, 0.7, left, color=colour, hatch=hatch, label=origin)
         left += widths
     largest = max(1.0, float(left.max(initial=0)))
-    for row, total in zip(rows, left):
+    for row, total in enumerate(left.tolist()):
         axes.text(total + 0.015 * largest, row, f"{total:,.0f}", va="center")
     axes.set_xlim(0, 1.16 * largest)
     axes.set_yticks(rows, [spoken(name) for name in counts])

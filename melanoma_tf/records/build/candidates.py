@@ -171,7 +171,7 @@ def _best_views(
         turned = parts[part].take(sources.ravel(), axis=1).reshape(-1, *sources.shape) * signs
         correlations = (turned @ views[whole]).reshape(len(whole), -1)
         choice = correlations.argmax(axis=1)
-        value = correlations[np.arange(len(whole)), choice]
+        value = correlations[np.arange(len(whole)), choice].astype(np.float32, copy=False)
         for row in _most_alike(whole, value):
             orientation, view = divmod(int(choice[row]), len(_CUTS) ** 2)
             yield Candidate(
