@@ -197,7 +197,7 @@ class CohenKappa(addons.CohenKappa):
         # Here alone: one-hot labels, of which all else is made, are silent about others.
         known = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
         tf.debugging.Assert(known, [f"expected labels in [0, {self.num_classes}); found", labels])
-        return self.conf_mtx.assign_add(_confusion(y_true, y_pred, sample_weight))
+        return self.conf_mtx.assign_add(_confusion(labels, y_pred, sample_weight))
 
     def result(self) -> tf.Tensor:
         """The coefficient, in [-1, 1]."""

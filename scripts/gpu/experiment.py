@@ -1,12 +1,12 @@
 """Train the arms of an experiment, several seeds side by side, in PyTorch on one accelerator.
 
     python scripts/gpu/experiment.py isic.npz isic_results.npz --arms tables --seconds 150
-    python scripts/gpu/experiment.py isic.npz ruler_results.npz --arms shortcut --seeds 5 --seconds 60
+    python scripts/gpu/experiment.py isic.npz ruler_results.npz --arms shortcut --seeds 5
 
 Every arm is trained with `--seeds` seeds from the ImageNet weights that ship with the package, all
 with equally many steps: `--max-steps`, or fewer so that all arms fit into `--seconds`. The results
 are written after each arm. `pack_experiment.py` makes the input, `experiment_scores.py` the tables.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

@@ -51,6 +51,22 @@ def test_metrics_are_scikit_learns_for_numbers_and_for_shares(num_classes):
                 assert float(metric.result()) == pytest.approx(expected[metric.name], abs=1e-5)
 
 
+def test_metrics_of_weighted_images_are_scikit_learns():
+    labels, logits = drawn(3)
+    weights = np.random.default_rng(1).uniform(0, 2, len(labels))
+    chosen, given = logits.argmax(1), {"sample_weight": weights}
+    expected = {
+        "cohen_kappa": cohen_kappa_score(labels, chosen, **given),
+        "matthews_correlation": matthews_corrcoef(labels, chosen, **given),
+    }
+    for metric in classification_metrics([True] * 3):
+        if metric.name in expected:
+            metric.update_state(
+                tf.constant(labels), tf.constant(logits, tf.float32), tf.constant(weights)
+            )
+            assert float(metric.result()) == pytest.approx(expected[metric.name], abs=1e-5)
+
+
 def test_mean_auc_is_scikit_learns_over_the_classes_that_exist():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 300)
