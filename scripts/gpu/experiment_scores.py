@@ -141,17 +141,17 @@ def main() -> None:
     heads = [*given.metrics, *(f"difference, {name}" for name in given.metrics)]
     print(f"| | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}")
     by_variant = len(given.variants) > 1
+    wanted = given.reference or arms[0]
     reference = None
     if not by_variant:
-        wanted = given.reference or arms[0]
         reference = results.samples(wanted, given.variants[0], given.only)
     for arm in arms:
         first = None
+        same = not by_variant and arm == wanted
         for variant in given.variants:
-            own = results.samples(arm, variant, given.only)
+            own = reference if same else results.samples(arm, variant, given.only)
             name = f"{arm}, {variant}" if by_variant else arm
             compared = first if by_variant else reference
-            same = not by_variant and arm == (given.reference or arms[0])
             print(row(name, own, None if same else compared, given.metrics))
             first = first or own
 
