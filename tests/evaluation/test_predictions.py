@@ -86,7 +86,7 @@ def test_challenge_submission_is_read_under_our_names(saved):
         ("image_id,melanoma,nevus,NV\na,0.1,0.2,0.3\n", "nevus"),
         ("image_id,melanoma,nevus\na,0.1,0.2\nb,0,1\na,0.3,0.4\n", "more than once: a"),
         ("image_id,melanoma,nevus\na\x01b,0.1,0.2\n", "control characters; found 'a\\x01b'"),
-        ("image_id,melanoma,nevus\na\0b,0.1,0.2\n", "control characters; found 'a\\x00b'"),
+        ("image_id,melanoma,nevus\na\0b,0.1,0.2\n", "NUL in line 2"),
         ("image_id,melanoma,nevus\na,0.1,nan\n", "a"),
         ("image_id,melanoma,nevus\nb,0.1,inf\n", "b"),
         ("image_id,melanoma,nevus\na,0.1,\n", "'nevus' of a"),

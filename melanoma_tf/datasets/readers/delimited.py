@@ -95,7 +95,7 @@ def open_lines(path: Path, *, quiet: bool = False) -> Iterator[Lines]:
 
 
 def _filled(path: Path, stream: IO[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    reader = csv.reader(_text_lines(path, stream), delimiter=delimiter, strict=True)
     empty = True
     for values in reader:
         if any(map(str.strip, values)):
@@ -103,6 +103,14 @@ def _filled(path: Path, stream: IO[str], delimiter: str) -> Iterator[tuple[int, 
             yield reader.line_num, values
     if empty:
         raise MelanomaError(f"{path}: expected a table with a header, found an empty one")
+
+
+def _text_lines(path: Path, stream: IO[str]) -> Iterator[str]:
+    """The lines, none with NUL, which is an error of `csv` before Python 3.11 and passes since."""
+    for number, line in enumerate(stream, start=1):
+        if "\0" in line:
+            raise MelanomaError(f"{path}: expected text; found the character NUL in line {number}")
+        yield line
 
 
 @contextlib.contextmanager
