@@ -10,6 +10,7 @@ import numpy as np
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibration_file import check_calibration
+from melanoma_tf.classification.evaluation_settings import BIAS_CORRECTED, TEMPERATURE
 from melanoma_tf.classification.predict_views import ViewLogits, images_sha256, view_logits
 from melanoma_tf.core.arrays import check_whole
 from melanoma_tf.core.errors import MelanomaError
@@ -20,6 +21,9 @@ from melanoma_tf.evaluation.operating_points import choose_thresholds
 from melanoma_tf.evaluation.temperature import (
     LARGEST_TEMPERATURE,
     LEAST_TEMPERATURE,
+    LogitScale,
+    Temperature,
+    fit_bias_corrected,
     fit_temperature,
     negative_log_likelihood,
     probabilities,
@@ -38,6 +42,7 @@ def calibrate(
     *,
     split: str = "validation",
     views: int = 1,
+    method: str = TEMPERATURE,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Fit a finished run's temperature and thresholds, and write them into its folder.
@@ -49,31 +54,29 @@ def calibrate(
         split: whose images are fitted to: not those of the training, and not the test split,
             which the thresholds shall be carried over to.
         views: see `images.views.dihedral_views`; each counts as an image in the fit.
+        method: `temperature`, or `bias-corrected`, which fits a bias of each class, too.
         overwrite: replace a calibration that is there.
 
     Returns:
-        The content of `calibration.json`: `temperature`, `at_bound` (None, or which of `bounds`
-        the search ended at), `bounds`; `thresholds` by class and sensitivity for probabilities
-        under that temperature, and `thresholds_raw` without it, None where a class has no
-        examples; `raw` and `calibrated`, the `negative_log_likelihood`,
-        `expected_calibration_error` and `brier_score` on the fitted images; `fitted_on`
-        (`records`, `split`, `n`, `n_per_class`, `tta`, `purify`, `images_sha256`); `class_names`;
-        `model_sha256`.
+        The content of `calibration.json`, see `docs/evaluation.md`.
 
     Raises:
-        MelanomaError: no images in the split, or a calibration that is there.
+        MelanomaError: no images in the split, or, with biases, of a class; or a calibration that
+            is there.
     """
     refuse_existing_file(run_dir / FILE, overwrite)
     records = RecordSet.read(records)
     batches = pipeline.evaluation_batches(records, split, inputs)
     with records.damage_named():
         seen = view_logits(load_classifier(run_dir), batches, views)
-    fitted = fit_temperature(seen.logits, seen.labels)
-    raw, calibrated = (probabilities(seen.logits, value) for value in (1.0, fitted.value))
+    fitted, biases = _fit(seen, method, records.class_names)
+    raw = probabilities(seen.logits)
+    calibrated = probabilities(seen.logits, LogitScale(fitted.value, biases))
     payload = {
         "temperature": fitted.value,
         "at_bound": fitted.at_bound,
         "bounds": [LEAST_TEMPERATURE, LARGEST_TEMPERATURE],
+        **({"biases": dict(zip(records.class_names, biases))} if biases else {}),
         "thresholds": choose_thresholds(seen.labels, calibrated, records.class_names),
         "thresholds_raw": choose_thresholds(seen.labels, raw, records.class_names),
         "raw": reliability(raw, seen.labels, records.class_names),
@@ -89,6 +92,14 @@ def calibrate(
     refuse_existing_file(run_dir / FILE, overwrite)  # Another one may have ended meanwhile.
     write_checked_json(run_dir / FILE, payload)
     return payload
+
+
+def _fit(
+    seen: ViewLogits, method: str, class_names: tuple[str, ...]
+) -> tuple[Temperature, tuple[float, ...]]:
+    if method == BIAS_CORRECTED:
+        return fit_bias_corrected(seen.logits, seen.labels, class_names)
+    return fit_temperature(seen.logits, seen.labels), ()
 
 
 def calibrate_trained(
@@ -116,18 +127,20 @@ def calibrate_trained(
 
 def summary(calibration: dict[str, Any]) -> str:
     """One line on what `calibrate` returned."""
-    at_bound = {
-        "least": " (the least allowed: every image is classified correctly)",
-        "largest": " (the largest allowed: no better than guessing)",
-    }.get(calibration["at_bound"], "")
+    bound, biased = calibration["at_bound"], "biases" in calibration
+    reasons = {"least": "every image is classified correctly", "largest": "no better than guessing"}
+    at_bound = f" (the {bound} allowed{'' if biased else f': {reasons[bound]}'})" if bound else ""
     raw, fitted, on = (calibration[name] for name in ("raw", "calibrated", "fitted_on"))
     changes = ", ".join(
         f"{name.replace('_', ' ')} {raw[name]:.3f} -> {fitted[name]:.3f}"
         for name in ("negative_log_likelihood", "expected_calibration_error")
     )
+    biases = ", ".join(
+        f"{name} {bias:+.3f}" for name, bias in calibration.get("biases", {}).items()
+    )
     return (
-        f"temperature {calibration['temperature']:.3f}{at_bound}, fitted on {on['n']} "
-        f"{on['split']} images; {changes}"
+        f"temperature {calibration['temperature']:.3f}{at_bound}"
+        f"{biases and f', biases {biases}'}, fitted on {on['n']} {on['split']} images; {changes}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The content of `calibration.json`, checked."""
+"""The content of `calibration.json`: checked, and as a scale of logits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.evaluation.temperature import UNSCALED, LogitScale
 
 
 def check_calibration(payload: Any, where: str) -> dict[str, Any]:
@@ -41,7 +42,75 @@ def check_calibration(payload: Any, where: str) -> dict[str, Any]:
             where,
         )
     _require(payload, "fitted_on", _is_description, "a description of images", where)
+    if "biases" in payload:
+        _check_biases(payload, where)
     return payload
+
+
+def scale_of(
+    calibration: dict[str, Any] | None, prevalence: dict[str, float] | None = None
+) -> LogitScale:
+    """Return the scale of logits that a checked calibration describes.
+
+    Args:
+        calibration: None for logits as they are.
+        prevalence: fraction of each class that the probabilities shall assume; None for that of
+            the images that the calibration was fitted on. It needs one with `biases`.
+    """
+    if calibration is None:
+        return UNSCALED
+    names, biases = calibration["class_names"], calibration.get("biases", {})
+    scale = LogitScale(
+        float(calibration["temperature"]), tuple(float(biases[name]) for name in names if biases)
+    )
+    if prevalence is None:
+        return scale
+    counts = calibration["fitted_on"]["n_per_class"]
+    total = sum(counts[name] for name in names)
+    return scale.at_prevalence(
+        [counts[name] / total for name in names], [prevalence[name] for name in names]
+    )
+
+
+def require_biases(calibration: dict[str, Any] | None, run: str) -> None:
+    """Refuse to change the prevalence of a run of which it is not known.
+
+    Raises:
+        MelanomaError: the run has no calibration, or one without biases.
+    """
+    if calibration is None or "biases" not in calibration:
+        found = "none" if calibration is None else "one temperature"
+        raise MelanomaError(
+            f"{run}: expected a bias-corrected calibration with --prevalence; found {found}: "
+            "fit it with calibrate --method bias-corrected"
+        )
+
+
+def _check_biases(payload: dict[str, Any], where: str) -> None:
+    names = payload["class_names"]
+    listed = f"{', '.join(names):.200}"
+    _require(
+        payload,
+        "biases",
+        lambda value: _has_each(value, names, _is_number),
+        f"a finite bias of each of {listed}",
+        where,
+    )
+    _require(
+        payload["fitted_on"],
+        "n_per_class",
+        lambda value: _has_each(value, names, _is_count),
+        f"a number of images above 0 of each of {listed}",
+        where,
+    )
+
+
+def _has_each(value: Any, names: list[str], holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and set(value) == set(names) and all(map(holds, value.values()))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _require(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from melanoma_tf.classification.calibrate import read_calibration
+from melanoma_tf.classification.calibration_file import require_biases, scale_of
 from melanoma_tf.classification.cross_validation import ClassifierRecord
 from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.classification.evaluation_settings import (
@@ -18,6 +19,8 @@ from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import resolved
+from melanoma_tf.evaluation.prevalence import read_prevalence
+from melanoma_tf.evaluation.temperature import UNSCALED, LogitScale
 from melanoma_tf.training.run_record import read_run
 
 _Settings = Union[InferenceSettings, FilePredictionSettings]
@@ -82,8 +85,8 @@ def inputs_of(record: ClassifierRecord, settings: _Settings) -> ClassifierInputs
     return classifier_inputs(chosen, batch_size=settings.batch_size)
 
 
-def applies_temperature(members: Sequence[Member], wanted: bool | None) -> bool:
-    """Decide whether logits are divided by the runs' temperatures; None asks for it if all can.
+def applies_calibration(members: Sequence[Member], wanted: bool | None) -> bool:
+    """Decide whether the runs' calibrations are applied; None asks for it if all have one.
 
     Raises:
         MelanomaError: it is wanted, and a run has no calibration.
@@ -96,6 +99,20 @@ def applies_temperature(members: Sequence[Member], wanted: bool | None) -> bool:
     return not without if wanted is None else wanted
 
 
-def temperature_of(member: Member, apply: bool) -> float:
-    """Return the divisor of a run's logits, 1 where none applies."""
-    return float(member.calibration["temperature"]) if apply and member.calibration else 1.0
+def prevalence_of(members: Sequence[Member], wanted: str | None) -> dict[str, float] | None:
+    """Return the class frequencies that probabilities shall assume, see `evaluation.prevalence`.
+
+    Raises:
+        MelanomaError: as `read_prevalence`; a run's calibration has no biases.
+    """
+    if wanted is not None:
+        for member in members:
+            require_biases(member.calibration, str(member.run_dir))
+    return read_prevalence(wanted, members[0].record.class_names)
+
+
+def member_scale(
+    member: Member, apply: bool, prevalence: dict[str, float] | None = None
+) -> LogitScale:
+    """Return the scale of a run's logits; that of no calibration where none applies."""
+    return scale_of(member.calibration, prevalence) if apply else UNSCALED

@@ -17,11 +17,12 @@ from melanoma_tf.classification.cross_validation import (
 )
 from melanoma_tf.classification.ensemble import (
     Member,
-    applies_temperature,
+    applies_calibration,
     inputs_of,
+    member_scale,
+    prevalence_of,
     read_members,
     refuse_repeated,
-    temperature_of,
 )
 from melanoma_tf.classification.evaluation_settings import (
     CalibrationSettings,
@@ -108,7 +109,7 @@ def evaluate_classifier(
     records = _records(records, members, settings)
     refuse_inputs(output, records.folders)
     seen = [_seen(member, records, settings) for member in members]
-    apply = applies_temperature(members, settings.calibrated)
+    apply = applies_calibration(members, settings.calibrated)
     predictions = _combined(members, seen, settings, apply)
     labelled = align_with_truth(predictions)
     description = _description(members, records, settings, seen, apply)
@@ -154,7 +155,7 @@ def calibrate_classifier(
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Fit a finished run's temperature and thresholds, see `classification.calibrate.calibrate`.
+    """Fit a finished run's calibration and thresholds, see `classification.calibrate.calibrate`.
 
     Raises:
         MelanomaError: as `evaluate_classifier`.
@@ -173,6 +174,7 @@ def calibrate_classifier(
         member.inputs,
         split=settings.split,
         views=settings.tta,
+        method=settings.method,
         overwrite=overwrite,
     )
 
@@ -197,7 +199,8 @@ def _members(run_dirs: Sequence[Path], settings: EvaluationSettings) -> list[Mem
     members = read_members(run_dirs, settings)
     folds = [member.record for member in members]
     refuse_mixed_folds(run_dirs, folds, settings.split, settings.combine)
-    if settings.format:  # before the work, not after it
+    prevalence_of(members, settings.prevalence)  # before the work, not after it
+    if settings.format:
         submission_columns(members[0].record.class_names, settings.format)
     return members
 
@@ -225,13 +228,14 @@ def _combined(
     members: Sequence[Member], seen: Sequence[ViewLogits], settings: EvaluationSettings, apply: bool
 ) -> Predictions:
     counted = _counted(seen, settings.combine)
+    prevalence = prevalence_of(members, settings.prevalence)
     keys = [key for one in counted for key in one.keys]
     # Two sources may hold an image of the same name, and name two patients alike.
     with_source = len(set(keys)) < len(keys)
     with_namespace = len(set().union(*(one.namespaces() for one in counted))) > 1
     parts = [
         one.as_predictions(
-            probabilities(one.logits, temperature_of(member, apply)),
+            probabilities(one.logits, member_scale(member, apply, prevalence)),
             member.record.class_names,
             with_source=with_source,
             with_namespace=with_namespace,
@@ -274,11 +278,12 @@ def _description(
     apply: bool,
 ) -> dict[str, Any]:
     """Describe the scored images and runs, for `metrics.json`."""
+    prevalence = prevalence_of(members, settings.prevalence)
     runs = [
         {
             "run_dir": name,
             "purify": member.inputs.test_purification,
-            "temperature": temperature_of(member, apply),
+            **_scale_json(member, apply, prevalence),
         }
         for name, member in zip(public_names([each.run_dir for each in members]), members)
     ]
@@ -292,6 +297,7 @@ def _description(
         "tta": settings.tta,
         "purify": methods[0] if len(methods) == 1 else "mixed",
         "calibrated": apply,
+        "prevalence": prevalence,
         "classes": list(records.class_names),
         "images_sha256": images_sha256(
             [name for one in _counted(seen, settings.combine) for name in one.names()]
@@ -300,18 +306,24 @@ def _description(
     }
 
 
+def _scale_json(member: Member, apply: bool, prevalence: dict[str, float] | None) -> dict[str, Any]:
+    scale = member_scale(member, apply, prevalence)
+    biases = dict(zip(member.record.class_names, scale.biases)) or None
+    return {"temperature": scale.temperature, "biases": biases}
+
+
 def _calibration(
     members: Sequence[Member], seen: Sequence[ViewLogits], settings: EvaluationSettings, apply: bool
 ) -> dict[str, Any] | None:
-    """Calibration metrics with and without temperatures; None for ranks."""
+    """Calibration metrics with and without calibration; None for ranks."""
     if settings.combine == "ranks":
         return None
     found: dict[str, Any] = {"applied": apply, "raw": None, "calibrated": None}
     names = members[0].record.class_names
-    for name, temperature in (("raw", False), ("calibrated", True)):
-        if temperature and any(member.calibration is None for member in members):
+    for name, calibrated in (("raw", False), ("calibrated", True)):
+        if calibrated and any(member.calibration is None for member in members):
             continue
-        predictions = _combined(members, seen, settings, temperature)
+        predictions = _combined(members, seen, settings, calibrated)
         assert predictions.labels is not None  # Records always have them.
         found[name] = reliability(predictions.scores, predictions.labels, names)
     return found

@@ -9,12 +9,14 @@ from melanoma_tf.classification.expansion_plan import EXPANSION_PLANS
 from melanoma_tf.classification.settings import PURIFY_METHODS
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import Settings, redeclared, setting
+from melanoma_tf.evaluation import prevalence as frequencies
 from melanoma_tf.evaluation.settings import SubmissionSettings
 
 SPLITS = ("train", "validation", "test")
 VIEWS = (1, 2, 4, 8)
 PURIFICATIONS = ("none", *PURIFY_METHODS)
 COMBINATIONS = ("mean", "ranks", "folds")
+CALIBRATION_METHODS = TEMPERATURE, BIAS_CORRECTED = ("temperature", "bias-corrected")
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,24 @@ class InferenceSettings(Settings):
 
 @dataclass(frozen=True)
 class CalibrationSettings(InferenceSettings):
-    """Settings of the fit of a run's temperature and thresholds."""
+    """Settings of the fit of a run's temperature, biases and thresholds.
+
+    Attributes:
+        method: `temperature`, or `bias-corrected`, which fits a bias of each class, too.
+    """
 
     split: str = redeclared(
         InferenceSettings,
         "split",
         "validation",
         help="Split to fit on. Scores of the same images are then optimistic.",
+    )
+    method: str = setting(
+        TEMPERATURE,
+        "Fit one temperature, or also a bias of each class: for networks trained on other class "
+        "frequencies than those of the images, as on balanced batches.",
+        choices=CALIBRATION_METHODS,
+        group="Calibration",
     )
 
 
@@ -64,8 +77,9 @@ class EvaluationSettings(InferenceSettings):
 
     Attributes:
         combine: how several runs become one, see `evaluation.combine`.
-        calibrated: apply each run's temperature to its logits, before views and runs are averaged.
-            None does so where every run has one.
+        calibrated: apply each run's temperature, and biases, to its logits, before views and runs
+            are averaged. None does so where every run has them.
+        prevalence: class frequencies that probabilities assume, see `evaluation.prevalence`.
         operating_points: a `calibration.json`, or the `metrics.json` of an evaluation of other
             images, whose thresholds are applied; None takes those of a single run's
             `calibration.json`.
@@ -82,9 +96,16 @@ class EvaluationSettings(InferenceSettings):
     )
     calibrated: Optional[bool] = setting(
         None,
-        "Divide logits by each run's fitted temperature, or not.",
+        "Apply each run's fitted temperature and biases, or not.",
         option="--calibrated/--raw",
         shown_default="where every run has one",
+        group="Inference",
+    )
+    prevalence: Optional[str] = setting(
+        None,
+        frequencies.HELP,
+        metavar=frequencies.METAVAR,
+        shown_default=frequencies.SHOWN_DEFAULT,
         group="Inference",
     )
     operating_points: Optional[str] = setting(
@@ -111,6 +132,7 @@ class EvaluationSettings(InferenceSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_prevalence(self.prevalence, self.calibrated)
         if self.combine == "ranks" and self.operating_points is not None:
             raise MelanomaError(
                 "expected no operating points with ranks: a rank depends on the other images of "
@@ -126,6 +148,17 @@ class FilePredictionSettings(Settings):
     purify: Optional[str] = redeclared(InferenceSettings, "purify", None)
     batch_size: int = redeclared(InferenceSettings, "batch_size", 32)
     calibrated: Optional[bool] = redeclared(EvaluationSettings, "calibrated", None)
+    prevalence: Optional[str] = redeclared(EvaluationSettings, "prevalence", None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_prevalence(self.prevalence, self.calibrated)
+
+
+def _check_prevalence(prevalence: str | None, calibrated: bool | None) -> None:
+    frequencies.check_prevalence(prevalence)
+    if prevalence is not None and calibrated is False:
+        raise MelanomaError("expected --prevalence without --raw: it changes calibrated logits")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification import data as pipeline
 from melanoma_tf.classification.calibrate import read_calibration
+from melanoma_tf.classification.calibration_file import scale_of
 from melanoma_tf.classification.cross_validation import ClassifierRecord, as_divided, records_for
 from melanoma_tf.classification.explanation_data import View, record_views
 from melanoma_tf.classification.inputs import classifier_inputs
@@ -182,15 +183,14 @@ def load_run(
     record = read_run(run_dir, CLASSIFIER)
     inputs = classifier_inputs(record.settings, batch_size=AT_ONCE)
     model = load_classifier(run_dir)
-    calibration = read_calibration(run_dir)
-    temperature = float(calibration["temperature"]) if calibration else 1.0
+    scale = scale_of(read_calibration(run_dir))
 
     def explaining(network: keras.Model) -> Explain:
         module = ExplainingModule(
             network,
             inputs.image_size_px,
             lambda encoded: pipeline.central_view(encoded, inputs),
-            temperature,
+            scale,
             even=even,
         )
         # Not the bound method itself, which does not keep its module alive.

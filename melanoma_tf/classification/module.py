@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from melanoma_tf.classification.saliency import visual_backprop
 from melanoma_tf.core.keras import keras
+from melanoma_tf.evaluation.temperature import UNSCALED, LogitScale
 
 # Encoded image -> the pixels that the network sees.
 Prepare = Callable[[tf.Tensor], tf.Tensor]
@@ -21,7 +22,7 @@ class ExplainingModule(tf.Module):
         model: from RGB in [0, 255] to logits.
         image_size_px: side of the square that the model sees.
         prepare: encoded image, string scalar -> uint8 `(size, size, 3)`.
-        temperature: logits are divided by it.
+        scale: of the logits, before the softmax.
         even: see `classification.saliency.enlarge`.
     """
 
@@ -30,7 +31,7 @@ class ExplainingModule(tf.Module):
         model: keras.Model,
         image_size_px: int,
         prepare: Prepare,
-        temperature: float = 1.0,
+        scale: LogitScale = UNSCALED,
         *,
         even: bool = False,
     ):
@@ -39,7 +40,7 @@ class ExplainingModule(tf.Module):
         self._image_size_px, self._prepare = image_size_px, prepare
         # A function, so that what it shares with the model is not saved twice.
         self._visual_backprop = visual_backprop(model, even=even)
-        self._temperature = temperature
+        self._scale = scale
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def explain(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -58,7 +59,7 @@ class ExplainingModule(tf.Module):
         )
         return {
             SALIENCY: saliency,
-            PROBABILITIES: tf.nn.softmax(logits / self._temperature),
+            PROBABILITIES: tf.nn.softmax(self._scale.apply(logits)),
         }
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:

@@ -10,10 +10,11 @@ from melanoma_tf.classification.calibration_file import are_thresholds, check_ca
 from melanoma_tf.core.errors import MelanomaError, shown
 from melanoma_tf.core.files import public_name, read_checked_json
 from melanoma_tf.evaluation.operating_points import Points, at_thresholds, choose_thresholds
+from melanoma_tf.evaluation.prevalence import shown_prevalence
 from melanoma_tf.evaluation.score import LabelledPredictions, groups_of
 
 # Conditions under which thresholds are chosen; under others they may not hold.
-_CONDITIONS = ("calibrated", "tta", "purify", "combine")
+_CONDITIONS = ("calibrated", "tta", "purify", "combine", "prevalence")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def transferred_points(
     if source is None:
         return {"carried_over": None, "carried_over_from": None}
     differences = [
-        f"{name} {source.chosen_on[name]}, here {here[name]}"
+        f"{name} {_shown(name, source.chosen_on[name])}, here {_shown(name, here[name])}"
         for name in _CONDITIONS
         if name in source.chosen_on and source.chosen_on[name] != here[name]
     ]
@@ -84,7 +85,8 @@ def thresholds_of(file: Path, calibration: dict[str, Any], calibrated: bool) -> 
     fitted_on = dict(calibration["fitted_on"])
     images = fitted_on.pop("images_sha256")
     by_class = calibration["thresholds" if calibrated else "thresholds_raw"]
-    return Thresholds(file, by_class, {**fitted_on, "calibrated": calibrated}, images)
+    chosen_on = {**fitted_on, "calibrated": calibrated, "prevalence": None}
+    return Thresholds(file, by_class, chosen_on, images)
 
 
 def read_thresholds(file: Path, here: dict[str, Any]) -> Thresholds:
@@ -122,9 +124,14 @@ def _chosen_in(file: Path, metrics: dict[str, Any]) -> Thresholds:
         for name, points in metrics["operating_points"]["chosen_on_this_set"].items()
     }
     about = ("records", "split", "n", *_CONDITIONS)
+    earlier = {"prevalence": None, **metrics}  # Files from before the option lack it.
     return Thresholds(
-        file, by_class, {name: metrics[name] for name in about}, metrics["images_sha256"]
+        file, by_class, {name: earlier[name] for name in about}, metrics["images_sha256"]
     )
+
+
+def _shown(condition: str, value: Any) -> str:
+    return shown_prevalence(value) if condition == "prevalence" else str(value)
 
 
 def _points(

@@ -12,13 +12,14 @@ from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification.data import central_view
 from melanoma_tf.classification.ensemble import (
     Member,
-    applies_temperature,
+    applies_calibration,
+    member_scale,
+    prevalence_of,
     read_members,
-    temperature_of,
 )
 from melanoma_tf.classification.evaluation_settings import FilePredictionSettings
 from melanoma_tf.classification.predict_views import view_function
-from melanoma_tf.evaluation.temperature import probabilities
+from melanoma_tf.evaluation.temperature import LogitScale, probabilities
 from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.records.decode import UnreadableImageError, read_portable
 
@@ -34,14 +35,19 @@ class RunClassifier:
         settings: see `FilePredictionSettings`.
 
     Raises:
-        MelanomaError: as `ensemble.read_members`; a calibration is wanted and absent.
+        MelanomaError: as `ensemble.read_members`; a calibration is wanted and absent;
+            as `ensemble.prevalence_of`.
     """
 
     def __init__(self, run_dirs: Sequence[Path], settings: FilePredictionSettings):
         members = read_members([classifier_run(run_dir) for run_dir in run_dirs], settings)
-        apply = applies_temperature(members, settings.calibrated)
+        apply = applies_calibration(members, settings.calibrated)
+        prevalence = prevalence_of(members, settings.prevalence)
         self.class_names: tuple[str, ...] = members[0].record.class_names
-        self._members = [_Classifier(member, apply, settings.tta) for member in members]
+        self._members = [
+            _Classifier(member, member_scale(member, apply, prevalence), settings.tta)
+            for member in members
+        ]
 
     def probabilities(self, paths: Sequence[Path], batch_size: int) -> Iterator[np.ndarray | str]:
         """Classify files in batches.
@@ -73,8 +79,8 @@ class RunClassifier:
 class _Classifier:
     """A run: from encoded bytes to what its network sees, and on to probabilities."""
 
-    def __init__(self, member: Member, apply: bool, views: int):
-        self._temperature = temperature_of(member, apply)
+    def __init__(self, member: Member, scale: LogitScale, views: int):
+        self._scale = scale
         self._logits = view_function(load_classifier(member.run_dir), views)
         signature = [tf.TensorSpec([], tf.string)]
         inputs = member.inputs
@@ -82,7 +88,7 @@ class _Classifier:
 
     def classify(self, images: tf.Tensor) -> np.ndarray:
         """Probabilities, float64 `(images, classes)`, averaged over views."""
-        return probabilities(self._logits(images).numpy(), self._temperature)
+        return probabilities(self._logits(images).numpy(), self._scale)
 
 
 def _read(path: Path) -> bytes | str:

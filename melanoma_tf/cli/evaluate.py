@@ -11,6 +11,7 @@ from melanoma_tf.classification.evaluation_settings import CalibrationSettings, 
 from melanoma_tf.cli import options
 from melanoma_tf.cli.console import table, warn
 from melanoma_tf.cli.derived import GroupedCommand, settings_options
+from melanoma_tf.evaluation.prevalence import shown_prevalence
 
 
 @click.command(cls=GroupedCommand)
@@ -67,11 +68,13 @@ def calibrate(
     """Fit a trained classifier's temperature and thresholds: writes calibration.json.
 
     Training does this at its end on the validation split; this command fits other images, purified
-    images or several views.
+    images, several views, or also a bias of each class.
 
     \b
     Example:
       melanoma-tf calibrate --run-dir runs/first --records tfrecords/hospital --overwrite
+      melanoma-tf calibrate --run-dir runs/balanced --records tfrecords/hospital \\
+          --method bias-corrected --overwrite
     """
     from melanoma_tf.classification.calibrate import summary
     from melanoma_tf.classification.evaluate import calibrate_classifier
@@ -125,6 +128,8 @@ def _remark(metrics: dict[str, Any]) -> str:
     if metrics["scores"] == "ranks":
         return "Scores are ranks, no probabilities."
     how = "calibrated" if metrics["calibrated"] else "not calibrated"
+    if metrics["prevalence"]:
+        how += f", for the class frequencies {shown_prevalence(metrics['prevalence'])}"
     return f"Scores are probabilities, {how}."
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from melanoma_tf.classification.data import ClassifierInputs, central_view, central_view_of
 from melanoma_tf.classification.saliency import visual_backprop
 from melanoma_tf.core.keras import keras
+from melanoma_tf.evaluation.temperature import UNSCALED, LogitScale
 from melanoma_tf.images.loading import load_photograph
 from melanoma_tf.images.orientation import read_orientation
 from melanoma_tf.images.photographs import OK, check_shape
@@ -47,7 +48,7 @@ class ClassifierParts:
         model: from RGB in [0, 255] to logits.
         class_names: in the order of the logits.
         inputs: how the network sees images.
-        temperature: logits are divided by it.
+        scale: of the logits, before the softmax.
         thresholds: of the probabilities.
         segmenter: outlines the lesion.
         purifier: as the inputs purify, for images of any size.
@@ -58,7 +59,7 @@ class ClassifierParts:
     model: keras.Model
     class_names: tuple[str, ...]
     inputs: ClassifierInputs
-    temperature: float = 1.0
+    scale: LogitScale = UNSCALED
     thresholds: Thresholds = field(default_factory=dict)
     segmenter: LesionSegmenter | None = None
     purifier: GraphPurifier | None = None
@@ -169,7 +170,7 @@ class ClassificationGraph(tf.Module):
         return tf.cond(tf.size(pixels) > 0, lambda: tuple(explain(pixels)), lambda: none)
 
     def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(logits / self._parts.temperature)
+        return tf.nn.softmax(self._parts.scale.apply(logits))
 
     def _answer(self, batch: Batch, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         answer = {

@@ -56,6 +56,7 @@ def write_classifier(
     record: ClassifierRecord,
     metrics: dict[str, Any] | None,
     calibration: dict[str, Any] | None,
+    prevalence: dict[str, float] | None = None,
 ) -> None:
     """Write a SavedModel of stock TensorFlow ops, with card and metadata.
 
@@ -66,6 +67,7 @@ def write_classifier(
         record: of the run.
         metrics: the run's `metrics.json`, where it was evaluated.
         calibration: the run's `calibration.json`, where it has one.
+        prevalence: what the probabilities assume; None for that of the fitted images.
     """
     graph = ClassificationGraph(parts)
     signatures = save_signatures(graph, _signatures(graph), folder)
@@ -82,13 +84,15 @@ def write_classifier(
         },
         "metrics": metrics,
         "calibration": calibration,
+        "prevalence": prevalence,
         "operating_points": {
             above_threshold(sensitivity): dict(zip(parts.class_names, row))
             for sensitivity, row in parts.thresholds.items()
         },
     }
     write_json(folder / METADATA, without_folders(described))
-    card = _model_card(name, parts, record, metrics, calibration)
+    calibrated = calibration_section(calibration, parts.inputs.test_purification, prevalence)
+    card = _model_card(name, parts, record, metrics, calibrated)
     write_atomically(folder / MODEL_CARD, card)
 
 
@@ -119,7 +123,7 @@ def _model_card(
     parts: ClassifierParts,
     record: ClassifierRecord,
     metrics: dict[str, Any] | None,
-    calibration: dict[str, Any] | None,
+    calibrated: str,
 ) -> str:
     chosen, network = record.settings, record.settings.network
     purification = parts.inputs.test_purification
@@ -146,7 +150,7 @@ by their EXIF orientation. One probability for each of: {", ".join(record.class_
 {data_section(record)}
 
 ## Calibration and thresholds
-{calibration_section(calibration, purification)}
+{calibrated}
 
 ## Scores
 {scores_section(metrics)}

@@ -18,6 +18,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import write_atomically
 from melanoma_tf.core.keras import keras
 from melanoma_tf.evaluation.metrics import classification_scores
+from melanoma_tf.evaluation.temperature import LogitScale
 from melanoma_tf.images.orientation import read_orientation
 from melanoma_tf.records.record_set import RecordSet, RecordsLike
 
@@ -73,7 +74,7 @@ class Conversion:
     Args:
         model: from RGB in [0, 255] to logits.
         inputs: how the network sees images.
-        temperature: logits are divided by it.
+        scale: of the logits, before the softmax.
         class_names: in the order of the logits.
     """
 
@@ -81,14 +82,14 @@ class Conversion:
         self,
         model: keras.Model,
         inputs: ClassifierInputs,
-        temperature: float,
+        scale: LogitScale,
         class_names: Sequence[str],
     ):
         self._inputs, self._class_names = inputs, tuple(class_names)
         size = inputs.image_size_px
         squares = keras.Input((size, size, 3))
         logits = model(squares, training=False)
-        self._network = keras.Model(squares, tf.nn.softmax(logits / temperature))
+        self._network = keras.Model(squares, tf.nn.softmax(scale.apply(logits)))
 
     def write(
         self,

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from melanoma_tf.backbones.classifier import load_classifier
 from melanoma_tf.classification.calibrate import read_calibration
+from melanoma_tf.classification.calibration_file import require_biases, scale_of
 from melanoma_tf.classification.data import ClassifierInputs
 from melanoma_tf.classification.inputs import classifier_inputs, purified_by
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.files import read_checked_json, read_json, write_json
 from melanoma_tf.core.settings import SHIPPED
+from melanoma_tf.evaluation.prevalence import read_prevalence
 from melanoma_tf.pretrained import classifier_run
 from melanoma_tf.purification.networks import GraphPurifier
 from melanoma_tf.segmentation.predict import load_segmenter
@@ -107,12 +109,15 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
     calibration, evaluated = read_calibration(run_dir), run_dir / "metrics.json"
     if calibration is not None:
         _warn_of_purification(calibration["fitted_on"]["purify"], inputs.test_purification)
+    if settings.prevalence is not None:
+        require_biases(calibration, str(run_dir))
+    prevalence = read_prevalence(settings.prevalence, record.class_names)
     parts = ClassifierParts(
         load_classifier(run_dir),
         record.class_names,
         inputs,
-        float(calibration["temperature"]) if calibration else 1.0,
-        thresholds_of(calibration),
+        scale_of(calibration, prevalence),
+        thresholds_of(calibration if prevalence is None else None),
         None if settings.segmenter == NONE else load_segmenter(settings.segmenter),
         _purifier(inputs),
         settings.saliency,
@@ -123,7 +128,13 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
 
     def write(folder: Path, name: str) -> None:
         write_classifier(
-            folder, name, parts, record=record, metrics=metrics, calibration=calibration
+            folder,
+            name,
+            parts,
+            record=record,
+            metrics=metrics,
+            calibration=calibration,
+            prevalence=prevalence,
         )
         if formats:
             _write_formats(folder, parts, formats, settings)
@@ -134,7 +145,7 @@ def _classifier(run_dir: Path, settings: ExportSettings) -> _Write:
 def _warn_of_purification(fitted: str, exported: str) -> None:
     if fitted != exported:
         _LOG.warning(
-            "temperature and thresholds were fitted on images purified by: %s; this model purifies "
+            "calibration and thresholds were fitted on images purified by: %s; this model purifies "
             "by: %s, and they may not hold",
             fitted,
             exported,
@@ -156,7 +167,7 @@ def _write_formats(
     """Write models of other formats, and what was measured of them into `metadata.json`."""
     from melanoma_tf.serving.conversion import Conversion
 
-    conversion = Conversion(parts.model, parts.inputs, parts.temperature, parts.class_names)
+    conversion = Conversion(parts.model, parts.inputs, parts.scale, parts.class_names)
     good = [content for name, content in golden_images().items() if name != DAMAGED]
     records = None if settings.lite_records is None else Path(settings.lite_records)
     checks = conversion.write(folder, formats, good, records)

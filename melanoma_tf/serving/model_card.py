@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma_tf import __version__
+from melanoma_tf.evaluation.prevalence import shown_prevalence
 from melanoma_tf.evaluation.score_text import OVERALL
 from melanoma_tf.images.limits import LARGEST_ASPECT, LEAST_SIDE_PX
 from melanoma_tf.serving.signatures import (
@@ -120,23 +121,18 @@ def limits_section(max_megapixels: float) -> str:
     return "\n".join(f"- {limit}" for limit in (*LIMITS, *sizes))
 
 
-def calibration_section(calibration: dict[str, Any] | None, purification: str) -> str:
-    """Temperature and thresholds, as Markdown."""
+def calibration_section(
+    calibration: dict[str, Any] | None,
+    purification: str,
+    prevalence: dict[str, float] | None = None,
+) -> str:
+    """Temperature, biases, prevalence and thresholds, as Markdown."""
     if calibration is None:
         return "Probabilities are not calibrated, and there are no thresholds."
-    fitted_on, thresholds = calibration["fitted_on"], calibration["thresholds"]
-    wanted = list(next(iter(thresholds.values())))
-    table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
-    for name, row in thresholds.items():
-        # Six digits: a threshold is at least 2e-6 away from the scores that it separates.
-        table.append([name, *("-" if value is None else f"{value:.6f}" for value in row.values())])
-    lines = [
-        f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "
-        f"images of split `{fitted_on['split']}`. A probability of at least the threshold "
-        "reached this sensitivity on them; on other images it may not:",
-        "",
-        *(f"| {' | '.join(cells)} |" for cells in table),
-    ]
+    fitted_on = calibration["fitted_on"]
+    lines = [*_scale_lines(calibration, prevalence)]
+    if prevalence is None:
+        lines += _threshold_lines(calibration["thresholds"])
     if fitted_on["purify"] != purification:
         lines += [
             "",
@@ -146,12 +142,50 @@ def calibration_section(calibration: dict[str, Any] | None, purification: str) -
     return "\n".join(lines)
 
 
+def _scale_lines(calibration: dict[str, Any], prevalence: dict[str, float] | None) -> Iterator[str]:
+    fitted_on, biases = calibration["fitted_on"], calibration.get("biases", {})
+    yield (
+        f"Logits are divided by {calibration['temperature']:.4f}, fitted on {fitted_on['n']} "
+        f"images of split `{fitted_on['split']}`."
+    )
+    if biases:
+        added = ", ".join(f"{name} {bias:+.4f}" for name, bias in biases.items())
+        counts = ", ".join(f"{name} {count}" for name, count in fitted_on["n_per_class"].items())
+        yield f"Then a bias of each class is added ({added}), fitted on the same images: {counts}."
+    if prevalence is not None:
+        yield (
+            f"Probabilities assume the class frequencies {shown_prevalence(prevalence)}. There "
+            "are no thresholds: those of the run hold at the frequencies of the fitted images."
+        )
+    elif biases:
+        yield "Probabilities assume the class frequencies of these images."
+
+
+def _threshold_lines(thresholds: dict[str, dict[str, float | None]]) -> list[str]:
+    wanted = list(next(iter(thresholds.values())))
+    table = [["class", *wanted], ["---"] * (len(wanted) + 1)]
+    for name, row in thresholds.items():
+        # Six digits: a threshold is at least 2e-6 away from the scores that it separates.
+        table.append([name, *("-" if value is None else f"{value:.6f}" for value in row.values())])
+    return [
+        "A probability of at least the threshold reached this sensitivity on the fitted images; on "
+        "other images it may not:",
+        "",
+        *(f"| {' | '.join(cells)} |" for cells in table),
+    ]
+
+
 def scores_section(metrics: dict[str, Any] | None) -> str:
     """Scores with intervals, as Markdown."""
     if metrics is None:
         return "Not evaluated before export."
     records = ", ".join(f"`{each}`" for each in without_folders(metrics["records"]))
-    return "\n".join([f"Split `{metrics['split']}` of {records}:", "", *_score_rows(metrics)])
+    scored = f"Split `{metrics['split']}` of {records}"
+    if metrics.get("prevalence"):
+        scored += (
+            f", probabilities at the class frequencies {shown_prevalence(metrics['prevalence'])}"
+        )
+    return "\n".join([f"{scored}:", "", *_score_rows(metrics)])
 
 
 def _score_rows(metrics: dict[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Optional
 from melanoma_tf.classification.evaluation_settings import PURIFICATIONS, FilePredictionSettings
 from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.core.settings import Settings, positive, redeclared, setting
+from melanoma_tf.evaluation.prevalence import check_prevalence
 from melanoma_tf.evaluation.settings import SubmissionSettings
 
 NONE = "none"
@@ -24,6 +25,8 @@ class ExportSettings(Settings):
             of a finished segmenter run, or `none`. The classifier itself needs no outlines.
         purify: purification method of the images that are classified, or `none`; None does as the
             run's own settings say. It also adds the signature `purify`.
+        prevalence: class frequencies that probabilities assume, see `evaluation.prevalence`;
+            thresholds are left out where it is given.
         saliency: answer `explain` with saliency maps.
         max_megapixels: an image whose header claims more is refused before it is decoded.
         lite: kinds of lite models to write beside the SavedModel, see `serving.lite`.
@@ -45,6 +48,9 @@ class ExportSettings(Settings):
         choices=PURIFICATIONS,
         shown_default="as the run was trained to",
         group="Model",
+    )
+    prevalence: Optional[str] = redeclared(
+        FilePredictionSettings, "prevalence", None, group="Model"
     )
     saliency: bool = setting(True, "Explain answers by saliency maps.", group="Model")
     max_megapixels: float = positive(
@@ -71,6 +77,7 @@ class ExportSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_prevalence(self.prevalence)
         if INT8 in self.lite and self.lite_records is None:
             raise MelanomaError("expected --lite-records, to calibrate int8 on; found none")
         if self.lite_records is not None and not (self.lite or self.onnx):
@@ -97,6 +104,7 @@ class PredictionSettings(FilePredictionSettings):
             "--tta": self.tta != 1,
             "--purify": self.purify is not None,
             "--calibrated or --raw": self.calibrated is not None,
+            "--prevalence": self.prevalence is not None,
         }
         for option, is_given in given.items():
             if is_given:

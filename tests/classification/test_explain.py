@@ -138,13 +138,15 @@ def test_single_records_come_in_the_order_asked_for_with_calibrated_probabilitie
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
     digest = hashlib.sha256((run_dir / "weights.npz").read_bytes()).hexdigest()
     calibration = read_checked_json(run_dir / "calibration.json")
-    calibration.update(temperature=2.5, model_sha256=digest)
+    biases = dict(zip(calibration["class_names"], (0.5, -0.75, 0.25)))
+    calibration.update(temperature=2.5, biases=biases, model_sha256=digest)
     (run_dir / "calibration.json").write_text(json.dumps(calibration))
     keys = [looks[3].image_id, f"isic2017/{looks[0].image_id}"]
     found = explain_records(run_dir, phantom_records, keys)
     assert [one.image_id for one in found] == [looks[3].image_id, looks[0].image_id]
     np.testing.assert_allclose(found[0].saliency, looks[3].saliency, atol=1e-5)
     softened = looks[3].probabilities ** (temperature_of(trained_run) / 2.5)
+    softened = softened * np.exp(list(biases.values()))
     np.testing.assert_allclose(found[0].probabilities, softened / softened.sum(), atol=1e-5)
     with pytest.raises(MelanomaError, match="has no image ISIC_9 in split 'test'"):
         explain_keys(load_run(trained_run), phantom_records, "test", ["ISIC_9"])

@@ -10,6 +10,7 @@ from melanoma_tf.core.errors import MelanomaError
 from melanoma_tf.evaluation.temperature import (
     LARGEST_TEMPERATURE,
     LEAST_TEMPERATURE,
+    LogitScale,
     fit_temperature,
     negative_log_likelihood,
     probabilities,
@@ -32,7 +33,7 @@ def test_it_minimises_the_likelihood_as_scipy_and_scikit_learn_have_it(sharpness
     assert fitted.at_bound is None
 
     def loss(log_temperature):
-        return log_loss(labels, probabilities(logits[:, None], np.exp(log_temperature)))
+        return log_loss(labels, probabilities(logits[:, None], LogitScale(np.exp(log_temperature))))
 
     searched = minimize_scalar(
         loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-10}
@@ -40,7 +41,7 @@ def test_it_minimises_the_likelihood_as_scipy_and_scikit_learn_have_it(sharpness
     assert np.log(fitted.value) == pytest.approx(searched.x, abs=1e-5)
     assert fitted.value == pytest.approx(sharpness, rel=0.2), "the labels were drawn that way"
     assert negative_log_likelihood(
-        probabilities(logits[:, None], fitted.value), labels
+        probabilities(logits[:, None], LogitScale(fitted.value)), labels
     ) == pytest.approx(loss(np.log(fitted.value)), rel=1e-12)
 
 
@@ -59,7 +60,7 @@ def test_views_count_as_images_and_their_probabilities_are_averaged():
     assert fit_temperature(views, labels) == flat
     scaled = np.exp(views / 1.7)
     expected = (scaled / scaled.sum(axis=2, keepdims=True)).mean(axis=1)
-    np.testing.assert_allclose(probabilities(views, 1.7), expected, rtol=1e-12)
+    np.testing.assert_allclose(probabilities(views, LogitScale(1.7)), expected, rtol=1e-12)
 
 
 def test_what_cannot_be_fitted_ends_at_a_bound_and_says_so():

@@ -246,6 +246,29 @@ def test_thresholds_of_a_damaged_file_are_not_applied(trained_run, tmp_path, dam
     assert refused_in_one_line(read_thresholds, path, here) is None
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"biases": [0.0, 0.0, 0.0]}, "a finite bias of each of melanoma, nevus, seb"),
+        ({"biases": {"melanoma": 0.1}}, "a finite bias of each of"),
+        ({"biases": None}, "a finite bias of each of"),
+        ({"nevus": "high"}, "a finite bias of each of"),
+        ({"nevus": True}, "a finite bias of each of"),
+        ({"n_per_class": {"melanoma": 1}}, "a number of images above 0 of each of"),
+        ({"n_per_class": {"melanoma": 1, "nevus": 0, "seborrheic_keratosis": 1}}, "images above 0"),
+    ],
+)
+def test_biases_are_a_number_of_each_class_and_fitted_on_each(trained_run, damage, message):
+    payload = read_checked_json(trained_run / "calibration.json")
+    payload["biases"] = dict.fromkeys(payload["class_names"], 0.5)
+    assert check_calibration(payload, "file.json") == payload
+    target = payload["fitted_on"] if "n_per_class" in damage else payload
+    target = payload["biases"] if "nevus" in damage else target
+    target.update(damage)
+    with pytest.raises(MelanomaError, match=f"file.json: expected .*{message}.*; found"):
+        check_calibration(payload, "file.json")
+
+
 def test_damaged_weights_are_not_taken_for_those_of_another_model(trained_run, tmp_path):
     for name in ("config.json", "calibration.json"):
         (tmp_path / name).write_bytes((trained_run / name).read_bytes())

@@ -16,6 +16,7 @@ from melanoma_tf.classification.data import evaluation_batches
 from melanoma_tf.classification.inputs import classifier_inputs
 from melanoma_tf.classification.train import CLASSIFIER
 from melanoma_tf.core.errors import MelanomaError
+from melanoma_tf.evaluation.temperature import LogitScale
 from melanoma_tf.phantoms import PhantomSettings, draw_phantom
 from melanoma_tf.serving.conversion import Conversion
 from melanoma_tf.serving.export import export_run
@@ -24,14 +25,16 @@ from melanoma_tf.serving.onnx_format import onnx_format
 from melanoma_tf.serving.settings import ExportSettings
 from melanoma_tf.training.run_record import read_run
 
-TEMPERATURE = 2.0
+TEMPERATURE, BIASES = 2.0, (0.5, -0.75, 0.25)
 
 
 @pytest.fixture(scope="module")
 def conversion(trained_run):
     record = read_run(trained_run, CLASSIFIER)
     inputs = classifier_inputs(record.settings, batch_size=8)
-    return Conversion(load_classifier(trained_run), inputs, TEMPERATURE, record.class_names)
+    return Conversion(
+        load_classifier(trained_run), inputs, LogitScale(TEMPERATURE, BIASES), record.class_names
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def reference(trained_run, conversion, phantom_records):
         evaluation_batches(phantom_records, "test", conversion._inputs).as_numpy_iterator()
     )
     squares, labels = (np.concatenate([b[key] for b in batches]) for key in ("image", "label"))
-    expected = tf.nn.softmax(network(squares, training=False) / TEMPERATURE).numpy()
+    expected = tf.nn.softmax(network(squares, training=False) / TEMPERATURE + BIASES).numpy()
     return (
         squares,
         expected,

@@ -60,7 +60,7 @@ def render_report(content: ReportContent, drawn: Sequence[Chart] | None = None) 
                 "origins": _origins(content),
                 "confusion": scores.confusion_table(content.scores),
                 "calibration": scores.calibration_table(content.scores),
-                "temperature": scores.temperature_table(content.scores),
+                "calibrated": scores.calibrated_table(content.scores),
                 "in_sample": scores.in_sample_table(content.scores, content.split),
                 "transferred": scores.transferred_table(content.scores),
                 "training_settings": _training_settings(content),

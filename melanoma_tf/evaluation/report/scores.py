@@ -72,14 +72,14 @@ def _with_intervals(caption: str, scores: Scores, metrics: Sequence[tuple[str, s
     return Table(caption, ("metric", "value", "95 % interval"), rows)
 
 
-def temperature_table(scores: Scores) -> Table | None:
-    """The same without and with temperature; None where only one of the two is known."""
+def calibrated_table(scores: Scores) -> Table | None:
+    """The same without and with calibration; None where only one of the two is known."""
     calibration = scores.get("calibration") or {}
     raw, calibrated = calibration.get("raw"), calibration.get("calibrated")
     if not raw or not calibrated:
         return None
     rows = [(title, value(raw[key]), value(calibrated[key])) for title, key in _CALIBRATION]
-    return Table("Without and with temperature", ("metric", "without", "with"), rows)
+    return Table("Without and with calibration", ("metric", "without", "with"), rows)
 
 
 def in_sample_table(scores: Scores, split: str) -> Table:

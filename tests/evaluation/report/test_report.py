@@ -201,7 +201,7 @@ def test_what_is_missing_is_said(content, rendered):
         "The patients are unknown",
         "seborrheic keratosis: no curve",
         "No thresholds chosen on other images were applied",
-        "No temperature was applied",
+        "No calibration was applied",
     ):
         assert expected in text
     poorer = dataclasses.replace(
@@ -253,8 +253,23 @@ def test_calibration_and_thresholds_from_elsewhere_are_shown(content):
     assert f"] {specificity:.3f} [" in shown
     assert "They were chosen under other conditions: tta 1, here 8." in text
     assert "a temperature of 1.25." in text
+    assert "Probabilities assume" not in text
     assert "Brier score (0 best, 2 worst) 0.500 0.400" in text
     assert "tta 8" in text
+
+
+def test_biases_and_the_prevalence_that_probabilities_assume_are_shown(content):
+    scores = {
+        **content.scores,
+        "calibrated": True,
+        "runs": [{"temperature": 1.25, "biases": {"melanoma": 0.5, "nevus": -0.25}}],
+        "prevalence": {"melanoma": 0.25, "nevus": 0.75},
+    }
+    text = Page(render_report(dataclasses.replace(content, scores=scores), [])).text
+    assert (
+        "a temperature of 1.25, and a bias of each class was added: melanoma +0.500, nevus -0.250."
+    ) in text
+    assert "assume these class frequencies: melanoma 0.25, nevus 0.75. The calibration" in text
 
 
 def test_the_same_content_gives_the_same_bytes(content, rendered):
