@@ -147,29 +147,47 @@ def fit_bias_corrected(
         raise MelanomaError(
             f"expected an image of each class to fit biases; found none of {names:.200}"
         )
-    truth = np.eye(flat.shape[1])[of_views]
-    # Of the size of the biases, so that the search is conditioned well.
-    unit = float(np.abs(flat - flat.mean(axis=1, keepdims=True)).mean()) or 1.0
+    # The softmax ignores the mean of a row, and biases absorb that of a column. Without both means,
+    # temperature and biases are hardly correlated, and the search converges where they are large.
+    rows = flat - flat.mean(axis=1, keepdims=True)
+    offsets = rows.mean(axis=0)
+    centred = rows - offsets
+    if np.abs(centred).max() <= 1e-12 * np.abs(flat).max():  # Rounding of what is equal.
+        inverse, biases = 1.0, np.log(np.bincount(of_views) / len(of_views))
+    else:
+        inverse, biases = _most_likely(centred, of_views)
+    biases -= inverse * offsets
+    return _temperature(1 / inverse), tuple((biases - biases.mean()).tolist())
+
+
+def _most_likely(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Search the most likely inverse temperature, and biases."""
+    truth = np.eye(logits.shape[1])[labels]
+    unit = float(np.abs(logits).mean())  # Divided by it, logits have the size of the biases.
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean negative log-likelihood and its derivatives."""
-        scaled = flat * (values[0] / unit) + values[1:]
+        scaled = logits * (values[0] / unit) + values[1:]
         error = softmax(scaled, axis=-1) - truth
         mean = float((logsumexp(scaled, axis=1) - (scaled * truth).sum(axis=1)).mean())
-        slope = (error * flat).sum(axis=1).mean() / unit
+        slope = (error * logits).sum(axis=1).mean() / unit
         return mean, np.concatenate([[slope], error.mean(axis=0)])
 
-    flattest, sharpest = unit / LARGEST_TEMPERATURE, unit / LEAST_TEMPERATURE
+    least, largest = unit / LARGEST_TEMPERATURE, unit / LEAST_TEMPERATURE
     found = minimize(
         loss,
-        [unit / fit_temperature(logits, labels).value, *np.zeros(flat.shape[1])],
+        [np.clip(1.0, least, largest), *np.log(truth.mean(axis=0))],
         jac=True,
         method="L-BFGS-B",
-        bounds=[(flattest, sharpest), *[(None, None)] * flat.shape[1]],
+        bounds=[(least, largest), *[(None, None)] * truth.shape[1]],
         options={"maxiter": 1000, "maxfun": 5000, "ftol": 1e-15, "gtol": 1e-9},
-    ).x
-    biases = found[1:] - found[1:].mean()
-    return _temperature(unit / found[0]), tuple(biases.tolist())
+    )
+    values = found.x
+    # Where all images are classified correctly, more confidence is better, by ever smaller steps.
+    surer = values * (largest / values[0])
+    if loss(surer)[0] < found.fun or found.fun == 0:
+        values = surer
+    return float(values[0] / unit), values[1:]
 
 
 def probabilities(logits: np.ndarray, scale: LogitScale = UNSCALED) -> np.ndarray:

@@ -109,6 +109,39 @@ def test_a_prevalence_multiplies_probabilities_by_the_ratio_of_the_fractions():
     assert same == scale
 
 
+def hard_case(seed):
+    """Few images, heavy tails, rounded logits, any scale, and large constants of the classes."""
+    random = np.random.default_rng(seed)
+    classes = int(random.integers(2, 9))
+    shares = random.dirichlet(np.full(classes, 0.5))
+    more = random.choice(classes, random.choice([0, 1, 20, 300]), p=shares)
+    labels = np.concatenate([np.arange(classes), more])
+    logits = random.standard_t(random.choice([1.5, 30]), (len(labels), classes))
+    logits = np.round(logits) if seed % 3 == 0 else logits
+    logits += np.eye(classes)[labels] * random.choice([0, 1, 4, -2])
+    constants = random.normal(size=classes) * random.choice([0, 1, 100, 1e4])
+    return logits * 10 ** random.uniform(-4, 4) + constants, labels
+
+
+def test_hard_cases_end_in_the_minimum():
+    """The likelihood is convex: the minimum is where no derivative leads further down."""
+    for seed in range(150):
+        logits, labels = hard_case(seed)
+        truth = np.eye(logits.shape[1])[labels]
+        temperature, biases = fit_bias_corrected(logits, labels, [""] * logits.shape[1])
+        error = softmax(logits / temperature.value + biases, axis=1) - truth
+        np.testing.assert_allclose(error.mean(axis=0), 0, atol=1e-6, err_msg=f"seed {seed}")
+        centred = logits - logits.mean(axis=1, keepdims=True)
+        centred -= centred.mean(axis=0)
+        slope = (error * centred).sum(axis=1).mean() / np.abs(centred).mean()
+        if temperature.at_bound == "least":
+            assert slope <= 1e-6, seed
+        elif temperature.at_bound == "largest":
+            assert slope >= -1e-6, seed
+        else:
+            assert slope == pytest.approx(0, abs=1e-6), seed
+
+
 def test_views_count_as_images_and_mean_probabilities_are_the_class_fractions():
     logits, labels = shifted(images=200)
     views = np.stack([logits, logits * 0.5 + 1, logits[:, ::-1] * 0.1], axis=1)
@@ -131,10 +164,13 @@ def test_what_has_no_minimum_in_the_temperature_ends_at_a_bound_with_finite_bias
     assert np.isfinite(biases).all()
 
 
-def test_equal_logits_leave_the_fractions_of_the_classes():
-    temperature, biases = fit_bias_corrected(np.ones((4, 2)), np.array([0, 0, 0, 1]), NAMES[:2])
+@pytest.mark.parametrize("row", [[1.0, 1.0], [0.1, 0.7], [1e4 / 3, -7e3]])
+def test_equal_rows_leave_the_fractions_of_the_classes(row):
+    labels = np.array([0, 0, 0, 1])
+    temperature, biases = fit_bias_corrected(np.tile(row, (4, 1)), labels, NAMES[:2])
     assert (temperature.value, temperature.at_bound) == (pytest.approx(1.0), None)
-    np.testing.assert_allclose(biases, [np.log(3) / 2, -np.log(3) / 2], atol=1e-6)
+    found = probabilities(np.array([[row]]), LogitScale(temperature.value, biases))
+    np.testing.assert_allclose(found, [[0.75, 0.25]], atol=1e-6)
 
 
 @pytest.mark.parametrize(
