@@ -48,6 +48,17 @@ def corrected(trained_run, phantom_records, tmp_path_factory, invoke_command):
     return run, done.stdout
 
 
+@pytest.fixture(scope="module")
+def served(corrected, phantom_records, tmp_path_factory):
+    """The run's model at the prevalence of `OPTION`, scored at another: the version's folder."""
+    base = tmp_path_factory.mktemp("served")
+    run = shutil.copytree(corrected[0], base / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "write_report", lambda *_, **options: None)
+        evaluated(run, phantom_records, run, prevalence="equal")
+    return export_run(run, base / "model", ExportSettings(saliency=False, prevalence=OPTION))
+
+
 def logits_of(run, records, split):
     """Logits and labels of a split, seen as a network of 32 px does."""
     examples = list(read_examples(records, split))
@@ -85,7 +96,7 @@ def test_calibrate_fits_biases_and_says_so(corrected, phantom_records):
 
 
 def test_evaluate_predict_and_the_served_model_agree_at_each_prevalence(
-    corrected, phantom_records, tmp_path, tiny_backbone
+    corrected, served, phantom_records, tmp_path
 ):
     run, _ = corrected
     calibration = read_calibration(run)
@@ -106,12 +117,8 @@ def test_evaluate_predict_and_the_served_model_agree_at_each_prevalence(
         applied = metrics["runs"][0]["biases"]
         moved = 0 if target is None else np.log(target) - np.log(counts / counts.sum())
         np.testing.assert_allclose([applied[name] for name in NAMES], biases + moved, atol=1e-12)
-        if given == "equal":
-            continue  # The same code as for own frequencies.
-        settings = ExportSettings(saliency=False, prevalence=given)
-        served = load_classifier(export_run(run, tmp_path / f"model-{given}", settings).parent)
-        answers = [answer.probabilities for answer in served.predict(files)]
-        np.testing.assert_allclose(answers, ordered, atol=1e-6)
+    answers = [answer.probabilities for answer in load_classifier(served.parent).predict(files)]
+    np.testing.assert_allclose(answers, ordered, atol=1e-6)
 
 
 def test_files_are_classified_at_a_prevalence_as_records_are(
@@ -129,7 +136,7 @@ def test_files_are_classified_at_a_prevalence_as_records_are(
     np.testing.assert_allclose(found, scores[one.key], atol=1e-5)
 
 
-def test_thresholds_of_another_prevalence_are_warned_of_or_left_out(
+def test_thresholds_of_another_prevalence_are_warned_of(
     corrected, phantom_records, tmp_path, invoke_command
 ):
     run, _ = corrected
@@ -151,19 +158,18 @@ def test_thresholds_of_another_prevalence_are_warned_of_or_left_out(
     points = evaluated(run, phantom_records, tmp_path / "b", **options)[0]["operating_points"]
     assert points["carried_over_from"]["differences"] == []
 
-    shutil.copy(earlier, run / "metrics.json")
-    version = export_run(run, tmp_path / "m", ExportSettings(saliency=False, prevalence=OPTION))
-    (run / "metrics.json").unlink()
-    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+
+def test_an_exported_model_says_its_prevalence_and_has_no_thresholds(served, corrected):
+    signature = tf.saved_model.load(str(served)).signatures["serving_default"]
     assert not any(name.startswith("above") for name in signature.structured_outputs)
-    metadata = json.loads((version / "metadata.json").read_text())
+    metadata = json.loads((served / "metadata.json").read_text())
     assert metadata["prevalence"] == OWN
     assert metadata["operating_points"] == {}
-    card = (version / "model_card.md").read_text()
-    bias = read_calibration(run)["biases"]["nevus"]
+    card = (served / "model_card.md").read_text()
+    bias = read_calibration(corrected[0])["biases"]["nevus"]
     assert f"nevus {bias:+.4f}" in card
     assert "assume the class frequencies melanoma 0.05, nevus 0.8, seborr" in card
-    assert f"probabilities at the class frequencies {words}:" in card
+    assert "probabilities at the class frequencies melanoma 0.3333, nevus 0.3333" in card
 
 
 def test_what_no_prevalence_can_be_applied_to_is_refused(
