@@ -163,7 +163,8 @@ def calibrate_classifier(
     settings = settings or CalibrationSettings()
     if is_shipped(classifier_run(run_dir)):
         raise MelanomaError(
-            "expected a run of your own: the classifier that ships is calibrated already"
+            "expected a run of your own; found the classifier that ships, which is calibrated "
+            f"already: copy {classifier_run(run_dir)} and calibrate the copy"
         )
     record = read_run(run_dir, CLASSIFIER)
     member = Member(run_dir, record, inputs_of(record, settings), None)
