@@ -109,8 +109,12 @@ def _has_each(value: Any, names: list[str], holds: Callable[[Any], bool]) -> boo
     return isinstance(value, dict) and set(value) == set(names) and all(map(holds, value.values()))
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return _is_whole(value) and value > 0
 
 
 def _require(
@@ -142,15 +146,12 @@ def are_thresholds(value: Any, names: list[str]) -> bool:
 
     A score is a probability, next to which a threshold lies.
     """
-    return (
-        isinstance(value, dict)
-        and set(value) == set(names)
-        and all(isinstance(row, dict) for row in value.values())
-        and all(
-            each is None or (_is_number(each) and -0.01 <= each <= 1)
-            for row in value.values()
-            for each in row.values()
-        )
+    return _has_each(value, names, _is_row)
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        each is None or (_is_number(each) and -0.01 <= each <= 1) for each in value.values()
     )
 
 
@@ -158,10 +159,7 @@ def _is_description(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and all(isinstance(value.get(key), str) for key in ("split", "purify", "images_sha256"))
-        and all(
-            isinstance(value.get(key), int) and not isinstance(value[key], bool) and value[key] >= 0
-            for key in ("n", "tta")
-        )
+        and all(_is_whole(value.get(key)) for key in ("n", "tta"))
         and isinstance(value.get("n_per_class"), dict)
         and _are_texts(value.get("records"))
     )

@@ -60,5 +60,6 @@ def test_nothing_is_written_into_the_package(tmp_path):
     assert "expected --output with the classifier that ships" in evaluated.output
     calibrated = invoke("calibrate", "--run-dir", "shipped", "--records", tmp_path, "--overwrite")
     assert calibrated.exit_code == 1
+    assert "calibrated already" in calibrated.output
     assert f"copy {FOLDER} and calibrate the copy" in " ".join(calibrated.output.split())
     assert {path: path.stat().st_mtime_ns for path in FOLDER.iterdir()} == before

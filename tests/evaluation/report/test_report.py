@@ -262,14 +262,18 @@ def test_biases_and_the_prevalence_that_probabilities_assume_are_shown(content):
     scores = {
         **content.scores,
         "calibrated": True,
-        "runs": [{"temperature": 1.25, "biases": {"melanoma": 0.5, "nevus": -0.25}}],
-        "prevalence": {"melanoma": 0.25, "nevus": 0.75},
+        "runs": [{"temperature": 1.25, "biases": dict(zip(NAMES, (0.5, -0.25, 0.125)))}],
+        "prevalence": dict(zip(NAMES, (0.25, 0.625, 0.125))),
     }
     text = Page(render_report(dataclasses.replace(content, scores=scores), [])).text
     assert (
-        "a temperature of 1.25, and a bias of each class was added: melanoma +0.500, nevus -0.250."
+        "a temperature of 1.25, and a bias of each class was added: "
+        "melanoma +0.500, nevus -0.250, seborrheic keratosis +0.125."
     ) in text
-    assert "assume these class frequencies: melanoma 0.25, nevus 0.75. The calibration" in text
+    assert (
+        "assume these class frequencies: melanoma 0.25, nevus 0.625, seborrheic keratosis 0.125. "
+        "The calibration"
+    ) in text
 
 
 def test_the_same_content_gives_the_same_bytes(content, rendered):
